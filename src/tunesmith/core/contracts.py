@@ -1,0 +1,222 @@
+"""What a plug-in on each shelf must be able to do. One to eight methods each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import (
+    BadCell,
+    Card,
+    Column,
+    Dataset,
+    Problem,
+    Result,
+    Rows,
+    Trial,
+)
+from tunesmith.core.space import Range
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """What a reader hands over before kinds are inferred: cells as they came, with their place.
+
+    `cells[name]` is an object array of shape (rows,) of str, int, float, bool, datetime or None;
+    text formats give str only. `lines` as in `Dataset`.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    cells: Mapping[str, NDArray[np.object_]]
+    lines: Rows
+    bad: tuple[BadCell, ...] = ()
+
+
+class Reader(ABC):
+    """Source → raw table."""
+
+    @abstractmethod
+    def claims(self, source: object) -> bool:
+        """Whether this reader is the one for a source: a path or URL by its ending, or an object
+        by its type."""
+
+    @abstractmethod
+    def read(self, source: Any) -> RawTable:
+        """Read it all.
+
+        Raises:
+            DataError: It cannot be read; names file, line and column.
+        """
+
+
+class Modality(ABC):
+    """Fitted on training columns; turns cells into model input; saved with the model as JSON."""
+
+    @abstractmethod
+    def fit(self, values: NDArray[Any]) -> Mapping[str, Any]:
+        """What must be remembered of a column, as JSON."""
+
+    @abstractmethod
+    def transform(self, values: NDArray[Any], state: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Cells as numbers, shape (rows, width)."""
+
+
+class Task(ABC):
+    """Everything about the target."""
+
+    @abstractmethod
+    def claim(self, column: Column, values: NDArray[Any]) -> tuple[float, str]:
+        """How sure this task is the right one for a target, in [0, 1], and the reason."""
+
+    @abstractmethod
+    def classes(self, values: NDArray[Any]) -> tuple[str, ...]:
+        """The labels in a fixed order; empty where the answer is a number."""
+
+    @abstractmethod
+    def metric(self, values: NDArray[Any], classes: Sequence[str]) -> tuple[str, str]:
+        """The metric to select by, and the reason."""
+
+    @abstractmethod
+    def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """The metrics to report."""
+
+    @abstractmethod
+    def strata(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """A code for each row; a split keeps the shares of each code. Shape (rows,)."""
+
+    @abstractmethod
+    def example(self, generator: np.random.Generator) -> tuple[Dataset, str]:
+        """A small data set and its target, for contract tests."""
+
+
+class Metric(ABC):
+    """A score of predictions against the truth."""
+
+    higher_is_better: bool = True
+    low: float = 0.0
+    high: float = 1.0
+
+    @abstractmethod
+    def accepts(self, prediction: Prediction) -> bool:
+        """Whether it is defined for this kind of prediction."""
+
+    @abstractmethod
+    def score(
+        self, truth: NDArray[Any], prediction: Prediction, weights: NDArray[np.float64] | None
+    ) -> float:
+        """The value over rows weighted as told (None: equally)."""
+
+
+@dataclass
+class Watch:
+    """What a learner is given to look up from its work: how long it has, what it costs to go on.
+
+    `report(score, progress)` notes a validation score (higher is better) at a share of the planned
+    work in (0, 1] and answers whether to go on.
+    """
+
+    clock: Clock
+    report: Callable[[float, float], bool]
+    offline: bool = True
+
+
+class Fitted(ABC):
+    """What came out of a learner: it predicts, and it saves itself without code."""
+
+    @abstractmethod
+    def predict(self, data: Dataset) -> Prediction:
+        """Answers for rows that have the problem's input columns."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write JSON, safetensors and native text files into an empty folder."""
+
+
+class Learner(ABC, Generic[C]):
+    """One way to fit."""
+
+    config: type[C]
+    version: int = 1
+
+    @abstractmethod
+    def suits(self, problem: Problem) -> str:
+        """Empty where it can learn this problem; otherwise the reason it cannot."""
+
+    @abstractmethod
+    def fit(self, problem: Problem, config: C, seed: int, watch: Watch) -> Fitted:
+        """Learn from the train part, looking at the valid part to stop early.
+
+        Raises:
+            BudgetError: It would not finish within the clock's time.
+        """
+
+    @abstractmethod
+    def load(self, folder: Path) -> Fitted:
+        """The model that `Fitted.save` wrote."""
+
+
+class Searcher(ABC):
+    """The next config from the history."""
+
+    @abstractmethod
+    def begin(self, seed: int, direction: str) -> None:
+        """Start a study; direction is "maximize" or "minimize"."""
+
+    @abstractmethod
+    def ask(self, draw: Callable[[Callable[[str, Range], Any]], C]) -> tuple[int, C]:
+        """A proposal: `draw` builds the config by asking for each dimension."""
+
+    @abstractmethod
+    def tell(self, proposal: int, score: float | None) -> None:
+        """How a proposal ended; None where it failed."""
+
+    @abstractmethod
+    def add(self, values: Mapping[str, Any], ranges: Mapping[str, Range], score: float) -> None:
+        """A result that was not proposed here, to learn from."""
+
+
+class Stopper(ABC):
+    """Go on or stop, from the curves."""
+
+    @abstractmethod
+    def keeps(
+        self,
+        curve: Sequence[tuple[float, float]],
+        finished: Sequence[Sequence[tuple[float, float]]],
+    ) -> bool:
+        """Curves are (progress in (0, 1], score), higher is better."""
+
+
+class Runner(ABC):
+    """Executes trials."""
+
+    @abstractmethod
+    def run(self, trials: Iterator[Trial], work: Callable[[Trial], Result]) -> Iterator[Result]:
+        """Results as they end; draws the next trial when it has a place for it."""
+
+
+class Source(ABC):
+    """Where the bytes of a checkpoint come from."""
+
+    @abstractmethod
+    def present(self, card: Card, cache: Path) -> bool:
+        """Whether the bytes are on this machine; opens no socket."""
+
+    @abstractmethod
+    def fetch(self, card: Card, cache: Path, timeout_seconds: float) -> Path:
+        """Bring the bytes, check them, and give the folder that holds them.
+
+        Raises:
+            WeightsError: They cannot be had or are not what the card says.
+        """

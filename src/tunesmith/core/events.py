@@ -1,0 +1,56 @@
+"""The journal: one event a line, appended and flushed before the next step."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.clock import Clock
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, `seconds` after the fit began."""
+
+    kind: str
+    seconds: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass
+class Journal:
+    """Appends events to a file and tells them to the listeners, in that order."""
+
+    path: Path
+    clock: Clock
+    listeners: tuple[Listener, ...] = ()
+
+    def write(self, kind: str, **facts: Any) -> Event:
+        """Append one event; on the disk when this returns."""
+        event = Event(kind, round(self.clock.elapsed(), 3), facts)
+        line = json.dumps({"event": kind, "seconds": event.seconds, **facts}, allow_nan=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        for listener in self.listeners:
+            listener(event)
+        return event
+
+
+def read_journal(path: Path) -> Iterator[Event]:
+    """The events of a journal; a last line cut short by a crash is left out."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                facts = json.loads(line)
+            except json.JSONDecodeError:
+                return
+            yield Event(facts.pop("event"), facts.pop("seconds"), facts)

@@ -1,0 +1,87 @@
+"""What a model hands back: one type per shape of answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """A probability for each class, for each row.
+
+    `probabilities` has shape (rows, classes), each row sums to one; `classes` are the labels as
+    text, in the order of the columns.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.classes):
+            raise DataError(
+                f"Probabilities of shape {self.probabilities.shape} do not fit "
+                f"{len(self.classes)} classes."
+            )
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def codes(self) -> NDArray[np.int64]:
+        """The index of the likeliest class of each row, shape (rows,)."""
+        return self.probabilities.argmax(axis=1)
+
+    def decode(self) -> NDArray[np.object_]:
+        """The likeliest label of each row, as text, shape (rows,)."""
+        return np.array(self.classes, dtype=object)[self.codes()]
+
+    def take(self, rows: NDArray[np.int64]) -> ClassScores:
+        return ClassScores(self.classes, self.probabilities[rows])
+
+    def array(self) -> NDArray[np.float64]:
+        return self.probabilities
+
+    def with_array(self, array: NDArray[np.float64]) -> ClassScores:
+        """The same classes with other numbers."""
+        return ClassScores(self.classes, array)
+
+
+@dataclass(frozen=True)
+class Values:
+    """One number for each row, shape (rows,), in the units of the target."""
+
+    values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 1:
+            raise DataError(f"Values must have shape (rows,), not {self.values.shape}.")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def decode(self) -> NDArray[np.float64]:
+        return self.values
+
+    def take(self, rows: NDArray[np.int64]) -> Values:
+        return Values(self.values[rows])
+
+    def array(self) -> NDArray[np.float64]:
+        return self.values
+
+    def with_array(self, array: NDArray[np.float64]) -> Values:
+        return Values(array)
+
+
+Prediction = ClassScores | Values
+
+
+def mix(predictions: Sequence[Prediction], weights: Sequence[float]) -> Prediction:
+    """The weighted mean of predictions of one kind, on the same rows."""
+    total = sum(weights)
+    array = sum(p.array() * (w / total) for p, w in zip(predictions, weights, strict=True))
+    return predictions[0].with_array(np.asarray(array, dtype=np.float64))

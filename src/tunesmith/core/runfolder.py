@@ -1,0 +1,104 @@
+"""The run folder is the database: every file is written beside its place and renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import ConfigError, DataError
+
+MARK = "run.json"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is either the old or the new one, never a part."""
+    write_bytes(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        DataError: The disk is full or the folder cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise DataError(f"Cannot write {path}: {error.strerror}. {_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    return (
+        "Free some space or choose another folder with --folder."
+        if error.errno in (28, 122)
+        else "Check the permissions or choose another folder with --folder."
+    )
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of one fit lies."""
+
+    path: Path
+
+    @staticmethod
+    def create(path: Path) -> RunFolder:
+        """Make a new run folder.
+
+        Raises:
+            ConfigError: Something that is not an empty folder is there.
+            DataError: It cannot be made or written.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigError(
+                f"{path} exists already and is not an empty folder. "
+                "Nothing was overwritten: choose another with --folder."
+            )
+        try:
+            (path / "trials").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"Cannot make the run folder {path}: {error.strerror}. {_advice(error)}"
+            ) from error
+        write_json(path / MARK, {"format": 1})
+        return RunFolder(path)
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    def trial(self, number: int) -> Path:
+        return self.path / "trials" / f"{number:04d}"
+
+    def is_one(self) -> bool:
+        return (self.path / MARK).is_file()
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Put a finished folder in place of another; `recover_folder` finds it at every moment."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(place: Path) -> Path:
+    """The folder at `place`, or the one set aside if a crash came between two renames."""
+    old = place.with_name(f".{place.name}.old")
+    return old if not place.exists() and old.exists() else place
