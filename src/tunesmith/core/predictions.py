@@ -34,7 +34,7 @@ class ClassScores:
 
     def codes(self) -> NDArray[np.int64]:
         """The index of the likeliest class of each row, shape (rows,)."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     def decode(self) -> NDArray[np.object_]:
         """The likeliest label of each row, as text, shape (rows,)."""

@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
 import pydantic
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -105,7 +105,7 @@ def config(cls: type[C]) -> type[C]:
     """Make a class a config: a frozen pydantic dataclass that refuses unknown fields and whose
     numbers must be finite."""
     settings = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
-    return pydantic_dataclass(cls, frozen=True, config=settings)  # type: ignore[no-any-return,call-overload]
+    return cast(type[C], pydantic_dataclass(cls, frozen=True, config=settings))
 
 
 def fields(cls: type) -> Iterator[tuple[str, Any, Range | None]]:

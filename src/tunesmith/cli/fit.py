@@ -1,0 +1,119 @@
+"""`tunesmith fit`: learn from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli import options
+from tunesmith.cli.options import Data, Json
+from tunesmith.cli.progress import progress
+from tunesmith.cli.tables import duration, interval, leaderboard, number, show, show_json
+
+if TYPE_CHECKING:
+    from tunesmith.api import Predictor
+
+DEFAULT_BUDGET = "10m"
+
+
+def fit(
+    context: typer.Context,
+    data: Data,
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help=f"Time for everything, from reading to saving: 90s, 10m, 2h. [{DEFAULT_BUDGET}]",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="How many trials; the same result on every machine.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="classification or regression.")] = None,
+    metric: Annotated[str | None, typer.Option(help="What to select by.")] = None,
+    folder: Annotated[str | None, typer.Option(metavar="RUN", help="A new run folder.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    offline: Annotated[bool, typer.Option("--offline", help="Open no socket.")] = False,
+    group: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Rows of one group stay together.")
+    ] = None,
+    when: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="Validate on the latest rows.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Each row says train, valid or test.")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
+    ] = None,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="LEARNER.FIELD=VALUE", help="Fix a field of a config."),
+    ] = None,
+    learners: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Try only these learners.")
+    ] = None,
+    bad_rows: Annotated[
+        str, typer.Option(metavar="stop|skip", help="What to do with rows that cannot be read.")
+    ] = "stop",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find, tune, prove and save the best model for a table, within a budget."""
+    chosen: dict[str, Any] = {
+        "kinds": options.kinds(kind or ()),
+        "space": options.pins(pin or ()),
+        "learners": options.names(learners),
+    }
+    from tunesmith import api
+
+    with progress(quiet=quiet) as listeners:
+        predictor = api.fit(
+            data,
+            target,
+            budget=budget or (None if trials is not None else DEFAULT_BUDGET),
+            trials=trials,
+            task=task,
+            metric=metric,
+            folder=folder,
+            seed=seed,
+            offline=offline,
+            group=group,
+            time=when,
+            split=split,
+            bad_rows=bad_rows,
+            listeners=listeners,
+            started=context.obj,
+            **chosen,
+        )
+    if as_json:
+        show_json(predictor.summary)
+    else:
+        show_fit(predictor)
+
+
+def show_fit(predictor: Predictor) -> None:
+    """What came out of a fit: leaderboard, score, where it lies."""
+    summary = predictor.summary
+    show(leaderboard(predictor.leaderboard(), summary["metric"]))
+    print()
+    print("\n".join(fit_lines(summary)))
+
+
+def fit_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The summary of a fit as sentences."""
+    low, high = summary["interval"]
+    best = ", ".join(f"{key} {value}" for key, value in summary["best"].items() if _short(value))
+    return [
+        f"{summary['metric']} {number(summary['score'])} {interval(low, high)}",
+        f"best: {best}",
+        f"{summary['trials']} trials in {duration(summary['seconds'])}",
+        f"saved in {summary['folder']}",
+    ]
+
+
+def _short(value: object) -> bool:
+    return isinstance(value, str | int | float) and value != "" and len(str(value)) <= 40

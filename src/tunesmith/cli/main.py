@@ -1,0 +1,106 @@
+"""The command `tunesmith`: one file per command, and one place where errors become words."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli import STARTED
+from tunesmith.cli.demo import demo
+from tunesmith.cli.doctor import doctor
+from tunesmith.cli.evaluate import evaluate
+from tunesmith.cli.fit import fit
+from tunesmith.cli.leaderboard import leaderboard
+from tunesmith.cli.predict import predict
+from tunesmith.cli.weights import weights
+from tunesmith.cli.zoo import zoo
+from tunesmith.core.errors import TunesmithError
+
+app = typer.Typer(
+    name="tunesmith",
+    help="From labelled data to a fine-tuned, proven, saved model, within a budget of time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(fit)
+app.command()(predict)
+app.command()(evaluate)
+app.command()(leaderboard)
+app.command()(zoo)
+app.add_typer(weights, name="weights")
+app.command()(demo)
+app.command()(doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"tunesmith {version('tunesmith')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and leave the process: status 0, 1 (our fault), 2 (can be put right) or
+    130 (interrupted). Without arguments they are the process's own, and its clock counts."""
+    # Waiting threads that spin make two threads slower than one beside any other work; this is
+    # read once, when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    started = STARTED if arguments is None else time.monotonic()
+    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments), started))
+
+
+def _run(arguments: list[str], started: float) -> int:
+    try:
+        app(args=arguments, prog_name="tunesmith", obj=started)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Nobody reads on: let the interpreter's last flush go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except TunesmithError as error:
+        _tell(f"error: {error}")
+        return 2
+    except Exception as error:
+        _tell_unexpected(error)
+        return 1
+    return 0
+
+
+def _tell(paragraph: str) -> None:
+    """One paragraph on standard error; long words (paths, URLs) are never broken."""
+    if os.environ.get("TUNESMITH_DEBUG") == "1":
+        traceback.print_exc()
+    text = textwrap.fill(
+        " ".join(paragraph.split()), 100, break_long_words=False, break_on_hyphens=False
+    )
+    print(text, file=sys.stderr)
+
+
+def _tell_unexpected(error: Exception) -> None:
+    again = "" if os.environ.get("TUNESMITH_DEBUG") == "1" else " with TUNESMITH_DEBUG=1"
+    _tell(
+        f"error: tunesmith failed in a way it should not: {type(error).__name__}: {error}. "
+        f"Please report it, with the traceback of the same command run{again}."
+    )

@@ -1,0 +1,67 @@
+"""Options written as text, read into what the Python call takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from tunesmith.core.errors import ConfigError
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last thing printed.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a saved model.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, JSON lines, Excel; path or URL.")
+]
+
+
+def names(text: str | None) -> list[str] | None:
+    """`a,b` as a list; None where nothing was given."""
+    if text is None:
+        return None
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def kinds(pairs: Sequence[str]) -> dict[str, str] | None:
+    """`COLUMN=KIND` pairs; the last `=` counts, since a column may carry one in its name.
+
+    Raises:
+        ConfigError: One of them has no `=`.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        column, equals, kind = pair.rpartition("=")
+        if not (column and equals and kind):
+            raise ConfigError(
+                f"--kind {pair!r} is not COLUMN=KIND. Write for example --kind age=number."
+            )
+        found[column] = kind
+    return found or None
+
+
+def pins(pairs: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+    """`LEARNER.FIELD=VALUE` pairs by learner and dotted field; a value is JSON, else text.
+
+    Raises:
+        ConfigError: One of them is not of this form.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        learner, dot, field = path.partition(".")
+        if not (learner and dot and field and equals):
+            raise ConfigError(
+                f"--set {pair!r} is not LEARNER.FIELD=VALUE. "
+                "Write for example --set neural.lr=1e-4."
+            )
+        found.setdefault(learner, {})[field] = _value(text)
+    return found or None
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

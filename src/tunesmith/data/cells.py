@@ -1,0 +1,127 @@
+"""The cells of one raw column, looked at as text, as numbers and as dates."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.records import Rows
+from tunesmith.data.dates import best_format, parse_dates
+
+MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None", "NULL", "?", "-"})
+TARGET_MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
+EXACT = 2.0**53
+"""Up to here every whole number has a float of its own."""
+
+
+def written(value: Any) -> str | None:
+    """A cell as the source would write it: "1" for 1.0, "True" for True, None for NaN."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(value)
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
+
+
+def number(word: str | None) -> float:
+    """The number a word stands for; NaN where it is none, infinite where it is too large."""
+    if word is None or "_" in word:
+        return math.nan
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One column as it came. `raw` has shape (rows,); `missing` are the words for a missing cell;
+    `date_format` reads dates as an earlier column of this name was read, empty to find it out."""
+
+    name: str
+    raw: NDArray[np.object_]
+    lines: Rows
+    missing: frozenset[str] = MISSING
+    date_format: str = ""
+
+    @cached_property
+    def texts(self) -> list[str | None]:
+        """Each cell as text."""
+        if self.types == {str}:
+            return cast(list[str | None], self.raw.tolist())
+        return [value if type(value) is str else written(value) for value in self.raw]
+
+    @cached_property
+    def words(self) -> list[str | None]:
+        """Each cell as text without the spaces around it, None where it is missing."""
+        known: dict[str | None, str | None] = {None: None}
+        for text in set(self.texts) - {None}:
+            word = str(text).strip()
+            known[text] = None if word in self.missing else word
+        return list(map(known.__getitem__, self.texts))
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often each word stands; missing cells left out."""
+        every = Counter(self.words)
+        return Counter({word: count for word, count in every.items() if word is not None})
+
+    @cached_property
+    def present(self) -> int:
+        """Cells that are not missing."""
+        return self.counts.total()
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """Each cell as a number, shape (rows,); NaN where it is none; infinities stay."""
+        if self.holds(bool) or self.holds(datetime):
+            return np.full(len(self.raw), np.nan)
+        known: dict[str | None, float] = {word: number(word) for word in self.counts}
+        known[None] = math.nan
+        return np.array(list(map(known.__getitem__, self.words)), dtype=np.float64)
+
+    @cached_property
+    def number_share(self) -> float:
+        """Share of the present cells that are numbers, in [0, 1]."""
+        return float((~np.isnan(self.numbers)).sum()) / max(1, self.present)
+
+    @cached_property
+    def format(self) -> str:
+        """How most dates of this column are written; empty where its words are no dates."""
+        return self.date_format or best_format(list(self.counts))
+
+    @cached_property
+    def dates(self) -> NDArray[np.datetime64]:
+        """Each cell as datetime64[s], shape (rows,); NaT where it is no date."""
+        known = parse_dates(list(self.counts), self.format)
+        found = [
+            value if isinstance(value, datetime) else known.get(word or "")
+            for value, word in zip(self.raw, self.words, strict=True)
+        ]
+        return np.array([_in_utc(value) for value in found], dtype="datetime64[s]")
+
+    @cached_property
+    def types(self) -> set[type]:
+        """The types of the cells that are not None or NaN."""
+        types = set(map(type, self.raw.tolist())) - {type(None)}
+        if float in types and all(math.isnan(v) for v in self.raw if type(v) is float):
+            types.remove(float)
+        return types
+
+    def holds(self, kind: type) -> bool:
+        """Whether every cell that is not None or NaN is an object of a type, and there is one."""
+        return bool(self.types) and all(issubclass(found, kind) for found in self.types)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    offset = value.utcoffset() if value is not None else None
+    return value if value is None or offset is None else value.replace(tzinfo=None) - offset

@@ -1,0 +1,4 @@
+from tunesmith.core.contracts import Reader
+from tunesmith.core.shelf import Shelf
+
+readers = Shelf[Reader]("readers", "tunesmith.data.readers")

@@ -1,0 +1,110 @@
+"""What every reader does at its end: plain cells, checked names, a raw table."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import RawTable
+from tunesmith.core.errors import DataError
+from tunesmith.core.records import BadCell
+
+PLAIN = (str, int, float, bool, type(None), datetime)
+
+
+def objects(values: Iterable[Any]) -> NDArray[np.object_]:
+    """Values as an object array of shape (rows,), whatever they are."""
+    listed = list(values)
+    array = np.empty(len(listed), dtype=object)
+    array[:] = listed
+    return array
+
+
+def plain(value: Any) -> Any:
+    """A cell as str, int, float, bool, datetime or None; nested values as JSON text."""
+    if type(value) in PLAIN:
+        return value
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def check_names(names: Sequence[str], source: str) -> None:
+    """Refuse columns without a name and names that stand twice.
+
+    Raises:
+        DataError: Names them.
+    """
+    hint = "If the first line is data, put a line of column names above it."
+    if not names:
+        raise DataError(f"{source} has no columns.")
+    empty = [str(place) for place, name in enumerate(names, start=1) if not name.strip()]
+    if empty:
+        raise DataError(f"{source}: column {', '.join(empty[:10])} has no name. {hint}")
+    twice = [f"{name!r} ({n} times)" for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise DataError(
+            f"{source} has columns of the same name: {', '.join(twice[:10])}. "
+            f"Rename or remove all but one. {hint}"
+        )
+
+
+def table(
+    source: str,
+    names: Sequence[str],
+    columns: Sequence[Iterable[Any]],
+    *,
+    lines: Sequence[int] | None = None,
+    bad: Sequence[BadCell] = (),
+) -> RawTable:
+    """A raw table of columns in the order of their names; rows count from 1 without `lines`.
+
+    Raises:
+        DataError: A name is empty or stands twice.
+    """
+    check_names(names, source)
+    cells = {name: objects(column) for name, column in zip(names, columns, strict=True)}
+    rows = len(next(iter(cells.values())))
+    where = np.asarray(range(1, rows + 1) if lines is None else lines, dtype=np.int64)
+    return RawTable(source, tuple(names), cells, where, tuple(bad))
+
+
+def arrow_table(source: str, arrow: Any) -> RawTable:
+    """A raw table of a pyarrow table."""
+    names = [str(name) for name in arrow.column_names]
+    columns = [map(plain, column.to_pylist()) for column in arrow.columns]
+    return table(source, names, columns)
+
+
+def records_table(
+    source: str,
+    records: Sequence[dict[Any, Any]],
+    *,
+    lines: Sequence[int] | None = None,
+    bad: Sequence[BadCell] = (),
+) -> RawTable:
+    """A raw table of one mapping a row; a key that a row lacks is a missing cell there."""
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    columns = [[plain(record.get(key)) for record in records] for key in keys]
+    return table(source, [str(key) for key in keys], columns, lines=lines, bad=bad)

@@ -1,0 +1,118 @@
+"""Logistic and ridge regression along a path of regularisation, stoppable between iterations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+
+CHUNK_ITERATIONS = 20
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A linear map: `weights` of shape (width, outputs), `bias` of shape (outputs,)."""
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def logits(self, features: Any) -> NDArray[np.float32]:
+        """Dense or sparse features of shape (rows, width) → (rows, outputs)."""
+        return np.asarray(features @ self.weights + self.bias)
+
+
+def logistic_path(
+    features: Any,
+    codes: NDArray[np.int64],
+    classes: int,
+    *,
+    strengths: tuple[float, ...],
+    clock: Clock,
+    balanced: bool,
+    most_iterations: int = 200,
+) -> Iterator[Plane]:
+    """Multinomial logistic regression at each inverse strength C in turn, each starting from the
+    last. Ends early at the deadline, after at least one."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    seen = np.unique(codes)
+    if len(seen) < 2:
+        yield _only(features.shape[1], classes, int(seen[0]))
+        return
+    model = LogisticRegression(
+        max_iter=CHUNK_ITERATIONS,
+        warm_start=True,
+        class_weight="balanced" if balanced else None,
+    )
+    for number, strength in enumerate(strengths):
+        if number and clock.is_over():
+            return
+        model.C = strength
+        for _ in range(0, most_iterations, CHUNK_ITERATIONS):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(features, codes)
+            if model.n_iter_[0] < CHUNK_ITERATIONS or clock.is_over():
+                break
+        yield _plane(model, classes)
+
+
+def _plane(model: Any, classes: int) -> Plane:
+    """Scatter the classes seen into all classes; one never seen gets a very low logit."""
+    coefficients, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
+        bias = np.concatenate([-bias / 2, bias / 2])
+    weights = np.zeros((coefficients.shape[1], classes), dtype=np.float32)
+    full_bias = np.full(classes, -30.0, dtype=np.float32)
+    weights[:, model.classes_] = coefficients.T
+    full_bias[model.classes_] = bias
+    return Plane(weights, full_bias)
+
+
+def _only(width: int, classes: int, code: int) -> Plane:
+    bias = np.full(classes, -30.0, dtype=np.float32)
+    bias[code] = 0.0
+    return Plane(np.zeros((width, classes), dtype=np.float32), bias)
+
+
+def ridge_path(
+    features: Any, target: NDArray[np.float64], *, strengths: tuple[float, ...], clock: Clock
+) -> Iterator[Plane]:
+    """Ridge regression at each inverse strength in turn (the penalty is 1 / strength)."""
+    from sklearn.linear_model import Ridge
+
+    for number, strength in enumerate(strengths):
+        if number and clock.is_over():
+            return
+        solver = "sparse_cg" if hasattr(features, "tocsr") else "auto"
+        model = Ridge(alpha=1 / strength, solver=solver, max_iter=300)
+        model.fit(features, target)
+        yield Plane(
+            np.asarray(model.coef_, dtype=np.float32).reshape(-1, 1),
+            np.array([model.intercept_], dtype=np.float32),
+        )
+
+
+def best_on_path(
+    planes: Iterator[Plane], score: Callable[[Plane], float], *, patience: int = 2
+) -> tuple[Plane, float]:
+    """Walk a path while it gets better; the best plane and its score (higher is better)."""
+    best, best_score, worse = next(planes), float("-inf"), 0
+    best_score = score(best)
+    for plane in planes:
+        value = score(plane)
+        if value > best_score:
+            best, best_score, worse = plane, value, 0
+        else:
+            worse += 1
+            if worse >= patience:
+                break
+    return best, best_score

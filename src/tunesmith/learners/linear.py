@@ -1,0 +1,184 @@
+"""A linear model on plain features: TF-IDF of the text, scaled numbers, one-hot categories."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.runfolder import write_json
+from tunesmith.core.space import Choice, Int, config
+from tunesmith.learners._answers import answer, target_scale
+from tunesmith.learners._regularised import Plane, best_on_path, logistic_path, ridge_path
+from tunesmith.learners._shelf import learners
+from tunesmith.learners._steering import selection_score
+from tunesmith.modalities.inputs import Inputs
+
+STRENGTHS = (1.0, 5.0, 20.0, 80.0)
+MOST_TERMS = 200_000
+
+
+@config
+class LinearConfig:
+    """How the words become features, and how classes are weighted."""
+
+    words: Annotated[int, Int(1, 3)] = 2
+    """Longest run of words that counts as one term."""
+    rarest: Annotated[int, Int(1, 5)] = 1
+    """A term must stand in at least so many rows."""
+    sublinear: Annotated[bool, Choice(True, False)] = True
+    """Count a term 1 + log(times) instead of times."""
+    characters: Annotated[bool, Choice(False, True)] = False
+    """Take runs of 2 to 5 characters within words instead of words: sturdier against typing errors
+    and inflection, slower."""
+    balanced: Annotated[bool, Choice(False, True)] = False
+    """Weight each class as if all were equally frequent."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """TF-IDF with what it learned: its vocabulary in order and the weight of each term."""
+
+    config: LinearConfig
+    vocabulary: tuple[str, ...]
+    idf: NDArray[np.float64]
+
+    @staticmethod
+    def fit(texts: list[str], config: LinearConfig) -> Terms:
+        """Learn terms; none where no text holds a word."""
+        rarest = min(config.rarest, max(1, len(texts) // 20))
+        vectorizer = _vectorizer(config, min_df=rarest, max_features=MOST_TERMS)
+        try:
+            vectorizer.fit(texts)
+        except ValueError:  # scikit-learn's word for an empty vocabulary
+            return Terms(config, (), np.empty(0))
+        return Terms(config, tuple(vectorizer.get_feature_names_out()), vectorizer.idf_)
+
+    def transform(self, texts: list[str]) -> Any:
+        """Sparse float32 matrix of shape (rows, terms)."""
+        from scipy import sparse
+
+        if not self.vocabulary:
+            return sparse.csr_matrix((len(texts), 0), dtype=np.float32)
+        vectorizer = _vectorizer(self.config, vocabulary=list(self.vocabulary))
+        vectorizer.idf_ = self.idf
+        return vectorizer.transform(texts)
+
+
+def _vectorizer(config: LinearConfig, **more: Any) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    shape = (
+        {"analyzer": "char_wb", "ngram_range": (2, 5)}
+        if config.characters
+        else {"ngram_range": (1, config.words), "token_pattern": r"(?u)\b\w+\b"}
+    )
+    return TfidfVectorizer(sublinear_tf=config.sublinear, dtype=np.float32, **shape, **more)
+
+
+@dataclass(frozen=True)
+class LinearModel(Fitted):
+    """Terms and dense inputs side by side, then a plane."""
+
+    classes: tuple[str, ...]
+    inputs: Inputs
+    terms: Terms
+    plane: Plane
+
+    def features(self, data: Dataset) -> Any:
+        return _features(self.inputs, self.terms, data)
+
+    def predict(self, data: Dataset) -> Prediction:
+        return answer(self.plane.logits(self.features(data)), self.classes)
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        from tunesmith.core.space import to_dict
+
+        write_json(
+            folder / "model.json",
+            {
+                "classes": self.classes,
+                "inputs": self.inputs.state(),
+                "config": to_dict(self.terms.config),
+                "vocabulary": self.terms.vocabulary,
+            },
+        )
+        tensors = {
+            "weights": np.ascontiguousarray(self.plane.weights),
+            "bias": self.plane.bias,
+            "idf": np.ascontiguousarray(self.terms.idf, dtype=np.float64),
+        }
+        save_file(tensors, folder / "model.safetensors")
+
+
+def _features(inputs: Inputs, terms: Terms, data: Dataset) -> Any:
+    from scipy import sparse
+
+    dense = inputs.dense(data)
+    if not inputs.text_names:
+        return dense
+    return sparse.hstack([terms.transform(inputs.texts(data)), dense], format="csr")
+
+
+@learners.add("linear")
+class Linear(Learner[LinearConfig]):
+    """Logistic or ridge regression along a path of regularisation; the valid part picks the
+    strength."""
+
+    config = LinearConfig
+
+    def suits(self, problem: Problem) -> str:
+        return ""
+
+    def fit(self, problem: Problem, config: LinearConfig, seed: int, watch: Watch) -> Fitted:
+        train, valid = problem.part("train"), problem.part("valid")
+        inputs = Inputs.fit(train, problem.inputs)
+        texts = inputs.texts(train) if inputs.text_names else []
+        terms = Terms.fit(texts, config) if texts else Terms(config, (), np.empty(0))
+        mean, scale = target_scale(problem)
+        features, truth = _features(inputs, terms, train), problem.truth("train")
+        if problem.classes:
+            planes = logistic_path(
+                features,
+                truth,
+                len(problem.classes),
+                strengths=STRENGTHS,
+                clock=watch.clock,
+                balanced=config.balanced,
+            )
+        else:
+            target = (truth - mean) / scale
+            planes = ridge_path(features, target, strengths=STRENGTHS, clock=watch.clock)
+        held_out = _features(inputs, terms, valid)
+        rate = selection_score(problem, seed)
+        plane, _ = best_on_path(
+            planes, lambda p: rate(answer(_unscaled(p, mean, scale).logits(held_out), problem.classes))
+        )
+        return LinearModel(problem.classes, inputs, terms, _unscaled(plane, mean, scale))
+
+    def load(self, folder: Path) -> Fitted:
+        from safetensors.numpy import load_file
+
+        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+        terms = Terms(
+            LinearConfig(**saved["config"]), tuple(saved["vocabulary"]), tensors["idf"]
+        )
+        plane = Plane(tensors["weights"], tensors["bias"])
+        return LinearModel(tuple(saved["classes"]), Inputs.restore(saved["inputs"]), terms, plane)
+
+
+def _unscaled(plane: Plane, mean: float, scale: float) -> Plane:
+    """A plane fitted to a standardised target, in the target's own units."""
+    if (mean, scale) == (0.0, 1.0):
+        return plane
+    return Plane(plane.weights * np.float32(scale), (plane.bias * scale + mean).astype(np.float32))

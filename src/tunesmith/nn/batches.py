@@ -1,0 +1,86 @@
+"""Length-bucketed batches: rows of like length together, padded only to the longest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.nn.tokens import Tokens
+
+if TYPE_CHECKING:
+    import torch
+
+POOL_BATCHES = 64
+PAD_MULTIPLE = 4
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Model input of some rows: ids of any length, and dense inputs of shape (rows, width)."""
+
+    ids: Sequence[Tokens]
+    dense: NDArray[np.float32]
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def lengths(self) -> NDArray[np.int64]:
+        return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`ids` and `mask` (batch, tokens); `dense` (batch, width); `rows` says which rows these are.
+    `mask` is None where no row is padded."""
+
+    rows: NDArray[np.int64]
+    ids: torch.Tensor
+    mask: torch.Tensor | None
+    dense: torch.Tensor
+
+
+def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -> Batch:
+    """Pad the chosen rows to the longest of them."""
+    import torch
+
+    ids = [rows.ids[i] for i in chosen]
+    longest = max(len(one) for one in ids)
+    longest += -longest % PAD_MULTIPLE
+    padded = np.full((len(ids), longest), rows.pad_id, dtype=np.int64)
+    mask = np.zeros((len(ids), longest), dtype=np.int64)
+    for place, one in enumerate(ids):
+        padded[place, : len(one)] = one
+        mask[place, : len(one)] = 1
+    whole = bool(mask.all())
+    return Batch(
+        chosen,
+        torch.from_numpy(padded).to(device),
+        None if whole else torch.from_numpy(mask).to(device),
+        torch.from_numpy(rows.dense[chosen]).to(device),
+    )
+
+
+def by_length(lengths: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """Every row once, longest first, so that a lack of memory shows at the first batch."""
+    order = np.argsort(-lengths, kind="stable")
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def shuffled(
+    lengths: NDArray[np.int64], size: int, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Every row once, in random batches of like length: shuffle, sort within pools of some tens
+    of batches, shuffle the batches."""
+    order = generator.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), size * POOL_BATCHES):
+        pool = order[start : start + size * POOL_BATCHES]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+    return [batches[i] for i in generator.permutation(len(batches))]

@@ -1,0 +1,122 @@
+"""The one training loop: a generator, so that the caller sees every step and decides when to stop.
+
+Imports torch: import this file where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.nn import heads
+from tunesmith.nn.batches import Batch, Rows, by_length, collate, shuffled
+from tunesmith.nn.devices import autocast
+from tunesmith.nn.network import Network
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step: `epoch` in epochs done (1.5 is the middle of the second), `loss` of its
+    rows, `ends_epoch` where the data was gone through."""
+
+    number: int
+    epoch: float
+    loss: float
+    rows: int
+    ends_epoch: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop needs beside network and optimiser. `truth` has shape (rows,); `progress`
+    turns a step's number into the share of the work done in [0, 1], which the schedule follows.
+    A batch larger than `micro_batch` is gone through in pieces, its gradient summed."""
+
+    truth: NDArray[np.generic]
+    classes: int
+    batch_size: int
+    smoothing: float
+    class_weights: NDArray[np.float32] | None
+    clip: float
+    rate: Callable[[float], float]
+    progress: Callable[[int], float]
+    micro_batch: int
+    precision: str
+
+
+def train(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    rows: Rows,
+    settings: Settings,
+    generator: np.random.Generator,
+) -> Iterator[Step]:
+    """Train in place, without end: the caller stops drawing steps."""
+    device = next(network.parameters()).device
+    truth = torch.from_numpy(np.asarray(settings.truth)).to(device)
+    weights = settings.class_weights
+    class_weights = None if weights is None else torch.from_numpy(weights).to(device)
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    lengths, number, epoch = rows.lengths(), 0, 0
+    while True:
+        batches = shuffled(lengths, settings.batch_size, generator)
+        for place, chosen in enumerate(batches, start=1):
+            share = settings.rate(settings.progress(number))
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            optimizer.zero_grad(set_to_none=True)
+            loss = 0.0
+            network.train()
+            for start in range(0, len(chosen), settings.micro_batch):
+                piece = chosen[start : start + settings.micro_batch]
+                batch = collate(rows, piece, device)
+                with autocast(settings.precision):
+                    logits = network(batch)
+                part = heads.loss(
+                    logits,
+                    truth[torch.from_numpy(piece).to(device)],
+                    classes=settings.classes,
+                    smoothing=settings.smoothing,
+                    weights=class_weights,
+                ) * (len(piece) / len(chosen))
+                part.backward()  # type: ignore[no-untyped-call]
+                loss += float(part.detach())
+            if settings.clip:
+                torch.nn.utils.clip_grad_norm_(params, settings.clip)
+            optimizer.step()
+            number += 1
+            done = epoch + place / len(batches)
+            yield Step(number, done, loss, len(chosen), place == len(batches))
+        epoch += 1
+
+
+@torch.no_grad()
+def logits(
+    network: Network,
+    rows: Rows,
+    *,
+    batch_size: int = 64,
+    precision: str | None = None,
+    after: Callable[[Batch], None] | None = None,
+) -> torch.Tensor:
+    """Logits of every row, shape (rows, outputs), in fp32 on the CPU. `after` is called with each
+    batch, and may raise to end it."""
+    device = next(network.parameters()).device
+    network.eval()
+    found: torch.Tensor | None = None
+    for chosen in by_length(rows.lengths(), batch_size):
+        batch = collate(rows, chosen, device)
+        with autocast(precision):
+            part = network(batch).float().cpu()
+        if found is None:
+            found = torch.empty(len(rows), part.shape[1])
+        found[torch.from_numpy(chosen)] = part
+        if after:
+            after(batch)
+    assert found is not None, "no rows to predict"
+    return found
