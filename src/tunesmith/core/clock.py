@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ class Clock:
 
     limit_seconds: float = UNLIMITED
     now: Callable[[], float] = time.monotonic
-    start: float = field(default=-1.0)
+    start: float = field(default=math.nan)
 
     def __post_init__(self) -> None:
-        if self.start < 0:
+        if math.isnan(self.start):
             object.__setattr__(self, "start", self.now())
 
     def elapsed(self) -> float:

@@ -142,6 +142,11 @@ class Fitted(ABC):
     def save(self, folder: Path) -> None:
         """Write JSON, safetensors and native text files into an empty folder."""
 
+    def settled(self) -> Mapping[str, Any]:
+        """Config fields that the valid part decided (a strength, a number of epochs): with them
+        pinned the same model can be fitted to all rows, with nothing left to select."""
+        return {}
+
 
 class Learner(ABC, Generic[C]):
     """One way to fit."""
@@ -166,12 +171,8 @@ class Learner(ABC, Generic[C]):
         """The model that `Fitted.save` wrote."""
 
 
-class Searcher(ABC):
-    """The next config from the history."""
-
-    @abstractmethod
-    def begin(self, seed: int, direction: str) -> None:
-        """Start a study; direction is "maximize" or "minimize"."""
+class Study(ABC):
+    """One search under way: the next config from the history."""
 
     @abstractmethod
     def ask(self, draw: Callable[[Callable[[str, Range], Any]], C]) -> tuple[int, C]:
@@ -179,11 +180,19 @@ class Searcher(ABC):
 
     @abstractmethod
     def tell(self, proposal: int, score: float | None) -> None:
-        """How a proposal ended; None where it failed."""
+        """How a proposal ended (higher is better); None where it failed."""
 
     @abstractmethod
     def add(self, values: Mapping[str, Any], ranges: Mapping[str, Range], score: float) -> None:
         """A result that was not proposed here, to learn from."""
+
+
+class Searcher(ABC):
+    """A way to search."""
+
+    @abstractmethod
+    def begin(self, seed: int) -> Study:
+        """Start a search."""
 
 
 class Stopper(ABC):

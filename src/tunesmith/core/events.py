@@ -36,8 +36,10 @@ class Journal:
         """Append one event; on the disk when this returns."""
         event = Event(kind, round(self.clock.elapsed(), 3), facts)
         line = json.dumps({"event": kind, "seconds": event.seconds, **facts}, allow_nan=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with self.path.open("ab+") as file:
+            if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
+                line = "\n" + line  # the last line was cut short by a crash
+            file.write(f"{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
         for listener in self.listeners:
@@ -46,11 +48,11 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Event]:
-    """The events of a journal; a last line cut short by a crash is left out."""
+    """The events of a journal; a line cut short by a crash is left out."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             try:
                 facts = json.loads(line)
             except json.JSONDecodeError:
-                return
+                continue
             yield Event(facts.pop("event"), facts.pop("seconds"), facts)

@@ -67,7 +67,7 @@ class Int:
             raise ConfigError(f"Int needs low < high, not {self.low} and {self.high}.")
 
     def allows(self, value: object) -> bool:
-        return isinstance(value, int) and self.low <= value <= self.high
+        return isinstance(value, int) and _is_number(value) and self.low <= value <= self.high
 
 
 class Choice:
@@ -131,8 +131,7 @@ def space(cls: type, prefix: str = "") -> dict[str, Range]:
     `optimizer` chooses among `AdamW` and `SGD`, `optimizer.SGD.momentum` counts if it is SGD."""
     found: dict[str, Range] = {}
     for name, kind, mark in fields(cls):
-        path = f"{prefix}{name}"
-        nested = branches(kind)
+        path, nested = f"{prefix}{name}", branches(kind)
         if mark is not None:
             found[path] = mark
         if len(nested) > 1:
@@ -155,8 +154,7 @@ def sample(cls: type[C], ask: Ask, pins: Mapping[str, Any] | None = None, prefix
     pins = pins or {}
     values: dict[str, Any] = {}
     for name, kind, mark in fields(cls):
-        path = f"{prefix}{name}"
-        nested = branches(kind)
+        path, nested = f"{prefix}{name}", branches(kind)
         if len(nested) > 1:
             branch = str(_settle(path, Choice(*nested), ask, pins))
             if branch not in nested:
@@ -183,35 +181,43 @@ def check_pins(cls: type, pins: Mapping[str, Any]) -> None:
         ConfigError: Names the pin and the nearest field.
     """
     known = space(cls)
-    plain = {name for name, kind, mark in fields(cls) if mark is None and not branches(kind)}
+    plain = set(_plain(cls))
     for path, value in pins.items():
         if path not in known and path not in plain:
             raise ConfigError(
                 f"{cls.__name__} has no field {path!r}.{did_you_mean(path, [*known, *plain])}"
             )
-        if isinstance(value, Log | Linear | Int | Choice) or path in plain:
-            continue
-        mark = known[path]
-        if isinstance(mark, Choice) and not mark.allows(value):
+        mark = known.get(path)
+        if isinstance(mark, Choice) and not (isinstance(value, Choice) or mark.allows(value)):
             raise ConfigError(
                 f"{path} cannot be {value!r}.{did_you_mean(str(value), map(str, mark.values))}"
             )
-    sample(cls, lambda path, mark: default_of(cls, path, mark), pins)
+        way = {p: path[len(p) + 1 :].partition(".")[0] for p in known if path.startswith(f"{p}.")}
+        default(cls, way | {path: value})
+
+
+def _plain(cls: type, prefix: str = "") -> Iterator[str]:
+    """The dotted paths of the fields that have no range, those of every branch included."""
+    for name, kind, mark in fields(cls):
+        path, nested = f"{prefix}{name}", branches(kind)
+        if mark is None and not nested:
+            yield path
+        for branch, member in nested.items():
+            yield from _plain(member, f"{path}.{branch}." if len(nested) > 1 else f"{path}.")
 
 
 def default_of(cls: type, path: str, mark: Range) -> Scalar:
     """The default value at a dotted path, or the first value of the range where the default lies
     outside it."""
+    flat = flatten(cls())
+    if path in flat and mark.allows(flat[path]):
+        return flat[path]
     for name, kind, _ in fields(cls):
         nested = branches(kind)
         for branch, member in nested.items():
             inner = f"{name}.{branch}." if len(nested) > 1 else f"{name}."
-            if path.startswith(inner):
+            if path not in flat and path.startswith(inner):
                 return default_of(member, path.removeprefix(inner), mark)
-    flat = flatten(cls())
-    value = flat.get(path)
-    if path in flat and mark.allows(value):
-        return value
     return mark.values[0] if isinstance(mark, Choice) else mark.low
 
 
@@ -252,8 +258,7 @@ def to_dict(value: object) -> dict[str, Any]:
     """A config as plain values for JSON; a branch also carries its class as `kind`."""
     plain: dict[str, Any] = {}
     for name, kind, _ in fields(type(value)):
-        inner = getattr(value, name)
-        nested = branches(kind)
+        inner, nested = getattr(value, name), branches(kind)
         if nested:
             tag = {"kind": type(inner).__name__} if len(nested) > 1 else {}
             plain[name] = tag | to_dict(inner)
@@ -273,7 +278,7 @@ def from_dict(cls: type[C], plain: Mapping[str, Any]) -> C:
         nested = branches(kind)
         if nested and isinstance(values.get(name), Mapping):
             inner = dict(values[name])
-            branch = inner.pop("kind", next(iter(nested)))
+            branch = inner.pop("kind", "") if len(nested) > 1 else next(iter(nested))
             if branch not in nested:
                 raise ConfigError(f"{name} cannot be {branch!r}.{did_you_mean(branch, nested)}")
             values[name] = from_dict(nested[branch], inner)

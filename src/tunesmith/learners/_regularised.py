@@ -43,8 +43,8 @@ def logistic_path(
     from sklearn.linear_model import LogisticRegression
 
     seen = np.unique(codes)
-    if len(seen) < 2:
-        yield _only(features.shape[1], classes, int(seen[0]))
+    if len(seen) < 2 or not features.shape[1]:
+        yield _shares(features.shape[1], classes, codes)
         return
     model = LogisticRegression(
         max_iter=CHUNK_ITERATIONS,
@@ -77,9 +77,10 @@ def _plane(model: Any, classes: int) -> Plane:
     return Plane(weights, full_bias)
 
 
-def _only(width: int, classes: int, code: int) -> Plane:
-    bias = np.full(classes, -30.0, dtype=np.float32)
-    bias[code] = 0.0
+def _shares(width: int, classes: int, codes: NDArray[np.int64]) -> Plane:
+    """The share of each class, whatever the features: there is nothing to tell classes apart."""
+    shares = np.bincount(codes, minlength=classes) / len(codes)
+    bias = np.log(np.maximum(shares, np.exp(-30.0))).astype(np.float32)
     return Plane(np.zeros((width, classes), dtype=np.float32), bias)
 
 
@@ -89,6 +90,9 @@ def ridge_path(
     """Ridge regression at each inverse strength in turn (the penalty is 1 / strength)."""
     from sklearn.linear_model import Ridge
 
+    if not features.shape[1]:
+        yield Plane(np.zeros((0, 1), dtype=np.float32), np.array([target.mean()], dtype=np.float32))
+        return
     for number, strength in enumerate(strengths):
         if number and clock.is_over():
             return

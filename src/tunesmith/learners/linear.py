@@ -14,7 +14,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import write_json
-from tunesmith.core.space import Choice, Int, config
+from tunesmith.core.space import Choice, Int, config, from_dict, to_dict
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._regularised import Plane, best_on_path, logistic_path, ridge_path
 from tunesmith.learners._shelf import learners
@@ -101,8 +101,6 @@ class LinearModel(Fitted):
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        from tunesmith.core.space import to_dict
-
         write_json(
             folder / "model.json",
             {
@@ -161,7 +159,8 @@ class Linear(Learner[LinearConfig]):
         held_out = _features(inputs, terms, valid)
         rate = selection_score(problem, seed)
         plane, _ = best_on_path(
-            planes, lambda p: rate(answer(_unscaled(p, mean, scale).logits(held_out), problem.classes))
+            planes,
+            lambda p: rate(answer(_unscaled(p, mean, scale).logits(held_out), problem.classes)),
         )
         return LinearModel(problem.classes, inputs, terms, _unscaled(plane, mean, scale))
 
@@ -171,7 +170,7 @@ class Linear(Learner[LinearConfig]):
         saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "model.safetensors")
         terms = Terms(
-            LinearConfig(**saved["config"]), tuple(saved["vocabulary"]), tensors["idf"]
+            from_dict(LinearConfig, saved["config"]), tuple(saved["vocabulary"]), tensors["idf"]
         )
         plane = Plane(tensors["weights"], tensors["bias"])
         return LinearModel(tuple(saved["classes"]), Inputs.restore(saved["inputs"]), terms, plane)

@@ -1,0 +1,139 @@
+"""Shelf: scores of predictions against the truth, by name or as a callable of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Metric
+from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.metrics._shelf import metrics
+
+__all__ = ["canonical", "check", "fitting", "get", "metrics"]
+
+ALIASES = {
+    "acc": "accuracy",
+    "auc": "roc_auc",
+    "auroc": "roc_auc",
+    "ap": "average_precision",
+    "pr_auc": "average_precision",
+    "f1_binary": "f1",
+    "precision_binary": "precision",
+    "recall_binary": "recall",
+    "matthews_corrcoef": "mcc",
+    "cohen_kappa": "kappa",
+    "logloss": "log_loss",
+    "nll": "log_loss",
+    "cross_entropy": "log_loss",
+    "mean_absolute_error": "mae",
+    "root_mean_squared_error": "rmse",
+    "mean_absolute_percentage_error": "mape",
+    "medae": "median_absolute_error",
+    "median_ae": "median_absolute_error",
+    "r2_score": "r2",
+    "spearmanr": "spearman",
+}
+
+Own = Callable[[NDArray[Any], NDArray[Any]], float]
+
+
+@dataclass(frozen=True)
+class Custom(Metric):
+    """A user's own function of the true and the predicted labels (as text) or numbers. It says
+    by an attribute `higher_is_better = False` that less is better."""
+
+    function: Own
+    higher_is_better: bool = True
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def accepts(self, prediction: Prediction) -> bool:
+        return True
+
+    def score(
+        self, truth: NDArray[Any], prediction: Prediction, weights: NDArray[np.float64] | None
+    ) -> float:
+        """Whole-numbered weights repeat rows.
+
+        Raises:
+            ConfigError: The function fails, or gives no finite number.
+        """
+        rows = np.arange(len(truth))
+        if weights is not None:
+            rows = np.repeat(rows, weights.astype(np.int64))
+        if isinstance(prediction, ClassScores):
+            truth = np.array([*prediction.classes, None], dtype=object)[truth]
+        try:
+            value = float(self.function(truth[rows], prediction.decode()[rows]))
+        except Exception as error:  # anything may come out of a user's function
+            raise ConfigError(
+                f"The metric {name_of(self.function)!r} failed with {type(error).__name__}: "
+                f"{error}. It is called with two arrays: the true and the predicted labels."
+            ) from error
+        if not np.isfinite(value):
+            raise ConfigError(f"The metric {name_of(self.function)!r} gave {value}, not a number.")
+        return value
+
+
+def name_of(function: Own) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def canonical(metric: str | Own) -> str:
+    """The name a metric goes by; a callable is put on the shelf under its own.
+
+    Raises:
+        ConfigError: There is no such metric, or the callable's name is taken.
+    """
+    if isinstance(metric, str):
+        word = metric.strip().lower().replace("-", "_").replace(" ", "_")
+        word = ALIASES.get(word, word)
+        if word not in metrics:
+            raise ConfigError(
+                f"There is no metric {metric!r}.{did_you_mean(word, [*metrics, *ALIASES])}"
+            )
+        return word
+    if not callable(metric):
+        raise ConfigError(f"A metric is a name or a callable, not a {type(metric).__name__}.")
+    name = name_of(metric)
+    metrics.put(name, Custom(metric, bool(getattr(metric, "higher_is_better", True))))
+    return name
+
+
+def get(metric: str | Own) -> Metric:
+    """The metric of a name, an alias, or a callable.
+
+    Raises:
+        ConfigError: There is none; names the nearest.
+    """
+    return metrics[canonical(metric)]
+
+
+def fitting(prediction: Prediction) -> list[str]:
+    """Names of the metrics that are defined for this kind of prediction."""
+    return [name for name, metric in metrics.items() if metric.accepts(prediction)]
+
+
+def check(metric: str | Own, prediction: Prediction) -> str:
+    """The name of a metric that must be defined for this kind of prediction.
+
+    Raises:
+        ConfigError: It is not; names those that are.
+    """
+    name = canonical(metric)
+    if not metrics[name].accepts(prediction):
+        shape = (
+            f"{len(prediction.classes)} classes"
+            if isinstance(prediction, ClassScores)
+            else "numbers"
+        )
+        raise ConfigError(
+            f"The metric {name!r} is not defined for {shape}. "
+            f"These are: {', '.join(fitting(prediction))}."
+        )
+    return name

@@ -67,6 +67,8 @@ class Inputs:
         names = self.text_names
         if len(names) == 1:
             return [value or "" for value in data.values(names[0])]
+        if not names:
+            return [""] * len(data)
         columns = [data.values(name) for name in names]
         return [
             "\n".join(f"{name}: {cell}" for name, cell in zip(names, row, strict=True) if cell)

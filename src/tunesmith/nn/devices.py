@@ -38,7 +38,7 @@ def is_bf16_good() -> bool:
 
 
 def precision() -> str:
-    """"bf16" or "fp32": the precision of matrix products here."""
+    """The precision of matrix products here: "bf16" or "fp32"."""
     return "bf16" if is_bf16_good() else "fp32"
 
 

@@ -57,7 +57,8 @@ def train(
 ) -> Iterator[Step]:
     """Train in place, without end: the caller stops drawing steps."""
     device = next(network.parameters()).device
-    truth = torch.from_numpy(np.asarray(settings.truth)).to(device)
+    kind = np.int64 if settings.classes else np.float32
+    truth = torch.from_numpy(np.asarray(settings.truth, dtype=kind)).to(device)
     weights = settings.class_weights
     class_weights = None if weights is None else torch.from_numpy(weights).to(device)
     peaks = [group["lr"] for group in optimizer.param_groups]
@@ -70,22 +71,8 @@ def train(
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
             optimizer.zero_grad(set_to_none=True)
-            loss = 0.0
             network.train()
-            for start in range(0, len(chosen), settings.micro_batch):
-                piece = chosen[start : start + settings.micro_batch]
-                batch = collate(rows, piece, device)
-                with autocast(settings.precision):
-                    logits = network(batch)
-                part = heads.loss(
-                    logits,
-                    truth[torch.from_numpy(piece).to(device)],
-                    classes=settings.classes,
-                    smoothing=settings.smoothing,
-                    weights=class_weights,
-                ) * (len(piece) / len(chosen))
-                part.backward()  # type: ignore[no-untyped-call]
-                loss += float(part.detach())
+            loss = _backward(network, rows, chosen, truth, class_weights, settings)
             if settings.clip:
                 torch.nn.utils.clip_grad_norm_(params, settings.clip)
             optimizer.step()
@@ -93,6 +80,35 @@ def train(
             done = epoch + place / len(batches)
             yield Step(number, done, loss, len(chosen), place == len(batches))
         epoch += 1
+
+
+def _backward(
+    network: Network,
+    rows: Rows,
+    chosen: NDArray[np.int64],
+    truth: torch.Tensor,
+    class_weights: torch.Tensor | None,
+    settings: Settings,
+) -> float:
+    """Add up the gradient of a batch piece by piece; gives its loss. A piece counts by its share
+    of the rows, or of their class weights, since that is what its own mean is divided by."""
+    answers, loss = truth[torch.from_numpy(chosen).to(truth.device)], 0.0
+    counts = torch.ones(len(chosen)) if class_weights is None else class_weights[answers]
+    for start in range(0, len(chosen), settings.micro_batch):
+        piece = slice(start, start + settings.micro_batch)
+        batch = collate(rows, chosen[piece], truth.device)
+        with autocast(settings.precision):
+            logits = network(batch)
+        part = heads.loss(
+            logits,
+            answers[piece],
+            classes=settings.classes,
+            smoothing=settings.smoothing,
+            weights=class_weights,
+        ) * (counts[piece].sum() / counts.sum())
+        part.backward()  # type: ignore[no-untyped-call]
+        loss += float(part.detach())
+    return loss
 
 
 @torch.no_grad()
@@ -108,15 +124,12 @@ def logits(
     batch, and may raise to end it."""
     device = next(network.parameters()).device
     network.eval()
-    found: torch.Tensor | None = None
+    found = torch.empty(len(rows), network.head.plane.out_features)
     for chosen in by_length(rows.lengths(), batch_size):
         batch = collate(rows, chosen, device)
         with autocast(precision):
             part = network(batch).float().cpu()
-        if found is None:
-            found = torch.empty(len(rows), part.shape[1])
         found[torch.from_numpy(chosen)] = part
         if after:
             after(batch)
-    assert found is not None, "no rows to predict"
     return found

@@ -50,7 +50,7 @@ class Pool(nn.Module):
         if self.kind == "max":
             return hidden.masked_fill(outside, float("-inf")).amax(dim=1)
         if self.query is not None:
-            scores = self.query(hidden).float().masked_fill(outside, float("-inf"))
+            scores: torch.Tensor = self.query(hidden).float().masked_fill(outside, float("-inf"))
             return (hidden * scores.softmax(dim=1)).sum(dim=1)
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
@@ -89,8 +89,8 @@ class Network(nn.Module):
         self.trains_stem = False
 
     def freeze_below(self, trained_blocks: int) -> None:
-        """Let only the top blocks, the pool and the head change; all of them and the stem too
-        where every block is trained."""
+        """Freeze the whole encoder, and keep the gradient's way open to the top blocks, and to
+        the stem where every block is trained. What may change there, an adapter says next."""
         count = len(self.encoder.blocks)
         self.first_trained = count - trained_blocks
         self.trains_stem = trained_blocks == count
@@ -123,9 +123,7 @@ class Network(nn.Module):
         parts: list[nn.Module] = [self.head, self.pool, *reversed(self.trained())]
         found = []
         for part in parts[:1] + parts[2:]:
-            params = [*part.parameters()] + (
-                [*self.pool.parameters()] if part is self.head else []
-            )
+            params = [*part.parameters()] + ([*self.pool.parameters()] if part is self.head else [])
             seen |= {id(p) for p in params}
             found.append(params)
         rest = [p for p in self.encoder.parameters() if id(p) not in seen and p.requires_grad]

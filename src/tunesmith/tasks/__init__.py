@@ -1,0 +1,5 @@
+"""Shelf: everything about the target."""
+
+from tunesmith.tasks._shelf import tasks
+
+__all__ = ["tasks"]

@@ -29,9 +29,7 @@ def loss(
     return functional.mse_loss(logits[:, 0], truth)
 
 
-def answer(
-    logits: torch.Tensor, classes: tuple[str, ...], mean: float, scale: float
-) -> Prediction:
+def answer(logits: torch.Tensor, classes: tuple[str, ...], mean: float, scale: float) -> Prediction:
     """Logits (rows, classes) as class scores, or (rows, 1) as numbers in the target's units."""
     numbers = logits.double()
     if classes:

@@ -1,0 +1,99 @@
+"""Scores with bootstrap intervals, and whether one prediction is really better than another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Metric
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.records import Score
+from tunesmith.core.seeds import generator
+from tunesmith.metrics import canonical, get
+
+RESAMPLES = 1000
+MOST_WORK = 20_000_000
+FEWEST_RESAMPLES = 60
+
+
+def _resamples(prediction: Prediction, resamples: int) -> int:
+    """Fewer where rows times classes are many: the interval's ends then wobble a little."""
+    return int(np.clip(MOST_WORK // max(1, prediction.array().size), FEWEST_RESAMPLES, resamples))
+
+
+def _drawn(rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each row is drawn, for each resample."""
+    dice = generator(seed, "bootstrap")
+    for _ in range(resamples):
+        yield np.bincount(dice.integers(0, rows, rows), minlength=rows).astype(np.float64)
+
+
+def score(
+    metric: str,
+    truth: NDArray[Any],
+    prediction: Prediction,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+) -> Score:
+    """A metric with its percentile bootstrap interval over rows.
+
+    `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,).
+
+    Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    name = canonical(metric)
+    rule = get(name)
+    value = rule.score(truth, prediction, None)
+    count = _resamples(prediction, resamples)
+    found = [rule.score(truth, prediction, w) for w in _drawn(len(truth), count, seed)]
+    low, high = _ends(np.array(found), level)
+    return Score(name, value, min(low, value), max(high, value), len(truth), level)
+
+
+def scores(
+    metrics: Iterable[str], truth: NDArray[Any], prediction: Prediction, *, seed: int = 0
+) -> dict[str, Score]:
+    """Several metrics on the same rows."""
+    return {name: score(name, truth, prediction, seed=seed) for name in metrics}
+
+
+def _ends(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    tail = 50 * (1 - level)
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def paired_gain(
+    metric: Metric,
+    truth: NDArray[Any],
+    new: Prediction,
+    old: Prediction,
+    *,
+    seed: int = 0,
+    resamples: int = 200,
+    level: float = 0.8,
+) -> tuple[float, float, float]:
+    """How much better `new` is than `old` on the same rows (positive is better), and the
+    bootstrap interval of that difference."""
+    sign = 1.0 if metric.higher_is_better else -1.0
+    gain = sign * (metric.score(truth, new, None) - metric.score(truth, old, None))
+    found = [
+        sign * (metric.score(truth, new, w) - metric.score(truth, old, w))
+        for w in _drawn(len(truth), _resamples(new, resamples), seed)
+    ]
+    low, high = _ends(np.array(found), level)
+    return gain, low, high
+
+
+def confusion(truth: NDArray[np.int64], prediction: ClassScores) -> NDArray[np.int64]:
+    """How often each true class (row) got each answer (column), shape (classes, classes); rows
+    whose label the model does not know are left out."""
+    count = len(prediction.classes)
+    known = truth >= 0
+    places = truth[known] * count + prediction.codes()[known]
+    return np.bincount(places, minlength=count * count).reshape(count, count)

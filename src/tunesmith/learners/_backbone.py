@@ -1,0 +1,130 @@
+"""What the probe and fine-tuning share: a checkpoint in memory, token ids, frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith import zoo
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import BudgetError, need
+from tunesmith.core.records import Card
+from tunesmith.core.seeds import generator
+from tunesmith.zoo import encoders
+from tunesmith.zoo.encoders import Tokenizer
+
+if TYPE_CHECKING:
+    from tunesmith.nn.encoder import Encoder
+
+CHUNK_ROWS = 512
+FEWEST_ROWS = 64
+SHARE_OF_TIME = 0.75
+
+
+def why_not(problem_texts: Sequence[str]) -> str:
+    """Empty where an encoder can be used; otherwise the reason it cannot."""
+    import importlib.util
+
+    if not problem_texts:
+        return "no input column is text"
+    gone = [n for n in ("torch", "transformers", "tokenizers") if not importlib.util.find_spec(n)]
+    if gone:
+        return f'{", ".join(gone)} not installed: pip install "tunesmith[text]"'
+    return ""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A checkpoint as it came, in memory. The encoder is shared: copy it before training it."""
+
+    card: Card
+    encoder: Encoder
+    tokenizer: Tokenizer
+
+    def ids(self, texts: Sequence[str], max_length: int) -> list[NDArray[np.int32]]:
+        """Token ids of each text, cut to a length."""
+        return token_ids(self.tokenizer, texts, min(max_length, self.encoder.max_tokens))
+
+
+def token_ids(
+    tokenizer: Tokenizer, texts: Sequence[str], max_length: int
+) -> list[NDArray[np.int32]]:
+    """Token ids of each text, tokenised once per process, cut to a length."""
+    from tunesmith.nn.tokens import TOKENS, cut
+
+    found = TOKENS.ids(tokenizer.key, tokenizer.encode, texts)
+    return [cut(ids, max_length) for ids in found]
+
+
+@lru_cache(maxsize=2)
+def backbone(name: str) -> Backbone:
+    """A checkpoint by name; opens no socket.
+
+    Raises:
+        WeightsError: Its bytes are not on this machine.
+    """
+    need("torch", extra="text")
+    from tunesmith.nn import devices
+
+    card = zoo.card_for(name)
+    folder = zoo.folder(name)
+    encoder = encoders.load(folder).to(devices.device()).eval()
+    encoder.requires_grad_(False)
+    return Backbone(card, encoder, encoders.read_tokenizer(folder))
+
+
+def features(
+    base: Backbone, texts: Sequence[str], *, max_length: int
+) -> NDArray[np.float32]:
+    """Frozen features of every text, those known taken from memory; shape (rows, width)."""
+    from tunesmith.nn.features import FEATURES, embed
+
+    key = _key(base, max_length)
+    new = FEATURES.missing(key, texts)
+    if new:
+        FEATURES.put(key, new, embed(base.encoder, base.ids(new, max_length)))
+    return FEATURES.get(key, texts)
+
+
+def features_within(
+    base: Backbone, texts: Sequence[str], *, max_length: int, clock: Clock, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Frozen features of as many texts as most of the clock's time allows, drawn at random: which
+    rows, shape (n,), and their features, shape (n, width).
+
+    Raises:
+        BudgetError: The time is not even enough for a few.
+    """
+    order = generator(seed, "embed").permutation(len(texts))
+    limit = clock.left() * SHARE_OF_TIME
+    until = Clock(limit, clock.now) if clock.has_deadline() else Clock(now=clock.now)
+    parts: list[NDArray[np.float32]] = []
+    for start in range(0, len(order), CHUNK_ROWS):
+        if parts and until.is_over():
+            break
+        chosen = order[start : start + CHUNK_ROWS]
+        parts.append(features(base, [texts[i] for i in chosen], max_length=max_length))
+    found = np.concatenate(parts)
+    if len(found) < min(FEWEST_ROWS, len(texts)) or clock.is_over():
+        raise BudgetError(f"only {len(found)} of {len(texts)} rows were read by {base.card.name}")
+    return order[: len(found)], found
+
+
+def are_known(base: Backbone, texts: Sequence[str], max_length: int) -> bool:
+    """Whether the features of all these texts are in memory."""
+    from tunesmith.nn.features import FEATURES
+
+    return not FEATURES.missing(_key(base, max_length), texts)
+
+
+def _key(base: Backbone, max_length: int) -> str:
+    from tunesmith.nn.devices import precision
+
+    return f"{base.card.name}/{base.card.source}/{precision()}/{max_length}"
+
+

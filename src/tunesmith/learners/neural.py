@@ -1,0 +1,418 @@
+"""Fine-tuning: an encoder, as many of its blocks as wanted, and a head, trained end to end."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.errors import BudgetError, WeightsError
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.runfolder import write_bytes, write_json
+from tunesmith.core.seeds import derive, generator
+from tunesmith.core.space import Choice, Int, Linear, Log, config
+from tunesmith.learners._answers import target_scale
+from tunesmith.learners._backbone import Backbone, are_known, backbone, features, token_ids, why_not
+from tunesmith.learners._regularised import Plane, logistic_path, ridge_path
+from tunesmith.learners._shelf import learners
+from tunesmith.learners._steering import selection_score
+from tunesmith.modalities.inputs import Inputs
+from tunesmith.nn.adapters import BitFit, Full, LoRA
+from tunesmith.nn.batches import Rows
+from tunesmith.nn.optim import SGD, AdamW, Lion, factor, groups
+from tunesmith.zoo import encoders
+from tunesmith.zoo.encoders import Tokenizer
+
+if TYPE_CHECKING:
+    from tunesmith.nn.network import Network
+
+WARM_STEPS = 2
+MEASURED_STEPS = 4
+LEAST_EPOCHS = 0.5
+SAVE_SECONDS = 1.0
+START_STRENGTH = 0.01
+
+
+@config
+class NeuralConfig:
+    """How to fine-tune one checkpoint."""
+
+    backbone: str = "all-MiniLM-L6-v2"
+    """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
+    depth: Annotated[float, Choice(0.17, 0.34, 0.5, 1.0)] = 1.0
+    """Share of the blocks that train, counted from the output; 1 trains the embeddings too."""
+    adapter: Full | LoRA | BitFit = Full()
+    """What of the trained blocks may change."""
+    pooling: Annotated[str, Choice("mean", "first", "max", "attention")] = "mean"
+    """How the vectors of the tokens become one."""
+    head: Annotated[int, Choice(0, 128, 512)] = 0
+    """Width of the head's hidden layer; 0 for none."""
+    head_start: Annotated[str, Choice("probe", "random")] = "probe"
+    """Begin with the head that suits the frozen encoder (with mean pooling and no hidden layer), as
+    in Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022; or at random."""
+    dropout: Annotated[float, Linear(0.0, 0.4)] = 0.1
+    """Dropout before the head."""
+    optimizer: AdamW | SGD | Lion = AdamW()
+    """Each has its own settings, weight decay among them."""
+    lr: Annotated[float, Log(1e-5, 1e-3)] = 1e-4
+    """Peak learning rate, reached after warm-up."""
+    layer_decay: Annotated[float, Linear(0.6, 1.0)] = 0.9
+    """Learning rate of a block as a share of that of the block above."""
+    batch_size: Annotated[int, Choice(8, 16, 32, 64)] = 32
+    """Rows a step."""
+    schedule: Annotated[str, Choice("linear", "cosine", "constant")] = "linear"
+    """How the learning rate falls after warm-up."""
+    warmup: Annotated[float, Linear(0.0, 0.2)] = 0.06
+    """Share of the run in which the learning rate rises."""
+    label_smoothing: Annotated[float, Linear(0.0, 0.2)] = 0.0
+    """Share of the target that is spread over all classes."""
+    class_weights: Annotated[bool, Choice(False, True)] = False
+    """Weight each class as if all were equally frequent."""
+    clip: Annotated[float, Log(0.1, 10.0)] = 1.0
+    """Longest gradient; longer ones are scaled down."""
+    epochs: Annotated[int, Int(1, 12)] = 4
+    """Times through the training rows, if time allows."""
+    patience: int = 2
+    """Looks at the valid rows without a gain before it ends; 0 never looks."""
+    max_length: Annotated[int, Choice(64, 128, 256)] = 128
+    """Tokens of a text that are read."""
+
+
+@dataclass(frozen=True)
+class NeuralModel(Fitted):
+    """A fine-tuned network with everything that turns rows into its input."""
+
+    classes: tuple[str, ...]
+    inputs: Inputs
+    network: Network
+    tokenizer: Tokenizer
+    max_length: int
+    mean: float
+    scale: float
+    shape: dict[str, Any]
+    epochs: int = 0
+
+    def predict(self, data: Dataset) -> Prediction:
+        from tunesmith.nn import heads, loop
+
+        rows = _rows(self.inputs, data, self.tokenizer, self.max_length, self.network)
+        return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
+
+    def settled(self) -> dict[str, Any]:
+        return {"epochs": max(1, self.epochs), "patience": 0}
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        write_json(
+            folder / "model.json",
+            {
+                "classes": self.classes,
+                "inputs": self.inputs.state(),
+                "max_length": self.max_length,
+                "mean": self.mean,
+                "scale": self.scale,
+                "shape": self.shape,
+                "epochs": self.epochs,
+            },
+        )
+        write_json(folder / "config.json", self.network.encoder.model.config.to_dict())
+        write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
+        state = {
+            name: value.detach().cpu().contiguous().clone()
+            for name, value in self.network.state_dict().items()
+        }
+        save_file(state, folder / "network.safetensors")
+
+
+def _rows(
+    inputs: Inputs, data: Dataset, tokenizer: Tokenizer, max_length: int, network: Network
+) -> Rows:
+    ids = token_ids(tokenizer, inputs.texts(data), max_length)
+    return Rows(ids, inputs.dense(data), network.encoder.pad_id)
+
+
+@learners.add("neural")
+class Neural(Learner[NeuralConfig]):
+    """Fine-tuning of an encoder."""
+
+    config = NeuralConfig
+
+    def suits(self, problem: Problem) -> str:
+        return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
+
+    def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
+        import torch
+
+        from tunesmith.nn.devices import forget_memory
+
+        for micro_batch in (config.batch_size, max(1, config.batch_size // 4)):
+            try:
+                with torch.random.fork_rng():
+                    torch.manual_seed(derive(seed, "neural"))
+                    return _fit(problem, config, seed, watch, micro_batch)
+            except torch.OutOfMemoryError:
+                forget_memory()
+        raise BudgetError(
+            f"there is not enough memory for {micro_batch} rows of {config.max_length} tokens"
+        )
+
+    def load(self, folder: Path) -> Fitted:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from tunesmith.nn import devices
+        from tunesmith.nn.network import Network
+
+        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        network = Network(encoders.from_config(encoders.read_config(folder)), **saved["shape"])
+        try:
+            network.load_state_dict(load_file(folder / "network.safetensors"))
+        except (RuntimeError, SafetensorError) as error:
+            raise WeightsError(f"{folder} holds weights that do not fit: {error}") from error
+        network.requires_grad_(False)
+        return NeuralModel(
+            classes=tuple(saved["classes"]),
+            inputs=Inputs.restore(saved["inputs"]),
+            network=network.to(devices.device()).eval(),
+            tokenizer=encoders.read_tokenizer(folder),
+            max_length=saved["max_length"],
+            mean=saved["mean"],
+            scale=saved["scale"],
+            shape=saved["shape"],
+            epochs=saved["epochs"],
+        )
+
+
+def _fit(
+    problem: Problem, config: NeuralConfig, seed: int, watch: Watch, micro_batch: int
+) -> Fitted:
+    from tunesmith.nn import devices, loop
+
+    base = backbone(config.backbone)
+    train, valid = problem.part("train"), problem.part("valid")
+    inputs = Inputs.fit(train, problem.inputs)
+    network, shape = _build(problem, config, base, inputs, train, watch)
+    network.to(devices.device())
+    length = min(config.max_length, base.encoder.max_tokens)
+    mean, scale = target_scale(problem)
+    model = NeuralModel(
+        problem.classes, inputs, network, base.tokenizer, length, mean, scale, shape
+    )
+    rows = _rows(inputs, train, base.tokenizer, length, network)
+    plan = _Plan(config, len(rows), len(valid), watch)
+    truth = problem.truth("train")
+    rate = config.optimizer.build(
+        groups(network.layers(), config.lr, config.layer_decay, network.undecayed()), config.lr
+    )
+    settings = loop.Settings(
+        truth=truth if problem.classes else (truth - mean) / scale,
+        classes=len(problem.classes),
+        batch_size=config.batch_size,
+        smoothing=config.label_smoothing,
+        class_weights=_class_weights(problem, truth) if config.class_weights else None,
+        clip=config.clip,
+        rate=lambda progress: factor(config.schedule, progress, config.warmup),
+        progress=plan.progress,
+        micro_batch=micro_batch,
+        precision=devices.precision(),
+    )
+    best = _Best(network, lambda: selection_score(problem, seed)(model.predict(valid)))
+    if config.patience and _starts_with_probe(config):
+        best.look()
+    epochs = 0.0
+    for step in loop.train(network, rate, rows, settings, generator(seed, "batches")):
+        epochs = step.epoch
+        plan.measure(step.number)
+        is_over = plan.progress(step.number) >= 1
+        if config.patience and (is_over or step.ends_epoch):
+            score = best.look(epochs)
+            goes_on = watch.report(score, min(1.0, plan.progress(step.number)))
+            is_over = is_over or not goes_on or best.waits >= config.patience
+        if is_over:
+            break
+    best.restore()
+    config.adapter.merge(network.trained())
+    network.requires_grad_(False)
+    done = best.epochs if config.patience else epochs
+    return NeuralModel(
+        problem.classes,
+        inputs,
+        network.eval(),
+        base.tokenizer,
+        length,
+        mean,
+        scale,
+        shape,
+        max(1, round(done)),
+    )
+
+
+def _build(
+    problem: Problem,
+    config: NeuralConfig,
+    base: Backbone,
+    inputs: Inputs,
+    train: Dataset,
+    watch: Watch,
+) -> tuple[Network, dict[str, Any]]:
+    """The network with what trains let loose, and its shape for JSON."""
+    from tunesmith.nn.network import Network
+
+    shape = {
+        "pool": config.pooling,
+        "dense": inputs.dense(train.take(np.arange(1))).shape[1],
+        "outputs": len(problem.classes) or 1,
+        "hidden": config.head,
+        "dropout": config.dropout,
+    }
+    network = Network(copy.deepcopy(base.encoder), **shape)
+    count = len(network.encoder.blocks)
+    network.freeze_below(max(1, round(config.depth * count)))
+    config.adapter.apply(network.trained(), network.encoder.lora_targets)
+    if network.trains_stem and isinstance(config.adapter, Full):
+        network.encoder.requires_grad_(True)
+    if _starts_with_probe(config):
+        _start_head(network, problem, config, base, inputs, train, watch)
+    return network, shape
+
+
+def _starts_with_probe(config: NeuralConfig) -> bool:
+    return config.head_start == "probe" and config.pooling == "mean" and not config.head
+
+
+def _start_head(
+    network: Network,
+    problem: Problem,
+    config: NeuralConfig,
+    base: Backbone,
+    inputs: Inputs,
+    train: Dataset,
+    watch: Watch,
+) -> None:
+    """Set the head to a linear model on the frozen encoder's mean vectors. Under a deadline only
+    where those are in memory from a probe before."""
+    import torch
+
+    texts = inputs.texts(train)
+    length = min(config.max_length, base.encoder.max_tokens)
+    if watch.clock.has_deadline() and not are_known(base, texts, length):
+        return
+    seen = features(base, texts, max_length=length)[:, : base.encoder.width]
+    plane = _head_plane(problem, seen, inputs.dense(train), watch)
+    with torch.no_grad():
+        network.head.plane.weight.copy_(torch.from_numpy(plane.weights.T.copy()))
+        network.head.plane.bias.copy_(torch.from_numpy(plane.bias))
+
+
+def _head_plane(
+    problem: Problem, seen: NDArray[np.float32], dense: NDArray[np.float32], watch: Watch
+) -> Plane:
+    center, scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-4)
+    both = np.concatenate([(seen - center) / scale, dense], axis=1)
+    truth, clock = problem.truth("train"), watch.clock
+    strengths = (START_STRENGTH,)
+    if problem.classes:
+        paths = logistic_path(
+            both,
+            truth,
+            len(problem.classes),
+            strengths=strengths,
+            clock=clock,
+            balanced=False,
+            most_iterations=60,
+        )
+    else:
+        mean, spread = target_scale(problem)
+        paths = ridge_path(both, (truth - mean) / spread, strengths=strengths, clock=clock)
+    plane = next(paths)
+    weights = plane.weights.copy()
+    weights[: len(scale)] /= scale[:, None]
+    bias = np.clip(plane.bias, -10, None) - center @ weights[: len(scale)]
+    return Plane(weights, bias.astype(np.float32))
+
+
+def _class_weights(problem: Problem, truth: NDArray[Any]) -> NDArray[np.float32]:
+    """Inverse frequencies with a mean of one over the rows, none above ten."""
+    counts = np.maximum(np.bincount(truth, minlength=len(problem.classes)), 1)
+    return np.minimum(len(truth) / (len(counts) * counts), 10.0).astype(np.float32)
+
+
+class _Plan:
+    """How far the work is: by steps, or by time where that runs out first."""
+
+    def __init__(self, config: NeuralConfig, rows: int, valid_rows: int, watch: Watch) -> None:
+        self.steps_per_epoch = -(-rows // config.batch_size)
+        self.steps = self.steps_per_epoch * config.epochs
+        self._looks = bool(config.patience)
+        self._share = valid_rows / rows / 2.5
+        self._clock = watch.clock
+        self._began = watch.clock.elapsed()
+        self._allotted = watch.clock.left() - SAVE_SECONDS
+        self._warm = 0.0
+
+    def progress(self, number: int) -> float:
+        """Share of the work done after so many steps, in [0, 1] and over."""
+        done = number / self.steps
+        if not self._clock.has_deadline():
+            return done
+        spent = self._clock.elapsed() - self._began
+        return max(done, spent / max(self._allotted, 1e-3))
+
+    def measure(self, number: int) -> None:
+        """After a few steps: set aside the time of the last look at the valid rows.
+
+        Raises:
+            BudgetError: Not even half an epoch fits.
+        """
+        if not self._clock.has_deadline():
+            return
+        if number == min(WARM_STEPS, self.steps):
+            self._warm = self._clock.elapsed()
+        if number != WARM_STEPS + MEASURED_STEPS:
+            return
+        seconds = (self._clock.elapsed() - self._warm) / MEASURED_STEPS
+        epoch = seconds * self.steps_per_epoch
+        if self._looks:
+            self._allotted -= 1.5 * self._share * epoch
+        if self._allotted < LEAST_EPOCHS * epoch:
+            raise BudgetError(
+                f"an epoch takes about {epoch:.0f} s and {max(0.0, self._allotted):.0f} s are left"
+            )
+
+
+class _Best:
+    """The best state seen so far of what trains."""
+
+    def __init__(self, network: Network, score: Callable[[], float]) -> None:
+        self._network = network
+        self._score = score
+        self._state: dict[str, Any] = {}
+        self._value = float("-inf")
+        self.epochs = 0.0
+        self.waits = 0
+
+    def look(self, epochs: float = 0.0) -> float:
+        """Score the network as it is; keep it if it is the best."""
+        value = self._score()
+        self.waits += 1
+        if value > self._value:
+            self._value, self.epochs, self.waits = value, epochs, 0
+            self._state = {
+                name: parameter.detach().clone()
+                for name, parameter in self._network.named_parameters()
+                if parameter.requires_grad
+            }
+        return value
+
+    def restore(self) -> None:
+        if self._state:
+            self._network.load_state_dict(self._state, strict=False)

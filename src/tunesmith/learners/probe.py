@@ -1,0 +1,215 @@
+"""A linear model on what a frozen encoder makes of the text, numbers and categories beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.errors import BudgetError
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.runfolder import write_bytes, write_json
+from tunesmith.core.space import Choice, config
+from tunesmith.learners._answers import answer, target_scale
+from tunesmith.learners._backbone import (
+    Backbone,
+    backbone,
+    features,
+    features_within,
+    token_ids,
+    why_not,
+)
+from tunesmith.learners._regularised import Plane, best_on_path, logistic_path, ridge_path
+from tunesmith.learners._shelf import learners
+from tunesmith.learners._steering import selection_score
+from tunesmith.modalities.inputs import Inputs
+from tunesmith.zoo import encoders
+from tunesmith.zoo.encoders import Tokenizer
+
+if TYPE_CHECKING:
+    from tunesmith.nn.encoder import Encoder
+
+STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+@config
+class ProbeConfig:
+    """Which encoder reads the text, and how much of each text."""
+
+    backbone: str = "all-MiniLM-L6-v2"
+    """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
+    max_length: Annotated[int, Choice(64, 128, 256)] = 128
+    """Tokens of a text that are read."""
+    balanced: Annotated[bool, Choice(False, True)] = False
+    """Weight each class as if all were equally frequent."""
+    strength: float = 0.0
+    """Inverse strength of the regularisation; 0 lets the valid rows choose it on a path."""
+
+
+@dataclass(frozen=True)
+class ProbeModel(Fitted):
+    """Encoder → pooled layers, standardised, dense inputs beside them → plane. While a fit runs
+    the features come from memory (`base`); a loaded model computes them."""
+
+    classes: tuple[str, ...]
+    inputs: Inputs
+    encoder: Encoder
+    tokenizer: Tokenizer
+    max_length: int
+    center: NDArray[np.float32]
+    plane: Plane
+    strength: float
+    base: Backbone | None = None
+
+    def predict(self, data: Dataset) -> Prediction:
+        rows = np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
+        return answer(self.plane.logits(rows), self.classes)
+
+    def _read(self, data: Dataset) -> NDArray[np.float32]:
+        from tunesmith.nn.features import embed
+
+        texts = self.inputs.texts(data)
+        if self.base is not None:
+            return features(self.base, texts, max_length=self.max_length)
+        return embed(self.encoder, token_ids(self.tokenizer, texts, self.max_length))
+
+    def settled(self) -> dict[str, Any]:
+        return {"strength": self.strength}
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        state = {
+            "classes": self.classes,
+            "inputs": self.inputs.state(),
+            "max_length": self.max_length,
+            "strength": self.strength,
+        }
+        write_json(folder / "model.json", state)
+        write_json(folder / "config.json", self.encoder.model.config.to_dict())
+        write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
+        save_file(encoders.tensors(self.encoder), folder / "encoder.safetensors")
+        _save_plane(folder / "head.safetensors", self.plane, self.center)
+
+
+def _save_plane(file: Path, plane: Plane, center: NDArray[np.float32]) -> None:
+    from safetensors.numpy import save_file
+
+    tensors = {"weights": plane.weights, "bias": plane.bias, "center": center}
+    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, file)
+
+
+@learners.add("probe")
+class Probe(Learner[ProbeConfig]):
+    """Logistic or ridge regression on frozen features of several layers."""
+
+    config = ProbeConfig
+
+    def suits(self, problem: Problem) -> str:
+        return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
+
+    def fit(self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch) -> Fitted:
+        base = backbone(config.backbone)
+        train, valid = problem.part("train"), problem.part("valid")
+        inputs = Inputs.fit(train, problem.inputs)
+        length = min(config.max_length, base.encoder.max_tokens)
+        _read_all(base, inputs.texts(valid), length, watch, seed)
+        rows, seen = features_within(
+            base, inputs.texts(train), max_length=length, clock=watch.clock, seed=seed
+        )
+        blank = Plane(np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32))
+        center = seen.mean(axis=0)
+        scale = np.maximum(seen.std(axis=0), 1e-4)
+        model = ProbeModel(
+            problem.classes, inputs, base.encoder, base.tokenizer, length, center, blank, 0.0, base
+        )
+        dense = inputs.dense(train)[rows]
+        planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
+        rate = selection_score(problem, seed)
+        strengths = _strengths(config)
+        tried: list[ProbeModel] = []
+
+        def rated(plane: Plane) -> float:
+            tried.append(replace(model, plane=plane, strength=strengths[len(tried)]))
+            return rate(tried[-1].predict(valid))
+
+        plane, _ = best_on_path((_unscaled(p, scale, problem) for p in planes), rated)
+        return next(found for found in tried if found.plane is plane)
+
+    def load(self, folder: Path) -> Fitted:
+        from safetensors.numpy import load_file
+
+        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        head = load_file(folder / "head.safetensors")
+        return ProbeModel(
+            classes=tuple(saved["classes"]),
+            inputs=Inputs.restore(saved["inputs"]),
+            encoder=encoders.restore(folder),
+            tokenizer=encoders.read_tokenizer(folder),
+            max_length=saved["max_length"],
+            center=head["center"],
+            plane=Plane(head["weights"], head["bias"]),
+            strength=saved["strength"],
+        )
+
+
+def _read_all(base: Backbone, texts: list[str], length: int, watch: Watch, seed: int) -> None:
+    """Bring the features of all the valid rows into memory.
+
+    Raises:
+        BudgetError: That alone would take more than half of the time left.
+    """
+    clock = watch.clock
+    if clock.has_deadline():
+        clock = clock.until(clock.left() / 2)
+    rows, _ = features_within(base, texts, max_length=length, clock=clock, seed=seed)
+    if len(rows) < len(texts):
+        raise BudgetError(
+            f"{base.card.name} read {len(rows)} of {len(texts)} validation rows in half the time"
+        )
+
+
+def _strengths(config: ProbeConfig) -> tuple[float, ...]:
+    return (config.strength,) if config.strength else STRENGTHS
+
+
+def _planes(
+    problem: Problem,
+    config: ProbeConfig,
+    watch: Watch,
+    rows: NDArray[np.int64],
+    seen: NDArray[np.float32],
+    dense: NDArray[np.float32],
+) -> Any:
+    """Planes over standardised features and dense inputs, along the path of strengths."""
+    both = np.concatenate([seen, dense], axis=1)
+    truth = problem.truth("train")[rows]
+    if problem.classes:
+        return logistic_path(
+            both,
+            truth,
+            len(problem.classes),
+            strengths=_strengths(config),
+            clock=watch.clock,
+            balanced=config.balanced,
+        )
+    mean, scale = target_scale(problem)
+    return ridge_path(
+        both, (truth - mean) / scale, strengths=_strengths(config), clock=watch.clock
+    )
+
+
+def _unscaled(plane: Plane, scale: NDArray[np.float32], problem: Problem) -> Plane:
+    """The plane for features as they are, and a target in its own units."""
+    mean, spread = target_scale(problem)
+    weights = plane.weights.copy()
+    weights[: len(scale)] /= scale[:, None]
+    return Plane(
+        (weights * spread).astype(np.float32), (plane.bias * spread + mean).astype(np.float32)
+    )

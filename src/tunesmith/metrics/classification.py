@@ -1,0 +1,174 @@
+"""Metrics of class scores. With two classes the second in sorted order is the positive one ("yes"
+after "no", "1" after "0", "true" after "false")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.metrics._shelf import MeanLoss, Numbers, OfCounts, Weights, Whole, metrics
+
+Share = Callable[[Numbers, Numbers, Numbers], Numbers]
+
+
+def _divide(above: Any, below: Any) -> Any:
+    """Quotients, 0 where nothing is divided by nothing, as scikit-learn has it."""
+    return np.divide(above, below, out=np.zeros_like(above * 1.0), where=np.asarray(below) > 0)
+
+
+def _precision(truths: Numbers, guesses: Numbers, hits: Numbers) -> Numbers:
+    return np.asarray(_divide(hits, guesses))
+
+
+def _recall(truths: Numbers, guesses: Numbers, hits: Numbers) -> Numbers:
+    return np.asarray(_divide(hits, truths))
+
+
+def _f1(truths: Numbers, guesses: Numbers, hits: Numbers) -> Numbers:
+    return np.asarray(_divide(2 * hits, truths + guesses))
+
+
+def _accuracy(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+    return float(hits.sum() / truths.sum())
+
+
+def _balanced_accuracy(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+    """Mean recall over the classes that are there (Brodersen et al. 2010)."""
+    there = truths > 0
+    return float((hits[there] / truths[there]).mean())
+
+
+def _kappa(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+    """Agreement beyond chance (Cohen 1960)."""
+    total = truths.sum()
+    chance = float((truths * guesses).sum() / total**2)
+    return (float(hits.sum() / total) - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def _mcc(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+    """Matthews correlation for any number of classes (Gorodkin 2004)."""
+    total = truths.sum()
+    both = hits.sum() * total - (truths * guesses).sum()
+    spread = (total**2 - (guesses**2).sum()) * (total**2 - (truths**2).sum())
+    return float(both / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+def _positive(share: Share) -> Callable[[Numbers, Numbers, Numbers], float]:
+    return lambda truths, guesses, hits: float(share(truths, guesses, hits)[1])
+
+
+def _macro(share: Share) -> Callable[[Numbers, Numbers, Numbers], float]:
+    """The plain mean over classes that are true or answered somewhere."""
+
+    def mean(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+        return float(share(truths, guesses, hits)[(truths > 0) | (guesses > 0)].mean())
+
+    return mean
+
+
+def _micro(share: Share) -> Callable[[Numbers, Numbers, Numbers], float]:
+    """All classes pooled; with one label a row this equals accuracy."""
+
+    def pooled(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+        sums = (np.array([part.sum()]) for part in (truths, guesses, hits))
+        return float(share(*sums)[0])
+
+    return pooled
+
+
+def _weighted(share: Share) -> Callable[[Numbers, Numbers, Numbers], float]:
+    """The mean over classes, each by how often it is true."""
+
+    def mean(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
+        return float((share(truths, guesses, hits) * truths).sum() / truths.sum())
+
+    return mean
+
+
+metrics.put("accuracy", OfCounts(_accuracy))
+metrics.put("balanced_accuracy", OfCounts(_balanced_accuracy))
+metrics.put("mcc", OfCounts(_mcc, low=-1.0))
+metrics.put("kappa", OfCounts(_kappa, low=-1.0))
+for _name, _share in (("precision", _precision), ("recall", _recall), ("f1", _f1)):
+    metrics.put(_name, OfCounts(_positive(_share), binary=True))
+    metrics.put(f"{_name}_macro", OfCounts(_macro(_share)))
+    metrics.put(f"{_name}_micro", OfCounts(_micro(_share)))
+    metrics.put(f"{_name}_weighted", OfCounts(_weighted(_share)))
+
+
+def _log_losses(truth: NDArray[Any], shares: NDArray[Any]) -> Numbers:
+    """-log of the probability given to the truth; a class the model cannot answer has 1e-15."""
+    given = np.where(truth >= 0, shares[np.arange(len(truth)), np.maximum(truth, 0)], 0.0)
+    return np.asarray(-np.log(np.clip(given, 1e-15, 1.0)))
+
+
+metrics.put("log_loss", MeanLoss(_log_losses, of_classes=True))
+
+
+def _is_binary(prediction: Prediction) -> bool:
+    return isinstance(prediction, ClassScores) and len(prediction.classes) == 2
+
+
+def _is_classes(prediction: Prediction) -> bool:
+    return isinstance(prediction, ClassScores)
+
+
+def area(positive: NDArray[np.bool_], marks: Numbers, weights: Weights = None) -> float:
+    """Area under the ROC curve: the chance that a positive row gets the higher mark, ties half.
+    0.5 where one side is empty."""
+    weights = np.ones(len(marks)) if weights is None else weights
+    _, places = np.unique(marks, return_inverse=True)
+    up = np.bincount(places, weights * positive)
+    down = np.bincount(places, weights * ~positive)
+    if not up.sum() or not down.sum():
+        return 0.5
+    below = np.cumsum(down) - down / 2
+    return float((up * below).sum() / (up.sum() * down.sum()))
+
+
+def _roc_auc(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
+    return area(truth == 1, shares[:, 1], weights)
+
+
+def _roc_auc_ovr(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
+    """Each class against the rest, plain mean over the classes that are there."""
+    there = np.unique(truth[truth >= 0])
+    return float(np.mean([area(truth == code, shares[:, code], weights) for code in there]))
+
+
+def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
+    """Each pair of classes, both ways, plain mean (Hand & Till 2001)."""
+    there = np.unique(truth[truth >= 0])
+    found = []
+    for place, first in enumerate(there):
+        for second in there[place + 1 :]:
+            rows = (truth == first) | (truth == second)
+            some = None if weights is None else weights[rows]
+            for one in (first, second):
+                found.append(area(truth[rows] == one, shares[rows, one], some))
+    return float(np.mean(found)) if found else 0.5
+
+
+def _average_precision(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
+    """Area under the precision-recall steps; with many classes the mean over those there."""
+    from sklearn.metrics import average_precision_score
+
+    codes = [1] if shares.shape[1] == 2 else [int(code) for code in np.unique(truth[truth >= 0])]
+    kept = slice(None) if weights is None else weights > 0
+    some = None if weights is None else weights[kept]
+    found = [
+        average_precision_score(truth[kept] == code, shares[kept, code], sample_weight=some)
+        for code in codes
+        if (truth[kept] == code).any()
+    ]
+    return float(np.mean(found)) if found else 0.0
+
+
+metrics.put("roc_auc", Whole(_roc_auc, _is_binary))
+metrics.put("roc_auc_ovr", Whole(_roc_auc_ovr, _is_classes))
+metrics.put("roc_auc_ovo", Whole(_roc_auc_ovo, _is_classes))
+metrics.put("average_precision", Whole(_average_precision, _is_classes))

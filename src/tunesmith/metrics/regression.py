@@ -1,0 +1,68 @@
+"""Metrics of numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.predictions import Prediction, Values
+from tunesmith.metrics._shelf import MeanLoss, Numbers, Weights, Whole, metrics
+
+
+def _squares(truth: NDArray[Any], values: NDArray[Any]) -> Numbers:
+    return np.asarray((truth - values) ** 2)
+
+
+def _distances(truth: NDArray[Any], values: NDArray[Any]) -> Numbers:
+    return np.asarray(np.abs(truth - values))
+
+
+def _shares(truth: NDArray[Any], values: NDArray[Any]) -> Numbers:
+    """Distance as a share of the truth; a truth of zero counts as the smallest double."""
+    return np.asarray(np.abs(truth - values) / np.maximum(np.abs(truth), np.finfo(float).eps))
+
+
+def _is_values(prediction: Prediction) -> bool:
+    return isinstance(prediction, Values)
+
+
+def _median_distance(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
+    distances = np.abs(truth - values)
+    if weights is not None:
+        distances = np.repeat(distances, weights.astype(np.int64))
+    return float(np.median(distances))
+
+
+def _r2(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
+    mean = np.average(truth, weights=weights)
+    missed = np.average((truth - values) ** 2, weights=weights)
+    spread = np.average((truth - mean) ** 2, weights=weights)
+    return float(1 - missed / spread) if spread > 0 else float(missed == 0)
+
+
+def _spearman(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
+    """Correlation of ranks; 0 where one side does not vary."""
+    from scipy.stats import rankdata
+
+    if weights is not None:
+        times = weights.astype(np.int64)
+        truth, values = np.repeat(truth, times), np.repeat(values, times)
+    left, right = rankdata(truth), rankdata(values)
+    left, right = left - left.mean(), right - right.mean()
+    spread = math.sqrt(float((left**2).sum() * (right**2).sum()))
+    return float((left * right).sum() / spread) if spread > 0 else 0.0
+
+
+def _lower(of: Any) -> Whole:
+    return Whole(of, _is_values, higher_is_better=False, high=float("inf"))
+
+
+metrics.put("rmse", MeanLoss(_squares, math.sqrt))
+metrics.put("mae", MeanLoss(_distances))
+metrics.put("mape", MeanLoss(_shares))
+metrics.put("median_absolute_error", _lower(_median_distance))
+metrics.put("r2", Whole(_r2, _is_values, low=float("-inf")))
+metrics.put("spearman", Whole(_spearman, _is_values, low=-1.0))

@@ -1,0 +1,269 @@
+"""The artifact: a folder of JSON and safetensors that holds a whole model and runs no code.
+
+    predictor.json   format, task, target, columns, classes, metric, reasons, members
+    members/0/…      what each member's learner wrote
+    metrics.json     the scores it was saved with
+    golden.json      a few rows with their answers, asked again on load
+    manifest.json    size and sha256 of every other file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Fitted
+from tunesmith.core.errors import DataError, TunesmithError, UnsafeArtifact
+from tunesmith.core.predictions import ClassScores, Prediction, mix
+from tunesmith.core.records import Column, Dataset, Problem
+from tunesmith.core.runfolder import write_json
+from tunesmith.learners import learners
+
+FORMAT = 1
+GOLDEN_ROWS = 4
+TOLERANCE = 0.02
+"""Of a probability, or of a number's own size: what another processor may round differently."""
+MOST_JSON_BYTES = 512 * 1024**2
+LISTS = ("predictor.json", "metrics.json", "golden.json")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of the blend: where it is saved, by which learner, and how much it counts."""
+
+    learner: str
+    backbone: str
+    folder: Path
+    weight: float
+    trial: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded artifact."""
+
+    task: str
+    target: str
+    columns: tuple[Column, ...]
+    classes: tuple[str, ...]
+    metric: str
+    members: tuple[tuple[Fitted, float], ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.name != self.target)
+
+    def predict(self, data: Dataset) -> Prediction:
+        """The weighted mean of the members' answers."""
+        parts = [fitted.predict(data) for fitted, _ in self.members]
+        return mix(parts, [weight for _, weight in self.members])
+
+
+def save(
+    folder: Path,
+    problem: Problem,
+    members: Sequence[Member],
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write an artifact into a new folder. Member folders are linked where that can be done."""
+    try:
+        folder.mkdir(parents=True)
+        for number, member in enumerate(members):
+            _link(member.folder, folder / "members" / str(number))
+    except OSError as error:
+        raise DataError(
+            f"Cannot save the model in {folder}: {error.strerror}. "
+            "Free some space or choose another folder with --folder."
+        ) from error
+    names = [*problem.inputs, problem.target]
+    columns = [problem.data.column(name) for name in names]
+    spec = {
+        "format": FORMAT,
+        "task": problem.task,
+        "target": problem.target,
+        "columns": [{"name": c.name, "kind": c.kind, "reason": c.reason} for c in columns],
+        "classes": problem.classes,
+        "metric": problem.metric,
+        "reasons": dict(problem.reasons),
+        "members": [
+            {
+                "learner": member.learner,
+                "version": learners[member.learner].version,
+                "backbone": member.backbone,
+                "weight": member.weight,
+                "trial": member.trial,
+            }
+            for member in members
+        ],
+        "facts": dict(facts),
+    }
+    write_json(folder / "predictor.json", spec)
+    write_json(folder / "metrics.json", metrics)
+    _write_golden(folder, problem, spec)
+    write_json(folder / "manifest.json", {"format": FORMAT, "files": _hashes(folder)})
+
+
+def _link(source: Path, place: Path) -> None:
+    place.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        try:
+            os.link(file, place / file.name)
+        except OSError:
+            shutil.copy2(file, place / file.name)
+
+
+def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> None:
+    rows = problem.parts["valid"][:GOLDEN_ROWS]
+    data = problem.data.take(rows).with_columns(problem.inputs)
+    answers = _model(folder, spec).predict(data).array()
+    cells = {name: [_to_json(value) for value in data.values(name)] for name in data.names}
+    write_json(folder / "golden.json", {"cells": cells, "answers": answers.tolist()})
+
+
+def _to_json(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value)
+    return None if math.isnan(value) else float(value)
+
+
+def _from_json(column: Column, values: Sequence[Any]) -> NDArray[Any]:
+    if column.kind == "number":
+        return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+    if column.kind == "date":
+        return np.array(["NaT" if v is None else v for v in values], dtype="datetime64[s]")
+    found = np.empty(len(values), dtype=object)
+    found[:] = list(values)
+    return found
+
+
+def _hashes(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        file.relative_to(folder).as_posix(): {
+            "bytes": file.stat().st_size,
+            "sha256": _sha256(file),
+        }
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != "manifest.json"
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load(folder: Path) -> Model:
+    """Open an artifact: every file as the manifest says, every golden row answered as before.
+
+    Raises:
+        UnsafeArtifact: A file is missing, added or changed, or an answer differs.
+    """
+    _check_files(folder)
+    spec = _read(folder / "predictor.json")
+    if spec.get("format") != FORMAT:
+        raise UnsafeArtifact(
+            f"{folder} is of format {spec.get('format')!r}; this version of tunesmith reads "
+            f"format {FORMAT}. Install the version that wrote it."
+        )
+    try:
+        model = _model(folder, spec)
+        _check_golden(folder, model)
+    except TunesmithError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise UnsafeArtifact(
+            f"{folder} does not hold what its learners wrote ({type(error).__name__}: {error}). "
+            "Take it again from where it was saved."
+        ) from error
+    return model
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > MOST_JSON_BYTES:
+            raise UnsafeArtifact(f"{file} has more than {MOST_JSON_BYTES:,} bytes.")
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnsafeArtifact(f"{file} cannot be read: {error}.") from error
+    if not isinstance(value, dict):
+        raise UnsafeArtifact(f"{file} does not hold a JSON object.")
+    return value
+
+
+def _check_files(folder: Path) -> None:
+    listed = _read(folder / "manifest.json").get("files")
+    if not isinstance(listed, dict) or not all(isinstance(v, dict) for v in listed.values()):
+        raise UnsafeArtifact(f"{folder / 'manifest.json'} lists no files.")
+    for name in listed:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise UnsafeArtifact(f"{folder / 'manifest.json'} names a file outside: {name!r}.")
+    links = [file for file in folder.rglob("*") if file.is_symlink()]
+    if links:
+        raise UnsafeArtifact(f"{links[0]} is a link; an artifact holds plain files only.")
+    there = {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
+    there.discard("manifest.json")
+    if there != set(listed):
+        gone, more = sorted(set(listed) - there), sorted(there - set(listed))
+        raise UnsafeArtifact(
+            f"{folder} is not as it was saved: missing {gone[:3] or 'nothing'}, added "
+            f"{more[:3] or 'nothing'}. Take it again from where it was saved."
+        )
+    for name, facts in listed.items():
+        file = folder / name
+        if file.stat().st_size != facts.get("bytes") or _sha256(file) != facts.get("sha256"):
+            raise UnsafeArtifact(
+                f"{file} was changed after it was saved: its sha256 is not that of the manifest. "
+                "Take it again from where it was saved."
+            )
+
+
+def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
+    members = []
+    for number, member in enumerate(spec["members"]):
+        learner = learners[member["learner"]]
+        if learner.version != member["version"]:
+            raise UnsafeArtifact(
+                f"{folder}: member {number} was written by version {member['version']} of the "
+                f"learner {member['learner']!r}; here is version {learner.version}."
+            )
+        fitted = learner.load(folder / "members" / str(number))
+        members.append((fitted, float(member["weight"])))
+    return Model(
+        task=spec["task"],
+        target=spec["target"],
+        columns=tuple(Column(**column) for column in spec["columns"]),
+        classes=tuple(spec["classes"]),
+        metric=spec["metric"],
+        members=tuple(members),
+        facts={**spec["facts"], "reasons": spec["reasons"], "members": spec["members"]},
+    )
+
+
+def _check_golden(folder: Path, model: Model) -> None:
+    golden = _read(folder / "golden.json")
+    cells = {c.name: _from_json(c, golden["cells"][c.name]) for c in model.inputs}
+    count = len(golden["answers"])
+    data = Dataset("golden.json", model.inputs, cells, np.arange(1, count + 1, dtype=np.int64))
+    found, wanted = model.predict(data), np.array(golden["answers"])
+    room = TOLERANCE if isinstance(found, ClassScores) else TOLERANCE * np.abs(wanted).max() + 1e-6
+    worst = float(np.abs(found.array() - wanted).max())
+    if not worst <= room:
+        raise UnsafeArtifact(
+            f"{folder} answers its golden rows otherwise than when it was saved (by up to "
+            f"{worst:.3g}). A library it depends on may have changed; see predictor.json."
+        )

@@ -1,0 +1,266 @@
+"""Framing: what is to be learned, from which rows, judged how; each choice with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith import metrics
+from tunesmith.core.contracts import Task
+from tunesmith.core.errors import ConfigError, DataError, did_you_mean
+from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.records import Column, Dataset, Part, Problem, Rows
+from tunesmith.data.audit import audit
+from tunesmith.data.read import read
+from tunesmith.data.split import split as split_rows
+from tunesmith.tasks import tasks
+from tunesmith.tasks.classification import labels
+
+FEWEST_ROWS = 10
+INPUT_KINDS = ("text", "number", "category", "date")
+SPELLINGS = {"binary": "classification", "multiclass": "classification"}
+
+
+def frame(
+    data: Dataset,
+    target: str,
+    *,
+    task: str | None = None,
+    metric: str | Callable[[Any, Any], float] | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+) -> Problem:
+    """Turn data and the name of a target into a problem.
+
+    Raises:
+        DataError: Nothing can be learned from it; says why, and what to do.
+        ConfigError: A name given is not known or does not fit.
+    """
+    named = {"--group": group, "--time": time, "--split": split}
+    _check_columns(data, target, named)
+    chosen, task_reason = _choose_task(data, target, task)
+    data = _with_target(data, target, chosen)
+    kind = tasks[chosen]
+    values = data.values(target)
+    labelled = np.flatnonzero(_is_known(values))
+    _check_enough(data, target, values, labelled)
+    classes = kind.classes(values[labelled])
+    _check_target(data, target, values[labelled], classes, chosen)
+    inputs, inputs_reason = _inputs(data, {target, *filter(None, named.values())})
+    measure, metric_reason = _metric(kind, values[labelled], classes, metric)
+    parts, split_reason = _parts(data, labelled, kind, target, group, time, split, seed)
+    _check_train(data, target, parts, classes)
+    truth = _truth(values, classes)
+    unlabelled = np.setdiff1d(np.arange(len(data)), labelled)
+    seen = audit(data, target, inputs, truth, classes, parts, unlabelled=unlabelled, seed=seed)
+    return Problem(
+        data=data,
+        task=chosen,
+        target=target,
+        inputs=inputs,
+        classes=classes,
+        metric=measure,
+        parts=parts,
+        seed=seed,
+        reasons={
+            "task": task_reason,
+            "metric": metric_reason,
+            "split": split_reason,
+            "inputs": inputs_reason,
+        },
+        findings=seen.findings,
+        leaked=seen.leaked,
+    )
+
+
+def _check_columns(data: Dataset, target: str, named: Mapping[str, str | None]) -> None:
+    data.column(target)
+    for option, name in named.items():
+        if name is not None:
+            data.column(name)
+            if name == target:
+                raise ConfigError(f"{option} {name!r} is the target. Name another column.")
+
+
+def _choose_task(data: Dataset, target: str, wanted: str | None) -> tuple[str, str]:
+    column, values = data.column(target), data.values(target)
+    if not _is_known(values).any():
+        raise DataError(
+            f"No row of {data.source} has a value in the target column {target!r}: all "
+            f"{len(data):,} are empty. Fill in labels, or name another column with --target."
+        )
+    if wanted is not None:
+        name = SPELLINGS.get(wanted.strip().lower(), wanted.strip().lower())
+        if name not in tasks:
+            raise ConfigError(f"There is no task {wanted!r}.{did_you_mean(name, tasks)}")
+        return name, "asked for"
+    if column.reason.startswith("mixed"):
+        raise DataError(
+            f"The target column {target!r} of {data.source} holds numbers and words side by side "
+            f"({column.reason}). Mend the cells, or say what is meant: --task classification takes "
+            "every distinct value as a label, --task regression takes the words as missing."
+        )
+    claims = [(*plugin.claim(column, values), name) for name, plugin in tasks.items()]
+    _, reason, name = max(claims, key=lambda claim: claim[0])
+    return name, reason
+
+
+def _is_known(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.asarray(~np.isnan(values))
+    if values.dtype.kind == "M":
+        return np.asarray(~np.isnat(values))
+    return np.array([value is not None for value in values], dtype=bool)
+
+
+def _with_target(data: Dataset, target: str, task: str) -> Dataset:
+    """The target's cells as labels, or as numbers, as the task needs them."""
+    column = data.column(target)
+    if task == "regression":
+        if column.kind == "number":
+            return data
+        typed = read(data, kinds={target: "number"})
+        if not _is_known(typed.values(target)).any():
+            raise DataError(
+                f"No cell of the target column {target!r} is a number, as --task regression "
+                f"needs; the first is {str(data.values(target)[0])!r}. Use --task classification."
+            )
+        return typed
+    cells = {**data.cells, target: labels(data.values(target))}
+    columns = tuple(
+        Column(target, "category", c.reason) if c.name == target else c for c in data.columns
+    )
+    return replace(data, columns=columns, cells=cells)
+
+
+def _check_enough(data: Dataset, target: str, values: NDArray[Any], labelled: Rows) -> None:
+    if len(labelled) >= FEWEST_ROWS:
+        return
+    raise DataError(
+        f"{data.source} has {len(labelled)} row{'s' * (len(labelled) != 1)} with a value in the "
+        f"target column {target!r}, of {len(values):,} in all. At least {FEWEST_ROWS} are needed "
+        "to learn anything and to say how good it is."
+    )
+
+
+def _check_target(
+    data: Dataset, target: str, values: NDArray[Any], classes: tuple[str, ...], task: str
+) -> None:
+    if task == "regression":
+        if np.ptp(values.astype(np.float64)) == 0:
+            raise DataError(
+                f"Every row of {data.source} has the same number {values[0]:g} in the target "
+                f"column {target!r}: there is nothing to learn. Name another column."
+            )
+        return
+    if len(classes) < 2:
+        raise DataError(
+            f"Every labelled row of {data.source} has the same label {classes[0]!r} in the target "
+            f"column {target!r}: there is nothing to tell apart. Add rows of other labels, or name "
+            "another column with --target."
+        )
+    each = len(values) / len(classes)
+    if (len(classes) > 20 and each < 2) or (len(classes) > 1000 and each < 5):
+        examples = ", ".join(repr(label[:30]) for label in classes[:3])
+        raise DataError(
+            f"The target column {target!r} of {data.source} has {len(classes):,} different labels "
+            f"in {len(values):,} rows ({examples}, …), {each:.1f} rows a label: too few to learn "
+            "from. It may be an identifier or free text. Name another column, join rare labels "
+            "into one, or use --task regression if they are amounts."
+        )
+
+
+def _check_train(
+    data: Dataset, target: str, parts: Mapping[Part, Rows], classes: tuple[str, ...]
+) -> None:
+    values = data.values(target)
+    empty = [name for name, rows in parts.items() if not len(rows)]
+    if empty:
+        raise DataError(
+            f"The split leaves no labelled rows for {', '.join(empty)}. Each part needs some: give "
+            "more groups or rows, or leave --split, --group and --time away."
+        )
+    if classes and len(set(values[parts["train"]])) < 2:
+        raise DataError(
+            f"After the split all {len(parts['train']):,} training rows of {data.source} have the "
+            f"same label {values[parts['train']][0]!r} in {target!r}. Choose another split."
+        )
+
+
+def _inputs(data: Dataset, taken: set[str]) -> tuple[tuple[str, ...], str]:
+    free = [column for column in data.columns if column.name not in taken]
+    used = tuple(column.name for column in free if column.kind in INPUT_KINDS)
+    left = [f"{column.name} ({column.kind})" for column in free if column.name not in used]
+    if not used:
+        raise DataError(
+            f"{data.source} has no column to learn from besides the target: "
+            f"{', '.join(left) or 'nothing else is there'}. Give text, numbers, categories or "
+            "dates; if a kind was guessed wrong, say it with --kind COLUMN=KIND."
+        )
+    told = ", ".join(f"{name} ({data.column(name).kind})" for name in used)
+    return used, told + (f"; left out: {', '.join(left)}" if left else "")
+
+
+def _metric(
+    kind: Task, values: NDArray[Any], classes: Sequence[str], wanted: Any
+) -> tuple[str, str]:
+    if wanted is None:
+        return kind.metric(values, classes)
+    return metrics.check(wanted, _blank(classes)), "asked for"
+
+
+def _blank(classes: Sequence[str]) -> Prediction:
+    """A prediction of no rows, to ask what is defined for its kind."""
+    if classes:
+        return ClassScores(tuple(classes), np.empty((0, len(classes))))
+    return Values(np.empty(0))
+
+
+def _parts(
+    data: Dataset,
+    labelled: Rows,
+    kind: Task,
+    target: str,
+    group: str | None,
+    time: str | None,
+    split: str | None,
+    seed: int,
+) -> tuple[dict[Part, Rows], str]:
+    def cells(name: str | None) -> NDArray[Any] | None:
+        return None if name is None else data.values(name)[labelled]
+
+    if time is not None and data.column(time).kind not in ("date", "number"):
+        raise ConfigError(
+            f"--time {time!r} holds {data.column(time).kind} cells; it must hold dates or numbers."
+        )
+    parts, reason = split_rows(
+        len(labelled),
+        strata=kind.strata(data.values(target)[labelled]),
+        groups=None if group is None else _as_text(cells(group)),
+        times=cells(time),
+        given=None if split is None else _as_text(cells(split)),
+        seed=seed,
+    )
+    return {name: labelled[rows] for name, rows in parts.items()}, reason
+
+
+def _as_text(values: NDArray[Any] | None) -> NDArray[np.object_]:
+    assert values is not None
+    known = _is_known(values)
+    found = np.full(len(values), None, dtype=object)
+    found[known] = [str(value) for value in values[known]]
+    return found
+
+
+def _truth(values: NDArray[Any], classes: tuple[str, ...]) -> NDArray[Any]:
+    """Class codes (-1 where there is no label), or numbers (NaN), for every row."""
+    if not classes:
+        return values.astype(np.float64)
+    index = {label: code for code, label in enumerate(classes)}
+    return np.array([index.get(label, -1) for label in values], dtype=np.int64)

@@ -1,0 +1,123 @@
+"""Planning: which learners on which checkpoints, in which order, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tunesmith import zoo
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.core.records import Candidate, Card, Problem
+from tunesmith.core.space import check_pins, default, to_dict
+from tunesmith.learners import learners
+
+ORDER = ("majority", "linear", "probe", "neural")
+OPERATIONS_A_SECOND = 1.2e11
+"""Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
+LETTERS_A_TOKEN = 4.5
+START_SECONDS = 6.0
+SHORT_SHARE = 0.25
+
+Pins = Mapping[str, Mapping[str, Any]]
+
+
+def check_wanted(wanted: Sequence[str] | None, pins: Pins) -> None:
+    """Refuse learners and pins that are not known, before any work.
+
+    Raises:
+        ConfigError: Names the wrong one and the nearest.
+    """
+    for name in [*(wanted or ()), *pins]:
+        if name not in learners:
+            raise ConfigError(f"There is no learner {name!r}.{did_you_mean(name, learners)}")
+    for name, values in pins.items():
+        check_pins(learners[name].config, values)
+    if wanted is not None and not wanted:
+        raise ConfigError(f"No learner is named. Known: {', '.join(learners)}.")
+
+
+def plan(
+    problem: Problem,
+    *,
+    wanted: Sequence[str] | None,
+    pins: Pins,
+    clock: Clock,
+    offline: bool,
+) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    """Candidates in the order they are to be tried, cheap ones first, and notes on what is left
+    out."""
+    found: list[Candidate] = []
+    notes: list[str] = []
+    names = sorted(
+        wanted or learners, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n)
+    )
+    for name in names:
+        reason = learners[name].suits(problem)
+        if reason:
+            notes.append(f"{name} is left out: {reason}")
+        elif _has_backbone(name):
+            found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
+        else:
+            settings = to_dict(default(learners[name].config, pins.get(name, {})))
+            found.append(Candidate(name, settings, _WHY.get(name, "asked for")))
+    if not found:
+        raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
+    return tuple(found), tuple(dict.fromkeys(notes))
+
+
+_WHY = {
+    "majority": "what every other model must beat",
+    "linear": "words counted, seconds to fit, often hard to beat",
+}
+
+
+def _has_backbone(name: str) -> bool:
+    return "backbone" in learners[name].config.__dataclass_fields__
+
+
+def _with_cards(
+    name: str, problem: Problem, pins: Mapping[str, Any], clock: Clock, offline: bool, notes: Any
+) -> list[Candidate]:
+    if "backbone" in pins:
+        cards: Sequence[Card] = (zoo.card_for(str(pins["backbone"])),)
+    else:
+        cards = zoo.cards("text")
+    usable = [card for card in cards if not offline or zoo.is_here(card)]
+    if not usable:
+        notes.append(
+            "no pretrained weights are on this machine and none may be fetched; bring them once "
+            f"with: tunesmith weights fetch {cards[0].name}"
+        )
+        return []
+    if name != "probe":
+        usable = usable[:1]
+    costs = {card.name: _seconds(card, problem) for card in usable}
+    if clock.has_deadline() and costs[usable[0].name] > SHORT_SHARE * clock.limit_seconds:
+        usable = sorted(usable, key=lambda card: costs[card.name])
+    return [_candidate(name, card, pins, costs[card.name], problem) for card in usable]
+
+
+def _candidate(
+    name: str, card: Card, pins: Mapping[str, Any], seconds: float, problem: Problem
+) -> Candidate:
+    size = f"{card.blocks} blocks, {card.parameters / 1e6:.1f} M parameters" if card.blocks else ""
+    how = {"probe": "frozen features, read once", "neural": "fine-tuned end to end"}
+    chosen = default(learners[name].config, {**pins, "backbone": card.name})
+    times = 1.0 if name == "probe" else 3.0
+    reason = f"{how.get(name, name)}; {card.name} has {size}"
+    return Candidate(name, to_dict(chosen), reason, START_SECONDS + times * seconds)
+
+
+def _seconds(card: Card, problem: Problem) -> float:
+    """About how long one pass over the rows takes."""
+    text = problem.data.with_columns(problem.inputs).of_kind("text")
+    rows = sum(len(problem.parts[part]) for part in ("train", "valid"))
+    sample = np.linspace(0, len(problem.data) - 1, num=min(500, len(problem.data)), dtype=np.int64)
+    letters = sum(
+        np.mean([len(cell or "") for cell in problem.data.values(name)[sample]]) for name in text
+    )
+    tokens = min(128.0, float(letters) / LETTERS_A_TOKEN + 2)
+    return rows * tokens * 24 * card.blocks * card.width**2 / OPERATIONS_A_SECOND

@@ -1,0 +1,38 @@
+"""What one fit carries along: where it writes, whom it tells, how long it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.events import Journal
+from tunesmith.core.runfolder import RunFolder
+
+LEAST_RESERVE_SECONDS = 1.0
+RESERVE_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fit under way. `most_trials` is None under a budget of time."""
+
+    folder: RunFolder
+    journal: Journal
+    clock: Clock
+    seed: int
+    offline: bool
+    most_trials: int | None = None
+
+    def stage(self, name: str) -> None:
+        """Say what comes now and how much time is left."""
+        left = {"left_seconds": round(self.clock.left(), 1)} if self.clock.has_deadline() else {}
+        self.journal.write("stage", name=name, **left)
+
+    def note(self, text: str) -> None:
+        self.journal.write("note", text=text)
+
+    def reserve_seconds(self) -> float:
+        """What is kept back for saving and for leaving the process."""
+        if not self.clock.has_deadline():
+            return 0.0
+        return max(LEAST_RESERVE_SECONDS, RESERVE_SHARE * self.clock.limit_seconds)

