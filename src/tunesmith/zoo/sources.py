@@ -30,10 +30,13 @@ HUB_FILES = (
     "*.model",
 )
 """Data only: no pickles, no code."""
-DOWNLOAD = (
-    "import sys, huggingface_hub as hub\n"
-    "hub.snapshot_download(sys.argv[1], revision=sys.argv[2], allow_patterns=sys.argv[3:])"
-)
+DOWNLOAD = """
+import sys, huggingface_hub as hub
+try:
+    hub.snapshot_download(sys.argv[1], revision=sys.argv[2], allow_patterns=sys.argv[3:])
+except Exception as error:
+    sys.exit("ERROR: " + " ".join(str(error).split())[:400])
+"""
 
 
 class FromWheel(Source):
@@ -162,7 +165,10 @@ class FromHub(Source):
         name, revision = _revision(card)
         hub = need("huggingface_hub", extra="text")
         try:
-            return Path(hub.snapshot_download(name, revision=revision, local_files_only=True))
+            found = hub.snapshot_download(
+                name, revision=revision, allow_patterns=list(HUB_FILES), local_files_only=True
+            )
+            return Path(found)
         except Exception as error:  # the hub's own kinds differ between its versions
             raise WeightsError(f"{card.source} is not on this machine: {error}") from error
 

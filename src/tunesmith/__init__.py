@@ -1,0 +1,58 @@
+"""tunesmith: from labelled data to a fine-tuned, proven, saved model, within a budget of time.
+
+import tunesmith as ts
+model = ts.fit("train.csv", target="label", budget="5m")
+model.predict("test.csv")
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+# Waiting threads that spin make two threads slower than one beside any other work; OpenMP reads
+# this once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if TYPE_CHECKING:
+    from tunesmith.api import Predictor, TextPrediction, fit, load
+    from tunesmith.core.records import Budget, Dataset
+    from tunesmith.core.space import Choice, Int, Linear, Log
+
+__all__ = [
+    "Budget",
+    "Choice",
+    "Dataset",
+    "Int",
+    "Linear",
+    "Log",
+    "Predictor",
+    "TextPrediction",
+    "fit",
+    "load",
+]
+
+_HOMES = {
+    "fit": "api",
+    "load": "api",
+    "Predictor": "api",
+    "TextPrediction": "api",
+    "Budget": "core.records",
+    "Dataset": "core.records",
+    "Choice": "core.space",
+    "Int": "core.space",
+    "Linear": "core.space",
+    "Log": "core.space",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names, imported when first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tunesmith.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,171 @@
+"""Blending: which models answer together, how good that is on rows kept apart, and the same models
+fitted to all rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Fitted, Watch
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.predictions import Prediction, mix
+from tunesmith.core.records import Part, Problem, Result, Score
+from tunesmith.core.space import from_dict
+from tunesmith.ensemble.greedy import select
+from tunesmith.evaluate.scores import score
+from tunesmith.learners import learners
+from tunesmith.metrics import get
+from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.tune import rank, refit_seconds, signed
+
+MOST_CONSIDERED = 6
+CHECKED_ROWS = 256
+WORSE_THAN = 0.02
+
+
+@dataclass(frozen=True)
+class Blend:
+    """The members with their weights, best result first, and why these."""
+
+    results: tuple[Result, ...]
+    weights: tuple[float, ...]
+    reason: str
+    prediction: Prediction
+
+    def members(self) -> tuple[Member, ...]:
+        return tuple(
+            member_of(result, weight, Path(result.folder))
+            for result, weight in zip(self.results, self.weights, strict=True)
+        )
+
+
+def member_of(result: Result, weight: float, folder: Path) -> Member:
+    trial = result.trial
+    backbone = str(trial.config.get("backbone", ""))
+    return Member(trial.learner, backbone, folder, weight, trial.number)
+
+
+def blend(problem: Problem, results: Sequence[Result]) -> Blend:
+    """Choose who answers: greedy selection over the predictions of the valid rows."""
+    ranked = [r for r in rank(problem, results) if r.prediction is not None]
+    ranked = [r for r in ranked if r.trial.learner != "majority"][:MOST_CONSIDERED] or ranked[:1]
+    predictions = [r.prediction for r in ranked if r.prediction is not None]
+    truth = problem.truth("valid")
+    weights, reason = select(get(problem.metric), truth, predictions, seed=problem.seed)
+    chosen = [i for i, weight in enumerate(weights) if weight > 0]
+    kept = [weights[i] for i in chosen]
+    return Blend(
+        tuple(ranked[i] for i in chosen),
+        tuple(kept),
+        reason,
+        mix([predictions[i] for i in chosen], kept),
+    )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the blend is worth on rows that selected nothing: by every metric, and by the problem's
+    own without the rows whose inputs also stand in train."""
+
+    scores: Mapping[str, Score]
+    without_leaks: Score | None
+
+
+def prove(problem: Problem, answers: Prediction, names: Sequence[str]) -> Proof:
+    """Score predictions of the test part."""
+    truth, rows = problem.truth("test"), problem.parts["test"]
+    found = {name: score(name, truth, answers, seed=problem.seed) for name in names}
+    clean = np.flatnonzero(~np.isin(rows, problem.leaked))
+    if len(clean) in (0, len(rows)):
+        return Proof(found, None)
+    apart = score(problem.metric, truth[clean], answers.take(clean), seed=problem.seed)
+    return Proof(found, apart)
+
+
+def answer_test(problem: Problem, chosen: Blend) -> Prediction:
+    """The blend's answers for the test part, each member opened from where it was saved."""
+    data = problem.part("test")
+    parts = [learners[r.trial.learner].load(Path(r.folder)).predict(data) for r in chosen.results]
+    return mix(parts, list(chosen.weights))
+
+
+def refit(run: Run, problem: Problem, chosen: Blend) -> tuple[tuple[Member, ...], int]:
+    """The members fitted to all rows with what selection settled, those for which there is time;
+    the others as they are. Also how many were."""
+    whole = _all_rows(problem)
+    members, count = list(chosen.members()), 0
+    order = sorted(range(len(members)), key=lambda i: -members[i].weight)
+    for place in order:
+        result = chosen.results[place]
+        spare = run.clock.left() - run.reserve_seconds() - 1.0
+        if refit_seconds(problem, result) > spare:
+            continue
+        folder = run.folder.trial(result.trial.number) / "refit"
+        if _refit_one(run, problem, whole, result, folder, spare):
+            members[place] = replace(members[place], folder=folder)
+            count += 1
+    return tuple(members), count
+
+
+def _all_rows(problem: Problem) -> Problem:
+    """The same problem with every labelled row in train; valid stays, to check against."""
+    rows = np.sort(np.concatenate([problem.parts[part] for part in problem.parts]))
+    parts: dict[Part, NDArray[np.int64]] = {**problem.parts, "train": rows}
+    return replace(problem, parts=parts)
+
+
+def _refit_one(
+    run: Run, problem: Problem, whole: Problem, result: Result, folder: Path, spare: float
+) -> bool:
+    learner, trial = learners[result.trial.learner], result.trial
+    limit = spare if run.clock.has_deadline() else Clock().limit_seconds
+    watch = Watch(Clock(limit, run.clock.now), lambda value, progress: True, run.offline)
+    began = time.monotonic()
+    try:
+        before = learner.load(Path(result.folder))
+        settings = {**trial.config, **before.settled()}
+        fitted = learner.fit(whole, from_dict(learner.config, settings), trial.seed, watch)
+        if _is_worse(problem, fitted, result):
+            run.note(f"trial {trial.number} fitted to all rows was worse; it stays as it was")
+            return False
+        folder.mkdir(parents=True)
+        fitted.save(folder)
+    except TunesmithError as error:
+        run.note(f"trial {trial.number} could not be fitted to all rows: {error}")
+        return False
+    run.note(f"trial {trial.number} fitted to all rows in {time.monotonic() - began:.1f} s")
+    return True
+
+
+def _is_worse(problem: Problem, fitted: Fitted, result: Result) -> bool:
+    """Whether a model that has now learned the valid rows answers them worse than before."""
+    rows = np.arange(min(CHECKED_ROWS, len(problem.parts["valid"])))
+    data, truth = problem.part("valid").take(rows), problem.truth("valid")[rows]
+    metric = get(problem.metric)
+    assert result.prediction is not None
+    old = metric.score(truth, result.prediction.take(rows), None)
+    new = metric.score(truth, fitted.predict(data), None)
+    sign = 1.0 if metric.higher_is_better else -1.0
+    return sign * (new - old) < -WORSE_THAN * max(abs(old), 1e-12)
+
+
+def winner_reason(problem: Problem, chosen: Blend, results: Sequence[Result]) -> str:
+    """Why these models answer: the first against the next best of another kind."""
+    first = chosen.results[0]
+    others = [r for r in rank(problem, results) if r.trial.learner != first.trial.learner]
+    assert first.score is not None
+    told = (
+        f"trial {first.trial.number} ({first.trial.learner}) scored {first.score} in "
+        f"{problem.metric} on {first.score.rows:,} validation rows"
+    )
+    if others and others[0].score is not None:
+        gap = signed(problem, first) - signed(problem, others[0])
+        told += f", {gap:+.4f} over the best {others[0].trial.learner} ({others[0].score})"
+    return f"{told}; {chosen.reason}"

@@ -1,0 +1,293 @@
+"""One fit, top to bottom: read, frame, plan, tune, blend, and the proof at the end."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import DataError
+from tunesmith.core.events import Journal, Listener
+from tunesmith.core.records import Budget, Problem, Result, Score
+from tunesmith.core.runfolder import RunFolder, replace_folder, write_json
+from tunesmith.data.read import read
+from tunesmith.pipeline import artifact
+from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.blend import (
+    Blend,
+    Proof,
+    answer_test,
+    blend,
+    prove,
+    refit,
+    winner_reason,
+)
+from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.plan import Pins, check_wanted, plan
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.tune import best_backbone, leaderboard, rank, tune
+from tunesmith.tasks import tasks
+
+
+def fit(
+    source: Any,
+    target: str,
+    *,
+    budget: Budget,
+    folder: Path,
+    task: str | None = None,
+    metric: str | Callable[[Any, Any], float] | None = None,
+    seed: int = 0,
+    offline: bool = False,
+    kinds: Mapping[str, Any] | None = None,
+    group: str | None = None,
+    time_column: str | None = None,
+    split: str | None = None,
+    wanted: Sequence[str] | None = None,
+    pins: Pins | None = None,
+    bad_rows: Any = "stop",
+    listeners: Sequence[Listener] = (),
+    started: float | None = None,
+) -> Path:
+    """Fit, and give the run folder; its `best` is the artifact.
+
+    Raises:
+        TunesmithError: The data or an option cannot be used; nothing is left behind then.
+    """
+    clock = Clock(budget.seconds, time.monotonic, time.monotonic() if started is None else started)
+    pins = pins or {}
+    check_wanted(wanted, pins)
+    place = RunFolder.create(folder)
+    run = Run(place, Journal(place.journal, clock, tuple(listeners)), clock, seed, offline)
+    run = replace(run, most_trials=budget.trials)
+    try:
+        run.stage("reading")
+        data = read(source, kinds=kinds, bad_rows=bad_rows, target=target)
+        run.stage("framing and audit")
+        problem = frame(
+            data,
+            target,
+            task=task,
+            metric=metric,
+            group=group,
+            time=time_column,
+            split=split,
+            seed=seed,
+        )
+        _tell_problem(run, problem)
+        candidates, notes = plan(problem, wanted=wanted, pins=pins, clock=clock, offline=offline)
+        for text in notes:
+            run.note(text)
+        write_json(place.path / "candidates.json", [vars(c) for c in candidates])
+        run.stage("tuning")
+        results, interrupted = tune(
+            run,
+            problem,
+            candidates,
+            pins=pins,
+            better=lambda found: _save_best(run, problem, found),
+        )
+        if not rank(problem, results):
+            raise DataError(_all_failed(results))
+        _finish(run, problem, results, may_refit=not interrupted)
+    except BaseException:
+        if not place.best.exists():
+            shutil.rmtree(place.path, ignore_errors=True)
+        raise
+    return place.path
+
+
+def _tell_problem(run: Run, problem: Problem) -> None:
+    for finding in problem.findings:
+        run.journal.write(
+            "finding",
+            check=finding.check,
+            message=finding.message,
+            count=finding.count,
+            rows=[int(row) for row in finding.rows],
+        )
+    for about in ("task", "metric", "split", "inputs"):
+        run.journal.write(
+            "reason", about=about, text=f"{_value(problem, about)}{problem.reasons[about]}"
+        )
+    write_json(run.folder.path / "problem.json", _problem_facts(problem))
+
+
+def _value(problem: Problem, about: str) -> str:
+    return {"task": f"{problem.task}: ", "metric": f"{problem.metric}: "}.get(about, "")
+
+
+def _problem_facts(problem: Problem) -> dict[str, Any]:
+    return {
+        "source": problem.data.source,
+        "task": problem.task,
+        "target": problem.target,
+        "inputs": problem.inputs,
+        "classes": problem.classes,
+        "metric": problem.metric,
+        "seed": problem.seed,
+        "rows": {name: len(rows) for name, rows in problem.parts.items()},
+        "parts": {
+            name: [int(line) for line in problem.data.lines[rows]]
+            for name, rows in problem.parts.items()
+        },
+        "columns": [vars(column) for column in problem.data.columns],
+        "reasons": dict(problem.reasons),
+        "findings": [{**vars(f), "rows": [int(row) for row in f.rows]} for f in problem.findings],
+        "leaked": [int(line) for line in problem.data.lines[problem.leaked]],
+    }
+
+
+def _save_best(run: Run, problem: Problem, results: Sequence[Result]) -> None:
+    """Put the best single model so far into `best`, with its validation score."""
+    best = rank(problem, results)[0]
+    alone = Blend((best,), (1.0,), "the best so far", best.prediction)  # type: ignore[arg-type]
+    assert best.score is not None
+    facts = _summary(run, problem, results, alone, best.score, None, "validation, not final")
+    _put(run, problem, alone.members(), {"validation": _plain(best.score)}, facts)
+
+
+def _put(
+    run: Run,
+    problem: Problem,
+    members: Sequence[Member],
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> None:
+    new = run.folder.path / ".best.new"
+    shutil.rmtree(new, ignore_errors=True)
+    artifact.save(new, problem, members, metrics, facts)
+    replace_folder(new, run.folder.best)
+
+
+def _all_failed(results: Sequence[Result]) -> str:
+    told = "; ".join(f"{r.trial.learner}: {r.reason}" for r in results[:5])
+    return f"No model could be fitted in the budget. {told or 'There was no time for any'}."
+
+
+def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
+    """Blend, prove on the rows kept apart, refit where there is time, save."""
+    run.stage("blending")
+    chosen = blend(problem, results)
+    run.stage("scoring the kept-apart rows")
+    answers = answer_test(problem, chosen)
+    names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
+    proof = prove(problem, answers, list(dict.fromkeys(names)))
+    final = proof.scores[problem.metric]
+    run.journal.write("final", metric=problem.metric, **_plain(final))
+    if proof.without_leaks is not None:
+        run.note(
+            f"without the {len(set(problem.leaked) & set(problem.parts['test'])):,} leaked rows: "
+            f"{problem.metric} {proof.without_leaks}"
+        )
+    members, count = chosen.members(), 0
+    if may_refit:
+        run.stage("fitting to all rows")
+        members, count = refit(run, problem, chosen)
+    run.stage("saving")
+    about = (
+        f"{count} of {len(members)} models fitted again to all rows after the score was taken"
+        if count
+        else "the model that was scored"
+    )
+    reasons = _reasons(problem, chosen, results)
+    for name in ("backbone", "winner"):
+        if name in reasons:
+            run.journal.write("reason", about=name, text=reasons[name])
+    problem = replace(problem, reasons=reasons)
+    facts = _summary(run, problem, results, chosen, final, proof, about)
+    metrics = {
+        "validation": [_plain(r.score) for r in chosen.results if r.score is not None],
+        "test": {name: _plain(value) for name, value in proof.scores.items()},
+        "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
+        "about": about,
+    }
+    _put(run, problem, members, metrics, facts)
+    _clear(run)
+    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
+    weights = {str(m.trial): m.weight for m in members}
+    write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
+    facts = {**facts, "seconds": round(run.clock.elapsed(), 3)}
+    write_json(run.folder.path / "summary.json", facts)
+    run.journal.write("end", seconds_used=facts["seconds"])
+
+
+def _clear(run: Run) -> None:
+    for folder in (run.folder.path / "trials").glob("*/refit"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reasons(problem: Problem, chosen: Blend, results: Sequence[Result]) -> dict[str, str]:
+    found = {
+        **problem.reasons,
+        "task": f"{problem.task}: {problem.reasons['task']}",
+        "metric": f"{problem.metric}: {problem.reasons['metric']}",
+        "winner": winner_reason(problem, chosen, results),
+    }
+    backbone = _backbone_reason(problem, results)
+    return found | ({"backbone": backbone} if backbone else {})
+
+
+def _backbone_reason(problem: Problem, results: Sequence[Result]) -> str:
+    name = best_backbone(problem, results)
+    if not name:
+        return ""
+    probes = [r for r in rank(problem, results) if r.trial.learner == "probe"]
+    best: dict[str, Result] = {}
+    for result in probes:
+        best.setdefault(str(result.trial.config["backbone"]), result)
+    told = [f"{one} {result.score}" for one, result in best.items()]
+    if len(told) == 1:
+        return f"{told[0].split(' ')[0]}: the one whose frozen features were tried ({told[0]})"
+    return f"{name}: its frozen features scored best on validation rows ({', '.join(told)})"
+
+
+def _summary(
+    run: Run,
+    problem: Problem,
+    results: Sequence[Result],
+    chosen: Blend,
+    final: Score,
+    proof: Proof | None,
+    about: str,
+) -> dict[str, Any]:
+    """The facts of a fit, as `fit --json` prints them."""
+    first = chosen.results[0]
+    assert first.score is not None
+    clean = proof.without_leaks if proof else None
+    return {
+        "folder": str(run.folder.path),
+        "task": problem.task,
+        "target": problem.target,
+        "metric": problem.metric,
+        "score": final.value,
+        "interval": [final.low, final.high],
+        "score_rows": final.rows,
+        "score_is": "test: rows that selected nothing" if proof else "validation",
+        "score_without_leaks": None if clean is None else _plain(clean),
+        "validation": _plain(first.score),
+        "model_is": about,
+        "seconds": round(run.clock.elapsed(), 3),
+        "trials": len(results),
+        "best": {
+            "trial": first.trial.number,
+            "learner": first.trial.learner,
+            "backbone": str(first.trial.config.get("backbone", "")),
+            "members": len(chosen.results),
+            "config": dict(first.trial.config),
+        },
+        "rows": {name: len(rows) for name, rows in problem.parts.items()},
+        "reasons": dict(problem.reasons),
+        "findings": [
+            {"check": f.check, "message": f.message, "count": f.count} for f in problem.findings
+        ],
+        "leaderboard": leaderboard(problem, results),
+    }
+
+
+def _plain(value: Score) -> dict[str, Any]:
+    return {"score": value.value, "low": value.low, "high": value.high, "rows": value.rows}
