@@ -34,8 +34,8 @@ from tunesmith.zoo.encoders import Tokenizer
 if TYPE_CHECKING:
     from tunesmith.nn.network import Network
 
-WARM_STEPS = 2
-MEASURED_STEPS = 4
+WARM_STEPS = 1
+MEASURED_STEPS = 3
 LEAST_EPOCHS = 0.5
 SAVE_SECONDS = 1.0
 START_STRENGTH = 0.01
@@ -60,6 +60,9 @@ class NeuralConfig:
     in Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022; or at random."""
     dropout: Annotated[float, Linear(0.0, 0.4)] = 0.1
     """Dropout before the head."""
+    inner_dropout: Annotated[bool, Choice(False, True)] = False
+    """Keep the checkpoint's own dropout inside the trained blocks; a third slower on a processor,
+    whose quick attention has none."""
     optimizer: AdamW | SGD | Lion = AdamW()
     """Each has its own settings, weight decay among them."""
     lr: Annotated[float, Log(1e-5, 1e-3)] = 1e-4
@@ -273,6 +276,7 @@ def _build(
         "outputs": len(problem.classes) or 1,
         "hidden": config.head,
         "dropout": config.dropout,
+        "inner_dropout": config.inner_dropout,
     }
     network = Network(copy.deepcopy(base.encoder), **shape)
     count = len(network.encoder.blocks)

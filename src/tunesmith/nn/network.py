@@ -79,9 +79,18 @@ class Network(nn.Module):
     gradient."""
 
     def __init__(
-        self, encoder: Any, *, pool: str, dense: int, outputs: int, hidden: int, dropout: float
+        self,
+        encoder: Any,
+        *,
+        pool: str,
+        dense: int,
+        outputs: int,
+        hidden: int,
+        dropout: float,
+        inner_dropout: bool = False,
     ) -> None:
         super().__init__()
+        self.inner_dropout = inner_dropout
         self.encoder = encoder
         self.pool = Pool(pool, encoder.width)
         self.head = Head(encoder.width + dense, outputs, hidden, dropout)
@@ -95,6 +104,16 @@ class Network(nn.Module):
         self.first_trained = count - trained_blocks
         self.trains_stem = trained_blocks == count
         self.encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Network:
+        """Training mode for the pool and the head, and for the trained blocks where
+        `inner_dropout` is asked for; what is frozen answers the same every time."""
+        super().train(mode)
+        if mode:
+            self.encoder.eval()
+            for block in self.trained() if self.inner_dropout else ():
+                block.train()
+        return self
 
     def trained(self) -> list[nn.Module]:
         """The trained blocks, from the bottom up."""

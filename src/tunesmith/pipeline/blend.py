@@ -23,9 +23,8 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.tune import rank, refit_seconds, signed
+from tunesmith.pipeline.standing import keepers, rank, refit_seconds, signed
 
-MOST_CONSIDERED = 6
 CHECKED_ROWS = 256
 WORSE_THAN = 0.02
 
@@ -54,8 +53,8 @@ def member_of(result: Result, weight: float, folder: Path) -> Member:
 
 def blend(problem: Problem, results: Sequence[Result]) -> Blend:
     """Choose who answers: greedy selection over the predictions of the valid rows."""
-    ranked = [r for r in rank(problem, results) if r.prediction is not None]
-    ranked = [r for r in ranked if r.trial.learner != "majority"][:MOST_CONSIDERED] or ranked[:1]
+    ranked = [r for r in keepers(problem, results) if r.prediction is not None]
+    ranked = [r for r in ranked if r.trial.learner != "majority"] or ranked[:1]
     predictions = [r.prediction for r in ranked if r.prediction is not None]
     truth = problem.truth("valid")
     weights, reason = select(get(problem.metric), truth, predictions, seed=problem.seed)

@@ -29,7 +29,8 @@ from tunesmith.pipeline.blend import (
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.plan import Pins, check_wanted, plan
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.tune import best_backbone, leaderboard, rank, tune
+from tunesmith.pipeline.standing import best_backbone, leaderboard, rank
+from tunesmith.pipeline.tune import tune
 from tunesmith.tasks import tasks
 
 

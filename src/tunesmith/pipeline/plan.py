@@ -15,11 +15,13 @@ from tunesmith.core.space import check_pins, default, to_dict
 from tunesmith.learners import learners
 
 ORDER = ("majority", "linear", "probe", "neural")
-OPERATIONS_A_SECOND = 1.2e11
+OPERATIONS_A_SECOND = 1.7e11
 """Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
 LETTERS_A_TOKEN = 4.5
 START_SECONDS = 6.0
 SHORT_SHARE = 0.25
+SECOND_SHARE = 0.1
+DEPTHS = {0.34: "the top third of the blocks fine-tuned", 1.0: "all blocks fine-tuned"}
 MOST_CLASSES_FOR_PAIRS = 20
 
 Pins = Mapping[str, Mapping[str, Any]]
@@ -108,23 +110,36 @@ def _with_cards(
             f"with: tunesmith weights fetch {cards[0].name}"
         )
         return []
-    if name != "probe":
-        usable = usable[:1]
     costs = {card.name: _seconds(card, problem) for card in usable}
-    if clock.has_deadline() and costs[usable[0].name] > SHORT_SHARE * clock.limit_seconds:
+    limit = clock.limit_seconds
+    if costs[usable[0].name] > SHORT_SHARE * limit:
         usable = sorted(usable, key=lambda card: costs[card.name])
-    return [_candidate(name, card, pins, costs[card.name], problem) for card in usable]
+    if name != "probe":
+        return _by_depth(name, usable[0], pins, costs[usable[0].name])
+    others = [card for card in usable[1:] if costs[card.name] <= SECOND_SHARE * limit]
+    return [_probe(card, pins, costs[card.name]) for card in (usable[0], *others)]
 
 
-def _candidate(
-    name: str, card: Card, pins: Mapping[str, Any], seconds: float, problem: Problem
-) -> Candidate:
-    size = f"{card.blocks} blocks, {card.parameters / 1e6:.1f} M parameters" if card.blocks else ""
-    how = {"probe": "frozen features, read once", "neural": "fine-tuned end to end"}
-    chosen = default(learners[name].config, {**pins, "backbone": card.name})
-    times = 1.0 if name == "probe" else 3.0
-    reason = f"{how.get(name, name)}; {card.name} has {size}"
-    return Candidate(name, to_dict(chosen), reason, START_SECONDS + times * seconds)
+def _probe(card: Card, pins: Mapping[str, Any], seconds: float) -> Candidate:
+    chosen = default(learners["probe"].config, {**pins, "backbone": card.name})
+    reason = f"frozen features{_size(card)}, about {START_SECONDS + seconds:.0f} s"
+    return Candidate("probe", to_dict(chosen), reason, START_SECONDS + seconds)
+
+
+def _by_depth(name: str, card: Card, pins: Mapping[str, Any], seconds: float) -> list[Candidate]:
+    """Fine-tuning of the top blocks first, then of everything."""
+    found = []
+    for depth, words in DEPTHS.items():
+        chosen = default(learners[name].config, {"depth": depth, **pins, "backbone": card.name})
+        times = 3 * (1 + 2 * depth)
+        found.append(Candidate(name, to_dict(chosen), f"{words}{_size(card)}", times * seconds))
+    return found[:1] if "depth" in pins else found
+
+
+def _size(card: Card) -> str:
+    return (
+        f" ({card.blocks} blocks, {card.parameters / 1e6:.1f} M parameters)" if card.blocks else ""
+    )
 
 
 def _seconds(card: Card, problem: Problem) -> float:

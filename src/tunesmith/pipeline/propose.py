@@ -1,0 +1,184 @@
+"""Which trial comes next: the candidates in their order, then a search by turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tunesmith import zoo
+from tunesmith.core.contracts import Study
+from tunesmith.core.errors import WeightsError
+from tunesmith.core.records import Candidate, Problem, Result, Trial
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import flatten, from_dict, sample, space, to_dict
+from tunesmith.learners import learners
+from tunesmith.pipeline.plan import Pins
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.standing import best_backbone, signed, spare_seconds
+from tunesmith.search import searchers
+
+ROTATION = ("neural", "linear", "neural", "probe")
+PATIENCE_TRIALS = 8
+MOST_DRAWS = 10
+SHORTEST_SECONDS = 3.0
+LONGEST_WAIT_SECONDS = 30.0
+LEAST_TRIAL_SECONDS = 1.0
+FETCH_SHARE = 0.4
+
+
+class Proposals:
+    """Trials, one at a time, each drawn when the one before has ended. `results` is the history,
+    which the caller appends to."""
+
+    def __init__(
+        self,
+        run: Run,
+        problem: Problem,
+        candidates: Sequence[Candidate],
+        pins: Pins,
+        results: Sequence[Result],
+        search: str,
+    ) -> None:
+        self._run = run
+        self._problem = problem
+        self._candidates = candidates
+        self._pins = pins
+        self._results = results
+        self._search = search
+        self._studies: dict[str, Study] = {}
+        self._asked: dict[int, int] = {}
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Trial]:
+        for candidate in self._candidates:
+            if self._is_spent():
+                return
+            ready = self._with_weights(self._on_best_backbone(candidate))
+            if ready is not None and self._fits(ready):
+                yield self._trial(ready.learner, ready.config, ready.reason)
+        yield from self._searched()
+
+    def tell(self, result: Result) -> None:
+        """How a trial ended."""
+        proposal = self._asked.pop(result.trial.number, None)
+        if proposal is not None:
+            value = signed(self._problem, result) if result.score is not None else None
+            self._studies[result.trial.learner].tell(proposal, value)
+
+    def _searched(self) -> Iterator[Trial]:
+        """Take turns among the learners, until none of them has a proposal that fits."""
+        may = {c.learner for c in self._candidates if space(learners[c.learner].config)}
+        turns = [name for name in ROTATION if name in may] + sorted(may - set(ROTATION))
+        turn, passed = 0, 0
+        while turns and passed < len(turns) and not self._is_spent():
+            name = turns[turn % len(turns)]
+            turn += 1
+            drawn = self._draw(name) if self._may_search(name) else None
+            if drawn is None:
+                passed += 1
+                continue
+            passed = 0
+            self._asked[self._number + 1] = drawn[0]
+            yield self._trial(name, to_dict(drawn[1]), f"proposed by {self._search}")
+
+    def _is_spent(self) -> bool:
+        if self._run.most_trials is not None and self._number >= self._run.most_trials:
+            return True
+        return self._spare() < LEAST_TRIAL_SECONDS
+
+    def _spare(self) -> float:
+        return spare_seconds(self._run, self._problem, self._results)
+
+    def _fits(self, candidate: Candidate) -> bool:
+        """Whether a candidate's expected cost is at all near what is left."""
+        shortest = SHORTEST_SECONDS if candidate.config.get("backbone") else 0.0
+        if shortest <= self._spare():
+            return True
+        self._run.note(f"{candidate.learner} is left out: {self._spare():.0f} s are left for it")
+        return False
+
+    def _on_best_backbone(self, candidate: Candidate) -> Candidate:
+        """Fine-tune the checkpoint whose frozen features did best, unless one is pinned."""
+        if candidate.learner != "neural" or "backbone" in self._pins.get("neural", {}):
+            return candidate
+        name = best_backbone(self._problem, self._results)
+        if not name or name == candidate.config.get("backbone"):
+            return candidate
+        config = {**candidate.config, "backbone": name}
+        return replace(candidate, config=config, reason=f"fine-tuned; {name} had the best probe")
+
+    def _with_weights(self, candidate: Candidate) -> Candidate | None:
+        """The candidate if its checkpoint is on this machine, after fetching where that is
+        allowed."""
+        name = str(candidate.config.get("backbone", ""))
+        if not name or zoo.is_here(zoo.card_for(name)):
+            return candidate
+        self._run.stage(f"fetching {name}")
+        limit = min(600.0, FETCH_SHARE * self._spare())
+        try:
+            zoo.ready(zoo.card_for(name), offline=self._run.offline, timeout_seconds=limit)
+        except WeightsError as error:
+            self._run.note(f"{candidate.learner} on {name} is left out: {error}")
+            return None
+        return candidate
+
+    def _trial(self, learner: str, config: Mapping[str, Any], reason: str) -> Trial:
+        self._number += 1
+        seed = derive(self._run.seed, "trial", self._number)
+        return Trial(self._number, learner, dict(config), reason, seed)
+
+    def _of(self, name: str) -> list[Result]:
+        return [result for result in self._results if result.trial.learner == name]
+
+    def _may_search(self, name: str) -> bool:
+        """Whether a learner is worth another trial: it has worked, its last proposals were not all
+        in vain, and one more is likely to fit into the time left."""
+        done = [result for result in self._of(name) if result.score is not None]
+        if not done or self._since_better(name) >= PATIENCE_TRIALS:
+            return False
+        cost = statistics.median(result.fit_seconds for result in done)
+        return min(1.2 * cost, LONGEST_WAIT_SECONDS) < self._spare()
+
+    def _since_better(self, name: str) -> int:
+        """Trials of a learner since its best one."""
+        values = [
+            signed(self._problem, result) if result.score is not None else float("-inf")
+            for result in self._of(name)
+        ]
+        return len(values) - 1 - max(range(len(values)), key=lambda i: (values[i], -i))
+
+    def _draw(self, name: str) -> tuple[int, Any] | None:
+        """A config of a learner that was not tried yet; None where none comes up."""
+        kind, pins = learners[name].config, dict(self._pins.get(name, {}))
+        chosen = best_backbone(self._problem, self._results)
+        if chosen and "backbone" in kind.__dataclass_fields__:
+            pins.setdefault("backbone", chosen)
+        study = self._study(name)
+        tried = {repr(from_dict(kind, result.trial.config)): result for result in self._of(name)}
+        for _ in range(MOST_DRAWS):
+            proposal, config = study.ask(lambda ask: sample(kind, ask, pins))
+            known = tried.get(repr(config))
+            if known is None:
+                return proposal, config
+            study.tell(proposal, signed(self._problem, known) if known.score else None)
+        return None
+
+    def _study(self, name: str) -> Study:
+        """The search of one learner, told of what its candidates did."""
+        if name not in self._studies:
+            study = searchers[self._search].begin(derive(self._run.seed, "search", name))
+            self._studies[name] = study
+            for result in self._of(name):
+                if result.score is not None:
+                    self._add(study, result)
+        return self._studies[name]
+
+    def _add(self, study: Study, result: Result) -> None:
+        kind = learners[result.trial.learner].config
+        pinned = self._pins.get(result.trial.learner, {})
+        ranges = {path: mark for path, mark in space(kind).items() if path not in pinned}
+        values = flatten(from_dict(kind, result.trial.config))
+        kept = {path: value for path, value in values.items() if path in ranges}
+        study.add(kept, ranges, signed(self._problem, result))

@@ -1,0 +1,106 @@
+"""How results stand against each other, and what they say of the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tunesmith.core.records import Problem, Result
+from tunesmith.metrics import get
+from tunesmith.pipeline.run import Run
+
+CHEAP_REFIT_SHARE = 0.15
+MOST_KEPT = 8
+
+
+def rank(problem: Problem, results: Sequence[Result]) -> list[Result]:
+    """The results that have a model, best first; of equal ones the quicker to predict."""
+    sign = 1.0 if get(problem.metric).higher_is_better else -1.0
+    done = [r for r in results if r.score is not None]
+
+    def key(result: Result) -> tuple[float, float, int]:
+        assert result.score is not None
+        return -sign * result.score.value, result.size_bytes, result.trial.number
+
+    return sorted(done, key=key)
+
+
+def signed(problem: Problem, result: Result) -> float:
+    """A result's score, turned so that higher is better."""
+    assert result.score is not None
+    return result.score.value * (1.0 if get(problem.metric).higher_is_better else -1.0)
+
+
+def best_backbone(problem: Problem, results: Sequence[Result]) -> str:
+    """The checkpoint whose probe scored best; empty where none was tried."""
+    probes = [r for r in rank(problem, results) if r.trial.learner == "probe"]
+    return str(probes[0].trial.config["backbone"]) if probes else ""
+
+
+def keepers(problem: Problem, results: Sequence[Result]) -> list[Result]:
+    """The results whose models are kept and may be blended: the best of every learner on every
+    checkpoint, then the best of the rest."""
+    ranked = rank(problem, results)
+    first: dict[tuple[str, str], Result] = {}
+    for result in ranked:
+        kind = (result.trial.learner, str(result.trial.config.get("backbone", "")))
+        first.setdefault(kind, result)
+    chosen = list(first.values())
+    chosen += [r for r in ranked if all(r is not c for c in chosen)][
+        : max(0, MOST_KEPT - len(chosen))
+    ]
+    return rank(problem, chosen)
+
+
+def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
+    """What must be kept for the end: the kept-apart rows scored by the best few, and the saving."""
+    ranked = rank(problem, results)[:3]
+    each = sum(result.predict_seconds for result in ranked)
+    return run.reserve_seconds() + 1.3 * each * len(problem.parts["test"]) + 0.5 * len(ranked)
+
+
+def refit_seconds(problem: Problem, result: Result) -> float:
+    """About how long the same model takes to fit to all rows."""
+    rows = sum(len(part) for part in problem.parts.values())
+    return 1.2 * result.fit_seconds * rows / max(1, len(problem.parts["train"]))
+
+
+def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
+    """What tuning may still spend: the time left but for the end, and for refitting the best where
+    that is cheap."""
+    if not run.clock.has_deadline():
+        return float("inf")
+    ranked = rank(problem, results)
+    refit = refit_seconds(problem, ranked[0]) if ranked else 0.0
+    if refit > CHEAP_REFIT_SHARE * run.clock.limit_seconds:
+        refit = 0.0
+    return run.clock.left() - closing_seconds(run, problem, results) - refit
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """A result for the journal and the leaderboard."""
+    value = result.score
+    return {
+        "trial": result.trial.number,
+        "learner": result.trial.learner,
+        "backbone": str(result.trial.config.get("backbone", "")),
+        "status": result.status,
+        "reason": result.reason or result.trial.reason,
+        "score": None if value is None else value.value,
+        "low": None if value is None else value.low,
+        "high": None if value is None else value.high,
+        "fit_seconds": round(result.fit_seconds, 3),
+        "predict_ms_per_row": round(1000 * result.predict_seconds, 4),
+        "size_mb": round(result.size_bytes / 1e6, 3),
+    }
+
+
+def leaderboard(problem: Problem, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Every trial, best first, those without a score at the end."""
+    ranked = rank(problem, results)
+    rest = [result for result in results if result.score is None]
+    places = [*range(1, len(ranked) + 1), *(None for _ in rest)]
+    return [
+        {"rank": place, **facts(result), "config": dict(result.trial.config)}
+        for place, result in zip(places, [*ranked, *rest], strict=True)
+    ]
