@@ -153,6 +153,8 @@ class Learner(ABC, Generic[C]):
 
     config: type[C]
     version: int = 1
+    uses_all_time: bool = False
+    """Whether it fits its work into the time it is given, and is better for more of it."""
 
     @abstractmethod
     def suits(self, problem: Problem) -> str:

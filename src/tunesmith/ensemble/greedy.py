@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Metric
-from tunesmith.core.predictions import Prediction, mix
+from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.evaluate.scores import paired_gain
+from tunesmith.metrics import get
 
 ROUNDS = 20
 MOST_MEMBERS = 5
@@ -21,7 +22,8 @@ def select(
 ) -> tuple[tuple[float, ...], str]:
     """Weights (summing to one) over predictions of the valid rows, and the reason. `predictions`
     come best first. All the weight is on the first where the blend gains no more than noise: the
-    80 % bootstrap interval of its gain reaches zero.
+    80 % bootstrap interval of its gain reaches zero, both in the metric and (of class scores, where
+    the metric itself does not fall) in log loss, which tells smaller gains.
 
     Source: Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.
     """
@@ -32,7 +34,12 @@ def select(
     blend = _mixed(predictions, weights)
     gain, low, high = paired_gain(metric, truth, blend, predictions[0], seed=seed)
     told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} validation rows"
-    if low <= 0:
+    sure = low > 0
+    if not sure and gain >= 0 and isinstance(blend, ClassScores):
+        less, low, high = paired_gain(get("log_loss"), truth, blend, predictions[0], seed=seed)
+        told += f", and {less:+.4f} [{low:+.4f}, {high:+.4f}] in log loss"
+        sure = low > 0
+    if not sure:
         return alone, f"the best model alone: a blend would gain {told}, no more than noise"
     members = sum(weight > 0 for weight in weights)
     return weights, f"a blend of {members} models: it gains {told} over the best alone"

@@ -79,14 +79,16 @@ def backbone(name: str) -> Backbone:
 
 
 def features(base: Backbone, texts: Sequence[str], *, max_length: int) -> NDArray[np.float32]:
-    """Frozen features of every text, those known taken from memory; shape (rows, width)."""
+    """Frozen features of every text, those known taken from memory; shape (rows, width). A text
+    shorter than two lengths is read once for both."""
     from tunesmith.nn.features import FEATURES, embed
 
-    key = _key(base, max_length)
-    new = FEATURES.missing(key, texts)
+    keys = _keys(base, texts, max_length)
+    new = FEATURES.missing(keys)
     if new:
-        FEATURES.put(key, new, embed(base.encoder, base.ids(new, max_length)))
-    return FEATURES.get(key, texts)
+        fresh = base.ids([text for _, text in new], max_length)
+        FEATURES.put(new, embed(base.encoder, fresh))
+    return FEATURES.get(keys)
 
 
 def features_within(
@@ -117,10 +119,16 @@ def are_known(base: Backbone, texts: Sequence[str], max_length: int) -> bool:
     """Whether the features of all these texts are in memory."""
     from tunesmith.nn.features import FEATURES
 
-    return not FEATURES.missing(_key(base, max_length), texts)
+    return not FEATURES.missing(_keys(base, texts, max_length))
 
 
-def _key(base: Backbone, max_length: int) -> str:
+def _keys(base: Backbone, texts: Sequence[str], max_length: int) -> list[tuple[str, str]]:
+    """Each text with what else decides its features: the checkpoint, the precision, the cut."""
     from tunesmith.nn.devices import precision
 
-    return f"{base.card.name}/{base.card.source}/{precision()}/{max_length}"
+    name = f"{base.card.name}/{base.card.source}/{precision()}"
+    ids = base.ids(texts, max_length + 1)
+    return [
+        (f"{name}/{max_length if len(one) > max_length else 'whole'}", text)
+        for one, text in zip(ids, texts, strict=True)
+    ]

@@ -148,6 +148,7 @@ class Neural(Learner[NeuralConfig]):
     """Fine-tuning of an encoder."""
 
     config = NeuralConfig
+    uses_all_time = True
 
     def suits(self, problem: Problem) -> str:
         return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
@@ -221,7 +222,7 @@ def _fit(
         classes=len(problem.classes),
         batch_size=config.batch_size,
         smoothing=config.label_smoothing,
-        class_weights=_class_weights(problem, truth) if config.class_weights else None,
+        class_weights=_class_weights(problem, truth, config),
         clip=config.clip,
         rate=lambda progress: factor(config.schedule, progress, config.warmup),
         progress=plan.progress,
@@ -344,8 +345,12 @@ def _head_plane(
     return Plane(weights, bias.astype(np.float32))
 
 
-def _class_weights(problem: Problem, truth: NDArray[Any]) -> NDArray[np.float32]:
+def _class_weights(
+    problem: Problem, truth: NDArray[Any], config: NeuralConfig
+) -> NDArray[np.float32] | None:
     """Inverse frequencies with a mean of one over the rows, none above ten."""
+    if not (config.class_weights and problem.classes):
+        return None
     counts = np.maximum(np.bincount(truth, minlength=len(problem.classes)), 1)
     return np.minimum(len(truth) / (len(counts) * counts), 10.0).astype(np.float32)
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tunesmith.nn.encoder import Encoder
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+"""Inverse strengths for standardised features; many rows never want the strongest."""
+MANY_ROWS = 2000
 
 
 @config
@@ -132,7 +134,7 @@ class Probe(Learner[ProbeConfig]):
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
         rate = selection_score(problem, seed)
-        strengths = _strengths(config)
+        strengths = _strengths(config, len(rows))
         tried: list[ProbeModel] = []
 
         def rated(plane: Plane) -> float:
@@ -175,8 +177,10 @@ def _read_all(base: Backbone, texts: list[str], length: int, watch: Watch, seed:
         )
 
 
-def _strengths(config: ProbeConfig) -> tuple[float, ...]:
-    return (config.strength,) if config.strength else STRENGTHS
+def _strengths(config: ProbeConfig, rows: int) -> tuple[float, ...]:
+    if config.strength:
+        return (config.strength,)
+    return STRENGTHS[2:] if rows > MANY_ROWS else STRENGTHS
 
 
 def _planes(
@@ -195,12 +199,14 @@ def _planes(
             both,
             truth,
             len(problem.classes),
-            strengths=_strengths(config),
+            strengths=_strengths(config, len(rows)),
             clock=watch.clock,
             balanced=config.balanced,
         )
     mean, scale = target_scale(problem)
-    return ridge_path(both, (truth - mean) / scale, strengths=_strengths(config), clock=watch.clock)
+    return ridge_path(
+        both, (truth - mean) / scale, strengths=_strengths(config, len(rows)), clock=watch.clock
+    )
 
 
 def _unscaled(plane: Plane, scale: NDArray[np.float32], problem: Problem) -> Plane:

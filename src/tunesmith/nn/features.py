@@ -74,28 +74,31 @@ def _pooled(encoder: Encoder, ids: torch.Tensor, mask: torch.Tensor) -> torch.Te
     return torch.cat([*reversed(parts), last], dim=1)
 
 
+Key = tuple[str, str]
+
+
 @dataclass
 class FeatureMemo:
-    """Features by (encoder, text). Emptied when it would grow over its byte limit."""
+    """Features by (how they were made, text). Emptied when it would grow over its byte limit."""
 
     most_bytes: int = MOST_BYTES
-    _known: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+    _known: dict[Key, NDArray[np.float32]] = field(default_factory=dict)
     _bytes: int = 0
 
-    def missing(self, key: str, texts: Sequence[str]) -> list[str]:
-        """The distinct texts whose features are not known."""
-        return list(dict.fromkeys(text for text in texts if (key, text) not in self._known))
+    def missing(self, keys: Sequence[Key]) -> list[Key]:
+        """The distinct keys whose features are not known."""
+        return list(dict.fromkeys(key for key in keys if key not in self._known))
 
-    def put(self, key: str, texts: Sequence[str], features: NDArray[np.float32]) -> None:
+    def put(self, keys: Sequence[Key], features: NDArray[np.float32]) -> None:
         self._bytes += features.nbytes
         if self._bytes > self.most_bytes:
             self._known.clear()
             self._bytes = features.nbytes
-        self._known.update({(key, t): row for t, row in zip(texts, features, strict=True)})
+        self._known.update(zip(keys, features, strict=True))
 
-    def get(self, key: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Features of texts that are all known, shape (rows, width)."""
-        return np.stack([self._known[key, text] for text in texts])
+    def get(self, keys: Sequence[Key]) -> NDArray[np.float32]:
+        """Features that are all known, shape (rows, width)."""
+        return np.stack([self._known[key] for key in keys])
 
 
 FEATURES = FeatureMemo()

@@ -17,6 +17,8 @@ from tunesmith.learners import learners
 ORDER = ("majority", "linear", "probe", "neural")
 OPERATIONS_A_SECOND = 1.7e11
 """Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
+SOLVER_SECONDS = 8e-8
+"""Of the linear model on top, for a row, a width and a class; measured."""
 LETTERS_A_TOKEN = 4.5
 START_SECONDS = 6.0
 SHORT_SHARE = 0.25
@@ -151,4 +153,5 @@ def _seconds(card: Card, problem: Problem) -> float:
         np.mean([len(cell or "") for cell in problem.data.values(name)[sample]]) for name in text
     )
     tokens = min(128.0, float(letters) / LETTERS_A_TOKEN + 2)
-    return rows * tokens * 24 * card.blocks * card.width**2 / OPERATIONS_A_SECOND
+    reading = rows * tokens * 24 * card.blocks * card.width**2 / OPERATIONS_A_SECOND
+    return reading + rows * card.width * len(problem.classes) * SOLVER_SECONDS

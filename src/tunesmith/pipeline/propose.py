@@ -23,7 +23,9 @@ ROTATION = ("neural", "linear", "neural", "probe")
 PATIENCE_TRIALS = 8
 MOST_DRAWS = 10
 SHORTEST_SECONDS = 3.0
-LONGEST_WAIT_SECONDS = 30.0
+LEAST_SHARE = 0.5
+WHOLE_SHARE = 1.2
+"""Of what a learner's trials have cost so far, the time that must be left for one more."""
 LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
 
@@ -139,7 +141,8 @@ class Proposals:
         if not done or self._since_better(name) >= PATIENCE_TRIALS:
             return False
         cost = statistics.median(result.fit_seconds for result in done)
-        return min(1.2 * cost, LONGEST_WAIT_SECONDS) < self._spare()
+        share = LEAST_SHARE if learners[name].uses_all_time else WHOLE_SHARE
+        return share * cost < self._spare()
 
     def _since_better(self, name: str) -> int:
         """Trials of a learner since its best one."""

@@ -1,0 +1,58 @@
+"""A tiny checkpoint in a folder, with a tokenizer of whole words, that every test may fine-tune."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Watch
+from tunesmith.core.records import Problem
+from tunesmith.pipeline.frame import frame
+from tunesmith.tasks import tasks
+from tunesmith.tasks.classification import BAD, GOOD, PLAIN
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A BERT of two blocks with random weights."""
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    from tunesmith.zoo import encoders
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *GOOD, *BAD, *PLAIN]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        "model_type": "bert",
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "vocab_size": len(words),
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+    }
+    torch.manual_seed(0)
+    encoder = encoders.from_config(config)
+    (folder / "config.json").write_text(json.dumps(encoder.model.config.to_dict()))
+    save_file(encoders.tensors(encoder), folder / "model.safetensors")
+    return str(folder)
+
+
+@pytest.fixture(scope="session", params=["classification", "regression"])
+def problem(request: pytest.FixtureRequest) -> Problem:
+    data, target = tasks[request.param].example(np.random.default_rng(0))
+    names = [name for name in data.names if name != ("stars" if target == "label" else "label")]
+    return frame(data.with_columns(names), target, seed=0)
+
+
+def watch(limit_seconds: float = float("inf")) -> Watch:
+    return Watch(Clock(limit_seconds), lambda score, progress: True)

@@ -1,0 +1,92 @@
+"""The contract of every learner: it beats the majority, is saved whole, repeats itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.core.contracts import Fitted
+from tunesmith.core.errors import DataError
+from tunesmith.core.records import Problem
+from tunesmith.core.space import default
+from tunesmith.learners import learners
+from tunesmith.metrics import get
+
+from .conftest import watch
+
+
+def config_of(name: str, checkpoint: str, **more: Any) -> Any:
+    kind = learners[name].config
+    pins = {"backbone": checkpoint} if "backbone" in kind.__dataclass_fields__ else {}
+    if name == "neural":
+        pins |= {"epochs": 3, "lr": 1e-3, "batch_size": 8}
+    return default(kind, pins | more)
+
+
+def fitted(name: str, problem: Problem, checkpoint: str, **more: Any) -> Fitted:
+    return learners[name].fit(problem, config_of(name, checkpoint, **more), 0, watch())
+
+
+def quality(problem: Problem, model: Fitted) -> float:
+    metric = get(problem.metric)
+    value = metric.score(problem.truth("test"), model.predict(problem.part("test")), None)
+    return value if metric.higher_is_better else -value
+
+
+@pytest.mark.parametrize("name", list(learners))
+def test_every_learner_keeps_its_contract(
+    name: str, problem: Problem, checkpoint: str, tmp_path: Path
+) -> None:
+    assert learners[name].suits(problem) == ""
+    model = fitted(name, problem, checkpoint)
+    if name != "majority":
+        assert quality(problem, model) > quality(problem, fitted("majority", problem, checkpoint))
+    answers = model.predict(problem.part("test")).array()
+    assert np.isfinite(answers).all()
+    model.save(tmp_path)
+    assert {file.suffix for file in tmp_path.iterdir()} <= {".json", ".safetensors"}
+    opened = learners[name].load(tmp_path)
+    assert np.allclose(opened.predict(problem.part("test")).array(), answers, atol=2e-3)
+    assert dict(opened.settled()) == dict(model.settled())
+
+
+@pytest.mark.parametrize("name", list(learners))
+def test_the_same_seed_gives_the_same_model(name: str, problem: Problem, checkpoint: str) -> None:
+    first, second = (fitted(name, problem, checkpoint) for _ in range(2))
+    test = problem.part("test")
+    assert np.array_equal(first.predict(test).array(), second.predict(test).array())
+
+
+@pytest.mark.parametrize("name", list(learners))
+def test_empty_cells_and_new_categories_are_answered(
+    name: str, problem: Problem, checkpoint: str
+) -> None:
+    model = fitted(name, problem, checkpoint)
+    rows = problem.part("test").take(np.arange(3))
+    cells = {key: values.copy() for key, values in rows.cells.items()}
+    cells["text"][0], cells["shop"][1], cells["age"][2] = None, "a new shop", np.nan
+    answers = model.predict(replace(rows, cells=cells)).array()
+    assert np.isfinite(answers).all()
+
+
+@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
+    name: str, problem: Problem, checkpoint: str
+) -> None:
+    settled = fitted(name, problem, checkpoint).settled()
+    rows = np.concatenate(list(problem.parts.values()))
+    whole = replace(problem, parts={**problem.parts, "train": rows})
+    again = fitted(name, whole, checkpoint, **settled)
+    majority = fitted("majority", problem, checkpoint)
+    assert quality(problem, again) > quality(problem, majority)
+
+
+@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+def test_a_missing_column_is_named(name: str, problem: Problem, checkpoint: str) -> None:
+    model = fitted(name, problem, checkpoint)
+    with pytest.raises(DataError, match="'age'"):
+        model.inputs.check(problem.part("test").with_columns(("text", "shop")))  # type: ignore[attr-defined]

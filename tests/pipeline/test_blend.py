@@ -1,0 +1,60 @@
+"""Blending, the proof on rows kept apart, and fitting to all rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.records import Problem
+from tunesmith.pipeline.blend import answer_test, blend, prove, refit, winner_reason
+from tunesmith.pipeline.plan import plan
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.tune import tune
+
+
+def tuned(run: Run, problem: Problem) -> tuple:
+    found, _ = plan(problem, wanted=["majority", "linear"], pins={}, clock=Clock(), offline=True)
+    return tune(run, problem, found, pins={}, better=lambda results: None)[0]
+
+
+def test_the_proof_is_on_test_rows_and_without_leaked_rows_besides(
+    run: Run, problem: Problem
+) -> None:
+    results = tuned(run, problem)
+    chosen = blend(problem, results)
+    answers = answer_test(problem, chosen)
+    assert len(answers) == len(problem.parts["test"])
+    proof = prove(problem, answers, ["accuracy", "log_loss"])
+    assert proof.without_leaks is None
+    assert proof.scores["accuracy"].rows == len(problem.parts["test"])
+    leaked = replace(problem, leaked=problem.parts["test"][:5])
+    apart = prove(leaked, answers, ["accuracy"]).without_leaks
+    assert apart is not None
+    assert apart.rows == len(problem.parts["test"]) - 5
+
+
+def test_the_majority_is_never_a_member_beside_others(run: Run, problem: Problem) -> None:
+    chosen = blend(problem, tuned(run, problem))
+    assert all(result.trial.learner != "majority" for result in chosen.results)
+    assert "linear" in winner_reason(problem, chosen, chosen.results)
+
+
+def test_fitting_to_all_rows_leaves_the_scored_model_where_it_was(
+    run: Run, problem: Problem
+) -> None:
+    chosen = blend(problem, tuned(run, problem))
+    before = answer_test(problem, chosen).array()
+    members, count = refit(run, problem, chosen)
+    assert count == len(members)
+    assert all(member.folder.name == "refit" for member in members)
+    assert np.array_equal(answer_test(problem, chosen).array(), before)
+
+
+def test_without_time_nothing_is_fitted_again(run: Run, problem: Problem) -> None:
+    chosen = blend(problem, tuned(run, problem))
+    late = replace(run, clock=Clock(0.001))
+    members, count = refit(late, problem, chosen)
+    assert count == 0
+    assert members == chosen.members()

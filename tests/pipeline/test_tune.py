@@ -1,0 +1,134 @@
+"""Which trials are run, what is kept of them, and what a failure leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.events import read_journal
+from tunesmith.core.predictions import Values
+from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
+from tunesmith.core.space import default, to_dict
+from tunesmith.learners import learners
+from tunesmith.pipeline.plan import check_wanted, plan
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.standing import keepers, rank
+from tunesmith.pipeline.trial import run_trial
+from tunesmith.pipeline.tune import tune
+
+
+def candidates(problem: Problem) -> tuple[Candidate, ...]:
+    found, _ = plan(problem, wanted=["majority", "linear"], pins={}, clock=Clock(), offline=True)
+    return found
+
+
+def test_cheap_learners_come_first_and_every_candidate_has_a_reason(problem: Problem) -> None:
+    found = candidates(problem)
+    assert [c.learner for c in found][:2] == ["majority", "linear"]
+    assert all(c.reason for c in found)
+
+
+def test_trials_end_at_their_number_and_the_best_is_told(run: Run, problem: Problem) -> None:
+    told: list[int] = []
+    results, interrupted = tune(
+        run, problem, candidates(problem), pins={}, better=lambda found: told.append(len(found))
+    )
+    assert not interrupted
+    assert len(results) == 4
+    assert told[0] == 1
+    assert max(told) > 1, "the linear model must beat the majority answer"
+    kinds = [event.kind for event in read_journal(run.folder.journal)]
+    assert kinds.count("trial") == kinds.count("result") == 4
+
+
+def test_no_config_is_tried_twice(run: Run, problem: Problem) -> None:
+    run = replace(run, most_trials=12)
+    results, _ = tune(run, problem, candidates(problem), pins={}, better=lambda found: None)
+    tried = [(r.trial.learner, str(sorted(r.trial.config.items()))) for r in results]
+    assert len(tried) == len(set(tried))
+
+
+def test_the_same_seed_tries_and_scores_the_same(run: Run, problem: Problem) -> None:
+    found = [
+        tune(
+            replace(run, folder=replace(run.folder, path=run.folder.path / str(i))),
+            problem,
+            candidates(problem),
+            pins={},
+            better=lambda found: None,
+        )[0]
+        for i in range(2)
+    ]
+    first, second = ([(r.trial.config, r.score) for r in results] for results in found)
+    assert first == second
+
+
+def test_pins_hold_in_every_trial(run: Run, problem: Problem) -> None:
+    pins = {"linear": {"words": 3}}
+    found, _ = plan(problem, wanted=["linear"], pins=pins, clock=Clock(), offline=True)
+    results, _ = tune(run, problem, found, pins=pins, better=lambda found: None)
+    assert {r.trial.config["words"] for r in results} == {3}
+
+
+def test_ctrl_c_keeps_what_there_is(run: Run, problem: Problem) -> None:
+    def interrupt(results: object) -> None:
+        if len(results) == 2:  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+
+    results, interrupted = tune(run, problem, candidates(problem), pins={}, better=interrupt)
+    assert interrupted
+    assert len(results) == 2
+
+
+def test_a_failure_is_a_result_with_its_reason(
+    run: Run, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object) -> None:
+        raise RuntimeError("the reason")
+
+    monkeypatch.setattr(type(learners["linear"]), "fit", broken)
+    config = to_dict(default(learners["linear"].config))
+    trial = Trial(1, "linear", config, "a test", 0)
+    result = run_trial(run, problem, trial, Clock(), "median", [])
+    assert (result.status, result.score) == ("failed", None)
+    assert "the reason" in result.reason
+    assert "RuntimeError" in (run.folder.trial(1) / "error.txt").read_text()
+
+
+def made(number: int, learner: str, value: float) -> Result:
+    score = Score("rmse", value, value, value, 10)
+    return Result(
+        Trial(number, learner, {}, "", 0), "done", score=score, prediction=Values(np.zeros(2))
+    )
+
+
+def test_the_best_of_every_learner_is_kept_for_the_blend(problem: Problem) -> None:
+    problem = replace(problem, metric="rmse")
+    results = [made(i, "linear", 0.1 + i / 100) for i in range(12)] + [made(20, "probe", 9.0)]
+    assert [r.trial.number for r in rank(problem, results)][:2] == [0, 1]
+    kept = [r.trial.number for r in keepers(problem, results)]
+    assert 20 in kept
+    assert 0 in kept
+    assert len(kept) == 8
+
+
+def test_unknown_learners_and_fields_are_refused_before_any_work() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'linear'"):
+        check_wanted(["liner"], {})
+    with pytest.raises(ConfigError, match="Did you mean 'lr'"):
+        check_wanted(None, {"neural": {"lrr": 1e-4}})
+    with pytest.raises(ConfigError):
+        check_wanted(None, {"neural": {"depth": "deep"}})
+
+
+def test_learners_without_their_weights_are_left_out_with_the_command_to_fetch(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path))
+    found, notes = plan(problem, wanted=None, pins={}, clock=Clock(), offline=True)
+    assert {c.learner for c in found} == {"majority", "linear"}
+    assert any("tunesmith weights fetch" in note for note in notes)

@@ -1,0 +1,183 @@
+"""Every family, taken apart into stem and blocks, answers as the whole model does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tunesmith import zoo
+from tunesmith.core.errors import ConfigError, WeightsError
+from tunesmith.nn.encoder import FAMILIES, Encoder
+from tunesmith.zoo import encoders
+
+USUAL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "vocab_size": 100,
+    "max_position_embeddings": 66,
+}
+TINY: dict[str, dict[str, Any]] = {
+    "bert": USUAL,
+    "roberta": USUAL | {"type_vocab_size": 1},
+    "xlm-roberta": USUAL | {"type_vocab_size": 1},
+    "electra": USUAL | {"embedding_size": 16},
+    "mpnet": USUAL,
+    "distilbert": {
+        "dim": 32,
+        "n_layers": 3,
+        "n_heads": 4,
+        "hidden_dim": 48,
+        "vocab_size": 100,
+        "max_position_embeddings": 66,
+    },
+    "deberta-v2": USUAL
+    | {
+        "relative_attention": True,
+        "position_buckets": 16,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "conv_kernel_size": 3,
+    },
+    "modernbert": USUAL
+    | {
+        "local_attention": 8,
+        "global_attn_every_n_layers": 2,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "cls_token_id": 1,
+        "eos_token_id": 2,
+        "sep_token_id": 2,
+    },
+}
+
+
+def made(family: str) -> Encoder:
+    torch.manual_seed(0)
+    return encoders.from_config({"model_type": family, **TINY[family]}).eval()
+
+
+def batch(encoder: Encoder) -> tuple[torch.Tensor, torch.Tensor]:
+    ids = torch.randint(5, 100, (3, 20), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    ids[1, 12:], mask[1, 12:] = encoder.pad_id, 0
+    return ids, mask
+
+
+def test_every_family_is_tried_here() -> None:
+    assert set(TINY) == set(FAMILIES) == set(encoders.FAMILIES)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", TINY)
+def test_stem_and_blocks_equal_the_whole_model(family: str) -> None:
+    encoder = made(family)
+    ids, mask = batch(encoder)
+    wanted = encoder.model(input_ids=ids, attention_mask=mask).last_hidden_state
+    inside = mask.unsqueeze(-1).bool()
+    assert torch.allclose((encoder(ids, mask) * inside), wanted * inside, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", TINY)
+def test_running_in_two_parts_equals_running_at_once(family: str) -> None:
+    encoder = made(family)
+    ids, mask = batch(encoder)
+    hidden = encoder.stem(ids, mask)
+    context = encoder.context(hidden, mask)
+    middle = encoder.run(hidden, context, 0, 2)
+    assert torch.allclose(encoder.run(middle, context, 2), encoder(ids, mask), atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", TINY)
+def test_padding_changes_nothing(family: str) -> None:
+    encoder = made(family)
+    ids, mask = batch(encoder)
+    alone = encoder(ids[1:2, :12], mask[1:2, :12])
+    assert torch.allclose(alone, encoder(ids, mask)[1:2, :12], atol=1e-5)
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_the_maps_for_lora_are_in_every_block(family: str) -> None:
+    encoder = made(family)
+    for block in encoder.blocks:
+        names = {name.rpartition(".")[2] for name, _ in block.named_modules()}
+        assert set(encoder.lora_targets) <= names
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_a_folder_gives_back_the_weights(family: str, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    encoder = made(family)
+    config = encoder.model.config.to_dict()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(encoders.tensors(encoder), tmp_path / "model.safetensors")
+    again = encoders.load(tmp_path)
+    ids, mask = batch(encoder)
+    with torch.no_grad():
+        assert torch.equal(again.eval()(ids, mask), encoder(ids, mask))
+    assert zoo.card_for(str(tmp_path)).family == family
+
+
+def test_the_longest_text_fits_the_positions() -> None:
+    for family in ("roberta", "mpnet", "bert"):
+        encoder = made(family)
+        ids = torch.full((1, encoder.max_tokens), 7)
+        with torch.no_grad():
+            assert encoder(ids, torch.ones_like(ids)).isfinite().all()
+
+
+def test_weights_that_are_missing_or_of_another_shape_are_named(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    encoder = made("bert")
+    (tmp_path / "config.json").write_text(json.dumps(encoder.model.config.to_dict()))
+    with pytest.raises(WeightsError, match="safetensors"):
+        encoders.load(tmp_path)
+    state = encoders.tensors(encoder)
+    name = "encoder.layer.0.output.dense.weight"
+    save_file({k: v for k, v in state.items() if k != name}, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="1 of"):
+        encoders.load(tmp_path)
+    save_file(state | {name: torch.zeros(2, 2)}, tmp_path / "model.safetensors")
+    with pytest.raises(WeightsError, match="shape"):
+        encoders.load(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(WeightsError, match="whole safetensors"):
+        encoders.load(tmp_path)
+
+
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(WeightsError, match="'gpt2'"):
+        encoders.read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("all-MiniLM-L6", "Did you mean 'all-MiniLM-L6-v2'"),
+        ("hub:owner/model", "does not pin a revision"),
+        ("hub:owner/model@main", "does not pin a revision"),
+    ],
+)
+def test_a_wrong_name_says_what_is_allowed(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        zoo.card_for(name)
+
+
+def test_every_card_says_what_it_is() -> None:
+    for card in zoo.cards():
+        assert card.family in encoders.FAMILIES
+        assert card.sha256
+        assert card.license
+        assert card.parameters > 1_000_000
