@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -28,7 +29,8 @@ from tunesmith.tasks.classification import labels
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_BUDGET = "10m"
+DEFAULT_BUDGET = os.environ.get("TUNESMITH_BUDGET", "10m")
+"""Time for a fit that names neither time nor trials."""
 Metric = str | Callable[[Any, Any], float]
 
 

@@ -15,8 +15,6 @@ from tunesmith.cli.tables import duration, interval, leaderboard, number, show, 
 if TYPE_CHECKING:
     from tunesmith.api import Predictor
 
-DEFAULT_BUDGET = "10m"
-
 
 def fit(
     context: typer.Context,
@@ -26,7 +24,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="TIME",
-            help=f"Time for everything, from reading to saving: 90s, 10m, 2h. [{DEFAULT_BUDGET}]",
+            help="Time for everything, from reading to saving: 90s, 10m, 2h. [10m]",
         ),
     ] = None,
     trials: Annotated[
@@ -74,7 +72,7 @@ def fit(
         predictor = api.fit(
             data,
             target,
-            budget=budget or (None if trials is not None else DEFAULT_BUDGET),
+            budget=budget,
             trials=trials,
             task=task,
             metric=metric,

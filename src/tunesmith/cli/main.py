@@ -8,7 +8,7 @@ import textwrap
 import time
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,11 @@ from tunesmith.cli.predict import predict
 from tunesmith.cli.weights import weights
 from tunesmith.cli.zoo import zoo
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.runfolder import is_full
+
+Misuse = typer.BadParameter.__mro__[1]
+"""What typer raises for a command line that cannot be read. It lies in click, or in the copy of
+click that newer versions of typer carry."""
 
 app = typer.Typer(
     name="tunesmith",
@@ -70,22 +75,50 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str], started: float) -> int:
     try:
-        app(args=arguments, prog_name="tunesmith", obj=started)
+        ended = app(args=arguments, prog_name="tunesmith", obj=started, standalone_mode=False)
+        sys.stdout.flush()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Nobody reads on: let the interpreter's last flush go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 1
     except TunesmithError as error:
         _tell(f"error: {error}")
         return 2
     except Exception as error:
-        _tell_unexpected(error)
-        return 1
-    return 0
+        return _tell_other(error)
+    return ended if isinstance(ended, int) else 0
+
+
+def _tell_other(error: Exception) -> int:
+    """The exit status of an error that is not of ours, once told."""
+    if isinstance(error, Misuse):
+        _tell_misuse(error)
+        return 2
+    if isinstance(error, OSError) and is_full(error):
+        _leave_output()
+        _tell(f"error: Cannot write: {error}. Free some space, or write elsewhere.")
+        return 2
+    _tell_unexpected(error)
+    return 1
+
+
+def _leave_output() -> None:
+    """Nobody takes what is written: let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell_misuse(error: Any) -> None:
+    """A command line that cannot be read; a bare command is answered with its help."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "tunesmith"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    message = error.format_message().strip()
+    _tell(f"error: {message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help")
 
 
 def _tell(paragraph: str) -> None:

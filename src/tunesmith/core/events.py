@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.runfolder import cannot_write
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,28 @@ class Journal:
     listeners: tuple[Listener, ...] = ()
 
     def write(self, kind: str, **facts: Any) -> Event:
-        """Append one event; on the disk when this returns."""
+        """Append one event; on the disk when this returns.
+
+        Raises:
+            DataError: The disk is full or the file cannot be written.
+        """
         event = Event(kind, round(self.clock.elapsed(), 3), facts)
         line = json.dumps({"event": kind, "seconds": event.seconds, **facts}, allow_nan=False)
+        try:
+            self._append(line)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        for listener in self.listeners:
+            listener(event)
+        return event
+
+    def _append(self, line: str) -> None:
         with self.path.open("ab+") as file:
             if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
                 line = "\n" + line  # the last line was cut short by a crash
             file.write(f"{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
-        for listener in self.listeners:
-            listener(event)
-        return event
 
 
 def read_journal(path: Path) -> Iterator[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -36,13 +37,31 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise DataError(f"Cannot write {path}: {error.strerror}. {_advice(error)}") from error
+        raise cannot_write(path, error) from error
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def cannot_write(path: Path, error: OSError) -> DataError:
+    """What to say where a file of a run could not be written."""
+    return DataError(f"Cannot write {path}: {error.strerror or error}. {_advice(error)}")
+
+
+def is_full(error: BaseException | str) -> bool:
+    """Whether an error, or what one said, means that the disk holds no more. Libraries that write
+    for themselves say so in words alone."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return True
+    return any(f"os error {number}" in str(error) for number in FULL) or any(
+        os.strerror(number) in str(error) for number in FULL
+    )
 
 
 def _advice(error: OSError) -> str:
     return (
         "Free some space or choose another folder with --folder."
-        if error.errno in (28, 122)
+        if error.errno in FULL
         else "Check the permissions or choose another folder with --folder."
     )
 
@@ -61,7 +80,8 @@ class RunFolder:
             ConfigError: Something that is not an empty folder is there.
             DataError: It cannot be made or written.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        there = path.exists()
+        if there and (not path.is_dir() or any(path.iterdir())):
             raise ConfigError(
                 f"{path} exists already and is not an empty folder. "
                 "Nothing was overwritten: choose another with --folder."
@@ -72,7 +92,11 @@ class RunFolder:
             raise DataError(
                 f"Cannot make the run folder {path}: {error.strerror}. {_advice(error)}"
             ) from error
-        write_json(path / MARK, {"format": 1})
+        try:
+            write_json(path / MARK, {"format": 1})
+        except DataError:
+            shutil.rmtree(path / "trials" if there else path, ignore_errors=True)
+            raise
         return RunFolder(path)
 
     @property

@@ -21,7 +21,9 @@ from tunesmith.zoo.encoders import Tokenizer
 if TYPE_CHECKING:
     from tunesmith.nn.encoder import Encoder
 
-CHUNK_ROWS = 512
+CHUNK_ROWS = 2048
+FIRST_CHUNK_ROWS = 64
+CHUNK_SECONDS = 1.0
 FEWEST_ROWS = 64
 SHARE_OF_TIME = 0.75
 
@@ -102,13 +104,17 @@ def features_within(
     """
     order = generator(seed, "embed").permutation(len(texts))
     limit = clock.left() * SHARE_OF_TIME
-    until = Clock(limit, clock.now) if clock.has_deadline() else Clock(now=clock.now)
+    until = Clock(limit, clock.now)
     parts: list[NDArray[np.float32]] = []
-    for start in range(0, len(order), CHUNK_ROWS):
-        if parts and until.is_over():
-            break
-        chosen = order[start : start + CHUNK_ROWS]
+    start, size = 0, FIRST_CHUNK_ROWS if clock.has_deadline() else CHUNK_ROWS
+    while start < len(order) and not (parts and until.is_over()):
+        began = until.elapsed()
+        chosen = order[start : start + size]
         parts.append(features(base, [texts[i] for i in chosen], max_length=max_length))
+        start += size
+        if clock.has_deadline():
+            seconds = max(until.elapsed() - began, 1e-3)
+            size = int(np.clip(len(chosen) * CHUNK_SECONDS / seconds, FIRST_CHUNK_ROWS, CHUNK_ROWS))
     found = np.concatenate(parts)
     if len(found) < min(FEWEST_ROWS, len(texts)) or clock.is_over():
         raise BudgetError(f"only {len(found)} of {len(texts)} rows were read by {base.card.name}")

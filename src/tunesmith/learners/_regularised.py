@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 
 CHUNK_ITERATIONS = 20
+LARGE = 1_000_000_000
+"""Rows times width times classes from which the clock is looked at more often."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ def logistic_path(
     if len(seen) < 2 or not features.shape[1]:
         yield _shares(features.shape[1], classes, codes)
         return
+    size = (features.nnz if hasattr(features, "nnz") else features.size) * len(seen)
+    chunk = CHUNK_ITERATIONS if size < LARGE else CHUNK_ITERATIONS // 4
     model = LogisticRegression(
-        max_iter=CHUNK_ITERATIONS,
+        max_iter=chunk,
         warm_start=True,
         class_weight="balanced" if balanced else None,
     )
@@ -55,11 +59,11 @@ def logistic_path(
         if number and clock.is_over():
             return
         model.C = strength
-        for _ in range(0, most_iterations, CHUNK_ITERATIONS):
+        for _ in range(0, most_iterations, chunk):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(features, codes)
-            if model.n_iter_[0] < CHUNK_ITERATIONS or clock.is_over():
+            if model.n_iter_[0] < chunk or clock.is_over():
                 break
         yield _plane(model, classes)
 

@@ -13,7 +13,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Journal, Listener
 from tunesmith.core.records import Budget, Problem, Result, Score
-from tunesmith.core.runfolder import RunFolder, replace_folder, write_json
+from tunesmith.core.runfolder import RunFolder, is_full, recover_folder, replace_folder, write_json
 from tunesmith.data.read import read
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
@@ -33,6 +33,8 @@ from tunesmith.pipeline.standing import best_backbone, leaderboard, rank
 from tunesmith.pipeline.tune import tune
 from tunesmith.tasks import tasks
 
+NEW = ".best.new"
+"""Where an artifact is written before it takes the place of `best`."""
 
 def fit(
     source: Any,
@@ -92,14 +94,44 @@ def fit(
             pins=pins,
             better=lambda found: _save_best(run, problem, found),
         )
+        _refuse_full_disk(run, results)
         if not rank(problem, results):
             raise DataError(_all_failed(results))
         _finish(run, problem, results, may_refit=not interrupted)
-    except BaseException:
-        if not place.best.exists():
-            shutil.rmtree(place.path, ignore_errors=True)
+    except BaseException as error:
+        _tidy(place)
+        if is_full(error) and not isinstance(error, DataError):
+            raise DataError(_full(run, str(error))) from error
         raise
     return place.path
+
+
+def _tidy(place: RunFolder) -> None:
+    """After a failure only a whole model is worth keeping."""
+    shutil.rmtree(place.path / NEW, ignore_errors=True)
+    if not recover_folder(place.best).exists():
+        shutil.rmtree(place.path, ignore_errors=True)
+
+
+def _refuse_full_disk(run: Run, results: Sequence[Result]) -> None:
+    """Trials that a full disk ended say nothing about their models.
+
+    Raises:
+        DataError: There was one.
+    """
+    full = [result for result in results if result.status == "failed" and is_full(result.reason)]
+    if full:
+        told = f"trial {full[0].trial.number} ({full[0].trial.learner}): {full[0].reason}"
+        raise DataError(_full(run, told))
+
+
+def _full(run: Run, told: str) -> str:
+    kept = recover_folder(run.folder.best)
+    kept_told = f" The best model so far is kept in {kept}." if kept.exists() else ""
+    return (
+        f"The disk of {run.folder.path} is full: {told.rstrip('.')}. Free some space or choose "
+        f"another folder with --folder.{kept_told}"
+    )
 
 
 def _tell_problem(run: Run, problem: Problem) -> None:
@@ -159,7 +191,7 @@ def _put(
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> None:
-    new = run.folder.path / ".best.new"
+    new = run.folder.path / NEW
     shutil.rmtree(new, ignore_errors=True)
     artifact.save(new, problem, members, metrics, facts)
     replace_folder(new, run.folder.best)

@@ -22,7 +22,7 @@ from tunesmith.search import searchers
 ROTATION = ("neural", "linear", "neural", "probe")
 PATIENCE_TRIALS = 8
 MOST_DRAWS = 10
-SHORTEST_SECONDS = 3.0
+SHORTEST_SECONDS = 6.0
 LEAST_SHARE = 0.5
 WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
