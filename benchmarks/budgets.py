@@ -1,5 +1,5 @@
-"""Whether a budget is kept: the demo's fit under several budgets, each in a process of its own, from
-its start to its end, and when its first model could be opened.
+"""Whether a budget is kept: the demo's fit under several budgets, each in a process of its own,
+from its start to its end, and when its first model could be opened.
 
     python benchmarks/budgets.py [--budgets 20 60 180]
 """

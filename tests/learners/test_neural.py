@@ -18,14 +18,17 @@ from tunesmith.learners import learners
 from tunesmith.learners._backbone import backbone
 from tunesmith.learners.neural import NeuralModel
 
-from .conftest import watch
+
+def watch() -> Watch:
+    return Watch(Clock(), lambda score, progress: True)
+
 
 QUICK = {"epochs": 2, "lr": 1e-3, "batch_size": 16}
 
 
-def tuned(problem: Problem, checkpoint: str, pins: Mapping[str, Any]) -> NeuralModel:
+def tuned(example: Problem, checkpoint: str, pins: Mapping[str, Any]) -> NeuralModel:
     config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, **pins})
-    model = learners["neural"].fit(problem, config, 0, watch())
+    model = learners["neural"].fit(example, config, 0, watch())
     assert isinstance(model, NeuralModel)
     return model
 
@@ -44,10 +47,10 @@ def tuned(problem: Problem, checkpoint: str, pins: Mapping[str, Any]) -> NeuralM
     ],
 )
 def test_every_branch_of_the_config_trains(
-    problem: Problem, checkpoint: str, pins: dict[str, Any]
+    example: Problem, checkpoint: str, pins: dict[str, Any]
 ) -> None:
-    model = tuned(problem, checkpoint, pins)
-    answers = model.predict(problem.part("test")).array()
+    model = tuned(example, checkpoint, pins)
+    answers = model.predict(example.part("test")).array()
     assert np.isfinite(answers).all()
     assert not any("lora" in name for name, _ in model.network.named_parameters())
 
@@ -59,32 +62,32 @@ def changed(checkpoint: str, model: NeuralModel) -> set[str]:
 
 
 def test_half_the_depth_leaves_the_lower_blocks_and_the_stem(
-    problem: Problem, checkpoint: str
+    example: Problem, checkpoint: str
 ) -> None:
-    names = changed(checkpoint, tuned(problem, checkpoint, {"depth": 0.5, "patience": 0}))
+    names = changed(checkpoint, tuned(example, checkpoint, {"depth": 0.5, "patience": 0}))
     assert names
     assert all(name.startswith("encoder.layer.1.") for name in names)
 
 
-def test_all_of_the_depth_changes_the_embeddings_too(problem: Problem, checkpoint: str) -> None:
-    names = changed(checkpoint, tuned(problem, checkpoint, {"depth": 1.0, "patience": 0}))
+def test_all_of_the_depth_changes_the_embeddings_too(example: Problem, checkpoint: str) -> None:
+    names = changed(checkpoint, tuned(example, checkpoint, {"depth": 1.0, "patience": 0}))
     assert any(name.startswith("embeddings.") for name in names)
 
 
-def test_bitfit_changes_biases_alone(problem: Problem, checkpoint: str) -> None:
-    names = changed(checkpoint, tuned(problem, checkpoint, {"adapter": "BitFit", "patience": 0}))
+def test_bitfit_changes_biases_alone(example: Problem, checkpoint: str) -> None:
+    names = changed(checkpoint, tuned(example, checkpoint, {"adapter": "BitFit", "patience": 0}))
     assert names
     assert all(name.endswith("bias") for name in names)
 
 
-def test_the_shared_checkpoint_is_never_trained(problem: Problem, checkpoint: str) -> None:
+def test_the_shared_checkpoint_is_never_trained(example: Problem, checkpoint: str) -> None:
     before = {k: v.clone() for k, v in backbone(checkpoint).encoder.model.state_dict().items()}
-    tuned(problem, checkpoint, {})
+    tuned(example, checkpoint, {})
     after = backbone(checkpoint).encoder.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_report_that_says_stop_ends_it(problem: Problem, checkpoint: str) -> None:
+def test_a_report_that_says_stop_ends_it(example: Problem, checkpoint: str) -> None:
     seen: list[float] = []
 
     def report(score: float, progress: float) -> bool:
@@ -92,11 +95,11 @@ def test_a_report_that_says_stop_ends_it(problem: Problem, checkpoint: str) -> N
         return False
 
     config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, "epochs": 9})
-    learners["neural"].fit(problem, config, 0, Watch(Clock(), report))
+    learners["neural"].fit(example, config, 0, Watch(Clock(), report))
     assert len(seen) == 1
 
 
-def test_too_little_time_is_said_before_it_is_spent(problem: Problem, checkpoint: str) -> None:
+def test_too_little_time_is_said_before_it_is_spent(example: Problem, checkpoint: str) -> None:
     now = [0.0]
 
     def ticks() -> float:
@@ -106,11 +109,11 @@ def test_too_little_time_is_said_before_it_is_spent(problem: Problem, checkpoint
     config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, "batch_size": 8})
     slow = Watch(Clock(12.0, ticks), lambda score, progress: True)
     with pytest.raises(BudgetError, match="an epoch takes about"):
-        learners["neural"].fit(problem, config, 0, slow)
+        learners["neural"].fit(example, config, 0, slow)
 
 
 def test_progress_follows_the_time_where_that_runs_out_first(
-    problem: Problem, checkpoint: str
+    example: Problem, checkpoint: str
 ) -> None:
     now = [0.0]
 
@@ -121,12 +124,12 @@ def test_progress_follows_the_time_where_that_runs_out_first(
     pins = {**QUICK, "backbone": checkpoint, "epochs": 12, "batch_size": 8}
     config = default(learners["neural"].config, pins)
     clock = Clock(30.0, ticks)
-    learners["neural"].fit(problem, config, 0, Watch(clock, lambda score, progress: True))
+    learners["neural"].fit(example, config, 0, Watch(clock, lambda score, progress: True))
     assert now[0] < 31.0
 
 
 def test_running_out_of_memory_is_tried_again_in_smaller_pieces(
-    problem: Problem, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+    example: Problem, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tunesmith.learners import neural
 
@@ -140,5 +143,5 @@ def test_running_out_of_memory_is_tried_again_in_smaller_pieces(
         return real(*given)
 
     monkeypatch.setattr(neural, "_fit", short)
-    assert tuned(problem, checkpoint, {})
+    assert tuned(example, checkpoint, {})
     assert tried == [16, 4]

@@ -36,6 +36,7 @@ from tunesmith.tasks import tasks
 NEW = ".best.new"
 """Where an artifact is written before it takes the place of `best`."""
 
+
 def fit(
     source: Any,
     target: str,

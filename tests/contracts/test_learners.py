@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.core.contracts import Fitted
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import DataError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 
-from .conftest import watch
+
+def watch() -> Watch:
+    return Watch(Clock(), lambda score, progress: True)
 
 
 def config_of(name: str, checkpoint: str, **more: Any) -> Any:
@@ -27,46 +30,46 @@ def config_of(name: str, checkpoint: str, **more: Any) -> Any:
     return default(kind, pins | more)
 
 
-def fitted(name: str, problem: Problem, checkpoint: str, **more: Any) -> Fitted:
-    return learners[name].fit(problem, config_of(name, checkpoint, **more), 0, watch())
+def fitted(name: str, example: Problem, checkpoint: str, **more: Any) -> Fitted:
+    return learners[name].fit(example, config_of(name, checkpoint, **more), 0, watch())
 
 
-def quality(problem: Problem, model: Fitted) -> float:
-    metric = get(problem.metric)
-    value = metric.score(problem.truth("test"), model.predict(problem.part("test")), None)
+def quality(example: Problem, model: Fitted) -> float:
+    metric = get(example.metric)
+    value = metric.score(example.truth("test"), model.predict(example.part("test")), None)
     return value if metric.higher_is_better else -value
 
 
 @pytest.mark.parametrize("name", list(learners))
 def test_every_learner_keeps_its_contract(
-    name: str, problem: Problem, checkpoint: str, tmp_path: Path
+    name: str, example: Problem, checkpoint: str, tmp_path: Path
 ) -> None:
-    assert learners[name].suits(problem) == ""
-    model = fitted(name, problem, checkpoint)
+    assert learners[name].suits(example) == ""
+    model = fitted(name, example, checkpoint)
     if name != "majority":
-        assert quality(problem, model) > quality(problem, fitted("majority", problem, checkpoint))
-    answers = model.predict(problem.part("test")).array()
+        assert quality(example, model) > quality(example, fitted("majority", example, checkpoint))
+    answers = model.predict(example.part("test")).array()
     assert np.isfinite(answers).all()
     model.save(tmp_path)
     assert {file.suffix for file in tmp_path.iterdir()} <= {".json", ".safetensors"}
     opened = learners[name].load(tmp_path)
-    assert np.allclose(opened.predict(problem.part("test")).array(), answers, atol=2e-3)
+    assert np.allclose(opened.predict(example.part("test")).array(), answers, atol=2e-3)
     assert dict(opened.settled()) == dict(model.settled())
 
 
 @pytest.mark.parametrize("name", list(learners))
-def test_the_same_seed_gives_the_same_model(name: str, problem: Problem, checkpoint: str) -> None:
-    first, second = (fitted(name, problem, checkpoint) for _ in range(2))
-    test = problem.part("test")
+def test_the_same_seed_gives_the_same_model(name: str, example: Problem, checkpoint: str) -> None:
+    first, second = (fitted(name, example, checkpoint) for _ in range(2))
+    test = example.part("test")
     assert np.array_equal(first.predict(test).array(), second.predict(test).array())
 
 
 @pytest.mark.parametrize("name", list(learners))
 def test_empty_cells_and_new_categories_are_answered(
-    name: str, problem: Problem, checkpoint: str
+    name: str, example: Problem, checkpoint: str
 ) -> None:
-    model = fitted(name, problem, checkpoint)
-    rows = problem.part("test").take(np.arange(3))
+    model = fitted(name, example, checkpoint)
+    rows = example.part("test").take(np.arange(3))
     cells = {key: values.copy() for key, values in rows.cells.items()}
     cells["text"][0], cells["shop"][1], cells["age"][2] = None, "a new shop", np.nan
     answers = model.predict(replace(rows, cells=cells)).array()
@@ -75,18 +78,18 @@ def test_empty_cells_and_new_categories_are_answered(
 
 @pytest.mark.parametrize("name", ["linear", "probe", "neural"])
 def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
-    name: str, problem: Problem, checkpoint: str
+    name: str, example: Problem, checkpoint: str
 ) -> None:
-    settled = fitted(name, problem, checkpoint).settled()
-    rows = np.concatenate(list(problem.parts.values()))
-    whole = replace(problem, parts={**problem.parts, "train": rows})
+    settled = fitted(name, example, checkpoint).settled()
+    rows = np.concatenate(list(example.parts.values()))
+    whole = replace(example, parts={**example.parts, "train": rows})
     again = fitted(name, whole, checkpoint, **settled)
-    majority = fitted("majority", problem, checkpoint)
-    assert quality(problem, again) > quality(problem, majority)
+    majority = fitted("majority", example, checkpoint)
+    assert quality(example, again) > quality(example, majority)
 
 
 @pytest.mark.parametrize("name", ["linear", "probe", "neural"])
-def test_a_missing_column_is_named(name: str, problem: Problem, checkpoint: str) -> None:
-    model = fitted(name, problem, checkpoint)
+def test_a_missing_column_is_named(name: str, example: Problem, checkpoint: str) -> None:
+    model = fitted(name, example, checkpoint)
     with pytest.raises(DataError, match="'age'"):
-        model.inputs.check(problem.part("test").with_columns(("text", "shop")))  # type: ignore[attr-defined]
+        model.inputs.check(example.part("test").with_columns(("text", "shop")))  # type: ignore[attr-defined]

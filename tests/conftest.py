@@ -1,4 +1,4 @@
-"""A tiny checkpoint in a folder, with a tokenizer of whole words, that every test may fine-tune."""
+"""What contract tests share: a tiny checkpoint in a folder, and a problem of each task."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from tunesmith.core.clock import Clock
-from tunesmith.core.contracts import Watch
 from tunesmith.core.records import Problem
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
@@ -48,11 +46,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session", params=["classification", "regression"])
-def problem(request: pytest.FixtureRequest) -> Problem:
+def example(request: pytest.FixtureRequest) -> Problem:
+    """A small problem of each task."""
     data, target = tasks[request.param].example(np.random.default_rng(0))
     names = [name for name in data.names if name != ("stars" if target == "label" else "label")]
     return frame(data.with_columns(names), target, seed=0)
-
-
-def watch(limit_seconds: float = float("inf")) -> Watch:
-    return Watch(Clock(limit_seconds), lambda score, progress: True)
