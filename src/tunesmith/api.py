@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
-from tunesmith.core.errors import BudgetError, ConfigError, DataError
+from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
 from tunesmith.core.events import Listener
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Budget, Column, Dataset, Score
@@ -143,9 +143,11 @@ class Predictor:
         """The folder of the artifact itself."""
         place = recover_folder(self.folder / "best")
         for path in (place, self.folder):
-            if (path / "manifest.json").is_file():
+            if os.path.isfile(path / "manifest.json"):
                 return path
-        if not self.folder.exists():
+        if os.path.isdir(place):
+            return place  # loading says what it lacks
+        if not os.path.exists(self.folder):
             raise DataError(f"There is no run folder or saved model {self.folder}.")
         raise DataError(
             f"{self.folder} holds no model: neither best/ nor manifest.json is in it. Give the "
@@ -162,7 +164,7 @@ class Predictor:
         """The facts of the fit: task, metric, score and interval, reasons, findings, …"""
         file = self.folder / "summary.json"
         if file.is_file() and self.place != self.folder:
-            return dict(json.loads(file.read_text(encoding="utf-8")))
+            return _read_facts(file)
         return {**self.model.facts, "folder": str(self.folder)}
 
     def leaderboard(self) -> list[dict[str, Any]]:
@@ -223,7 +225,15 @@ class Predictor:
             usual = tasks[self.model.task].metrics(self.model.classes)
             first = [self.model.metric] if self.model.metric in metric_shelf.metrics else []
             return list(dict.fromkeys([*first, *usual]))
-        return [wanted] if isinstance(wanted, str) or callable(wanted) else list(wanted)
+        if isinstance(wanted, str) or callable(wanted):
+            return [wanted]
+        if not wanted:
+            usual = tasks[self.model.task].metrics(self.model.classes)
+            raise ConfigError(
+                f"No metric is named. Name some, such as --metrics {','.join(usual)}, or leave "
+                "--metrics away."
+            )
+        return list(wanted)
 
     def _rows(self, data: Any, *, with_target: bool = False) -> Dataset:
         """Rows with the input columns, typed as in training."""
@@ -267,7 +277,27 @@ class Predictor:
         if not model.classes:
             return values.astype(np.float64)
         index = {label: code for code, label in enumerate(model.classes)}
-        return np.array([index.get(label, -1) for label in labels(values)], dtype=np.int64)
+        found = np.array([index.get(label, -1) for label in labels(values)], dtype=np.int64)
+        if (found < 0).all():
+            other = next(label for label in labels(values) if label is not None)
+            raise DataError(
+                f"No label in the target column {model.target!r} of {rows.source} is one that this "
+                f"model knows; the first is {other!r}.{did_you_mean(other, model.classes)}"
+            )
+        return found
+
+
+def _read_facts(file: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{file} cannot be read: {error}. Take the run again from where it was saved, or give "
+            f"the model alone: {file.parent / 'best'}."
+        ) from error
+    if not isinstance(facts, dict):
+        raise DataError(f"{file} does not hold the facts of a fit.")
+    return facts
 
 
 def _is_table(data: Mapping[Any, Any]) -> bool:

@@ -48,10 +48,15 @@ def test_a_resumed_journal_loses_only_the_line_that_was_cut(path):
     assert [event.kind for event in read_journal(path)] == ["first", "resumed", "ended"]
 
 
+def test_a_number_that_json_cannot_say_is_null(path):
+    journal(path).write("score", value=float("nan"), more=[1.0, {"low": float("-inf")}])
+    assert next(iter(read_journal(path))).facts == {"value": None, "more": [1.0, {"low": None}]}
+
+
 def test_what_is_not_json_is_refused_and_leaves_nothing(path):
     mine = journal(path)
     mine.write("first")
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="JSON"):
-        mine.write("score", value=float("nan"))
+    with pytest.raises(TypeError, match="JSON"):
+        mine.write("score", value=object())
     assert path.read_bytes() == before

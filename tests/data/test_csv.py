@@ -105,7 +105,7 @@ def test_ragged_rows_stop_with_a_count_and_the_first_five(tmp_path: Path) -> Non
         read(path)
     told = str(caught.value)
     assert "7 of 9 rows" in told
-    assert "line 3: got 1 cells, expected 2 cells" in told
+    assert "line 3: got 1 cell, expected 2 cells" in told
     assert "line 7: got 3 cells, expected 2 cells" in told
     assert "line 8" not in told
     assert "and 2 more" in told
@@ -116,7 +116,7 @@ def test_ragged_rows_left_out_stand_in_bad(tmp_path: Path) -> None:
     data = read(save(tmp_path, "a,b\n1,2\n1\n1,2,3\n3,4\n"), bad_rows="skip")
     assert list(data.lines) == [2, 5]
     assert [(bad.line, bad.column, bad.got, bad.expected) for bad in data.bad] == [
-        (3, "", "1 cells", "2 cells"),
+        (3, "", "1 cell", "2 cells"),
         (4, "", "3 cells", "2 cells"),
     ]
 

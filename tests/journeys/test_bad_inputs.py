@@ -3,6 +3,7 @@ seconds, and nothing half-written that looks whole."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -77,7 +78,7 @@ def refused(run: Command, *arguments: str | Path, names: tuple[str, ...]) -> str
     told = " ".join(ran.err.split())
     assert ran.status == 2, ran.err
     assert told.startswith("error: ")
-    assert told.count("error: ") == 1
+    assert len([line for line in ran.err.splitlines() if line.startswith("error:")]) == 1
     assert "\n\n" not in ran.err.strip()
     assert "Traceback" not in ran.err
     assert not [word for word in names if word not in told], told
@@ -176,7 +177,7 @@ UNREADABLE: dict[str, tuple[Make, tuple[str, ...]]] = {
         ("data.csv", "line 42", "1,000,000 characters"),
     ),
     "unknown encoding": (
-        content("review,label\n".encode() + "これは本です,良い\n".encode("shift_jis") * 30),
+        content(b"review,label\n" + "これは本です,良い\n".encode("shift_jis") * 30),
         ("data.csv", "UTF-8", "line 2", "iconv"),
     ),
     "duplicate columns": (
@@ -192,6 +193,9 @@ UNREADABLE: dict[str, tuple[Make, tuple[str, ...]]] = {
     ),
     "compressed in name alone": (content(b"review,label\na,b\n", "data.csv.gz"), ("data.csv.gz",)),
 }
+
+
+TEXTS = [f"{('lovely soft warm', 'awful cheap torn')[i % 2]} number{i} of many" for i in range(60)]
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
@@ -262,12 +266,13 @@ UNLEARNABLE: dict[str, tuple[Make, tuple[str, ...], tuple[str, ...]]] = {
     "group is the target": (GOOD, ("--group", "label"), ("--group", "'label'", "target")),
     "no such group": (GOOD, ("--group", "agee"), ("'agee'", "Did you mean 'age'")),
     "time of categories": (GOOD, ("--time", "review"), ("--time", "'review'", "dates or numbers")),
+    "group and time": (GOOD, ("--group", "review", "--time", "age"), ("--group and --time",)),
     "split of wrong words": (
         split_words("train", "train", "exam"),
         ("--split", "part"),
-        ("'exam'", "train", "valid", "test"),
+        ("data.csv", "'part'", "'exam'", "train", "valid", "test"),
     ),
-    "split with train alone": (split_words("train"), ("--split", "part"), ("split",)),
+    "split without train": (split_words("test"), ("--split", "part"), ("'train'",)),
     "kind of no column": (GOOD, ("--kind", "aeg=number"), ("'aeg'", "Did you mean 'age'")),
     "no such kind": (GOOD, ("--kind", "age=numbr"), ("'numbr'", "Did you mean 'number'")),
     "kind that does not fit": (
@@ -306,7 +311,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "field of no learner": (("--set", "liner.words=2"), ("'liner'", "'linear'")),
     "value that does not fit": (("--set", "linear.words=many"), ("words", "many")),
     "pin without a value": (("--set", "linear.words"), ("--set", "LEARNER.FIELD=VALUE")),
-    "unknown way with bad rows": (("--bad-rows", "mend"), ("'mend'", "skip", "stop")),
+    "unknown way with bad rows": (("--bad-rows", "mend"), ("--bad-rows", "'mend'", "skip", "stop")),
 }
 
 
@@ -325,7 +330,7 @@ def test_a_folder_that_holds_something_is_left_alone(command: Command, tmp_path:
     assert [file.name for file in run.iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize("folder", ["/dev/null/x", "/proc/x"])
+@pytest.mark.parametrize("folder", ["/dev/null/x", "/proc/x", f"/tmp/{'long' * 100}"])
 def test_a_folder_that_cannot_be_made(folder: str, command: Command, tmp_path: Path) -> None:
     if not Path(folder).parent.exists():
         pytest.skip("there is no such place here")
@@ -449,6 +454,31 @@ def manifest_of_a_list(best: Path) -> str:
     return "manifest.json"
 
 
+def forge(name: str, field: str, value: object) -> Callable[[Path], str]:
+    """A file rewritten by hand, its entry in the manifest too."""
+
+    def spoil(best: Path) -> str:
+        found = json.loads((best / name).read_text())
+        replace(best, name, json.dumps({**found, field: value}).encode())
+        return str(best)
+
+    return spoil
+
+
+def forge_weights(best: Path) -> str:
+    name = next(best.glob("members/0/*.safetensors")).relative_to(best).as_posix()
+    replace(best, name, (best / name).read_bytes()[:-40])
+    return str(best)
+
+
+def replace(best: Path, name: str, data: bytes) -> None:
+    manifest = json.loads((best / "manifest.json").read_text())
+    manifest["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    for place, written in ((name, data), ("manifest.json", json.dumps(manifest).encode())):
+        (best / place).unlink()
+        (best / place).write_bytes(written)
+
+
 SPOILED: dict[str, Callable[[Path], str]] = {
     "a byte flipped": flip_a_byte,
     "a file missing": lose_a_file,
@@ -460,6 +490,19 @@ SPOILED: dict[str, Callable[[Path], str]] = {
     "manifest.json cut": cut("manifest.json"),
     "manifest.json gone": lose_the_manifest,
     "manifest.json a list": manifest_of_a_list,
+    "weights cut, hashed again": forge_weights,
+    "no members": forge("predictor.json", "members", []),
+    "members that are words": forge("predictor.json", "members", ["linear"]),
+    "columns that are a number": forge("predictor.json", "columns", 5),
+    "one class fewer": forge("predictor.json", "classes", ["bad"]),
+    "another format": forge("predictor.json", "format", 99),
+    "other answers": forge("golden.json", "answers", [[0.5, 0.5]]),
+    "answers that are words": forge("golden.json", "answers", "yes"),
+    "a learner that is not known": forge(
+        "predictor.json",
+        "members",
+        [{"learner": "pickle", "version": 1, "backbone": "", "weight": 1.0, "trial": 1}],
+    ),
 }
 
 
@@ -490,6 +533,10 @@ def test_a_run_that_is_not_there(name: str, fitted: Path, command: Command, tmp_
 def test_a_folder_that_holds_no_model(fitted: Path, command: Command, tmp_path: Path) -> None:
     refused(command, "predict", tmp_path, fitted / "data.csv", names=(str(tmp_path), "no model"))
     refused(command, "leaderboard", tmp_path, names=(str(tmp_path), "no model"))
+
+
+def test_a_name_too_long_for_a_run(fitted: Path, command: Command) -> None:
+    refused(command, "predict", "x" * 300, fitted / "data.csv", names=("xxx", "no run folder"))
 
 
 def test_a_file_in_the_place_of_a_run(fitted: Path, command: Command) -> None:
@@ -529,7 +576,7 @@ def test_answers_that_cannot_be_written(
 
 def test_answers_on_a_full_disk(fitted: Path, tmp_path: Path) -> None:
     def run_limited(*arguments: str | Path) -> Ran:
-        return in_a_process(*arguments, largest_file=20)
+        return in_a_process(*arguments, largest_file=64)
 
     arguments = ("predict", fitted / "run", fitted / "data.csv")
     out = tmp_path / "answers.csv"
@@ -563,7 +610,7 @@ def test_standard_output_on_a_full_disk(fitted: Path) -> None:
         (
             lines("review,age,label", "a,1,excellent", "b,2,dire"),
             (),
-            ("'excellent'", "'bad'", "'label'"),
+            ("'excellent'", "Known: bad, good", "'label'"),
         ),
     ],
 )
@@ -576,6 +623,55 @@ def test_scores_that_cannot_be_taken(
     tmp_path: Path,
 ) -> None:
     refused(command, "evaluate", fitted / "run", make(tmp_path), *options, names=names)
+
+
+@pytest.mark.parametrize("data", ["words", "."])
+def test_a_name_without_an_ending_is_no_text_to_answer(
+    data: str, command: Command, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    table = lines("review,label", *(f"{text},{'yn'[i % 2]}" for i, text in enumerate(TEXTS)))
+    ran = command("fit", table(tmp_path), "--target", "label", *QUICK, "--folder", run)
+    assert ran.status == 0, ran.err
+    refused(command, "predict", run, data, names=(data,))
+
+
+def test_a_far_file_under_offline(command: Command, tmp_path: Path) -> None:
+    address = "https://example.com/data.csv"
+    arguments = ("fit", address, "--target", "label", *QUICK, "--folder", tmp_path / "run")
+    refused(command, *arguments, names=(address, "--offline"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("weights", "fetch", "nope"), ("'nope'", "MiniLM")),
+        (("weights", "path", "nope"), ("'nope'", "MiniLM")),
+        (("leaderboard", "/nowhere/run"), ("/nowhere/run",)),
+        (("predict", "/nowhere/run"), ("DATA", "--help")),
+        (("ft",), ("'ft'", "fit")),
+    ],
+)
+def test_other_commands(
+    arguments: tuple[str, ...], names: tuple[str, ...], command: Command
+) -> None:
+    refused(command, *arguments, names=names)
+
+
+def test_a_model_that_diverges_is_a_failed_trial(
+    command: Command, checkpoint: str, tmp_path: Path
+) -> None:
+    pins = ("neural.lr=1e99", "neural.epochs=1", f"neural.backbone={checkpoint}")
+    pinned = ("--learners", "neural", *(word for pin in pins for word in ("--set", pin)))
+    refused_fit(command, GOOD(tmp_path), *pinned, names=("No model could be fitted", "diverged"))
+
+
+def test_a_file_name_that_is_no_text_is_read(command: Command, tmp_path: Path) -> None:
+    data = GOOD(tmp_path).rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv"))
+    ran = command("fit", data, "--target", "label", *QUICK, "--folder", tmp_path / "run")
+    assert ran.status == 0, ran.err
+    assert command("predict", tmp_path / "run", data).status == 0
 
 
 def test_new_words_and_empty_cells_are_answered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -33,7 +34,9 @@ def predict(
         _check_place(out)
     from tunesmith import api
 
-    frame = _answers(api.load(run), data, probabilities)
+    # A path says that a file is meant, whatever its name: a bare text would be one to answer.
+    source = data if "://" in data else Path(data)
+    frame = _answers(api.load(run), source, probabilities)
     text = frame.to_csv(index=False, lineterminator="\n")
     if out is None:
         sys.stdout.write(text)
@@ -42,7 +45,7 @@ def predict(
         print(f"{len(frame)} predictions in {out}", file=sys.stderr)
 
 
-def _answers(predictor: Predictor, data: str, probabilities: bool) -> pd.DataFrame:
+def _answers(predictor: Predictor, data: str | Path, probabilities: bool) -> pd.DataFrame:
     """Column `prediction`, and `probability_CLASS` for each class where asked for."""
     import pandas as pd
 
@@ -58,9 +61,9 @@ def _check_place(out: Path) -> None:
     """Raises:
     DataError: A file cannot be written there; found out before any work is done.
     """
-    if out.is_dir():
+    if os.path.isdir(out):
         raise DataError(f"--out {out} is a folder. Give the name of a file in it.")
-    if not out.absolute().parent.is_dir():
+    if not os.path.isdir(out.absolute().parent):
         raise DataError(f"--out {out}: there is no folder {out.parent}. Make it first.")
     if not os.access(out.absolute().parent, os.W_OK):
         raise DataError(f"--out {out}: the folder {out.parent} cannot be written. Choose another.")
@@ -72,7 +75,8 @@ def _write(out: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8", newline="")
         beside.replace(out)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise DataError(
             f"Cannot write {out}: {error.strerror}. Free some space or choose another --out."
         ) from error

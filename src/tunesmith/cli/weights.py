@@ -20,7 +20,8 @@ def fetch(name: Name) -> None:
     """Bring the bytes of a checkpoint onto this machine, check them, and print their folder."""
     from tunesmith import zoo as shelf
 
-    print(f"fetching {name}", file=sys.stderr)
+    card = shelf.card_for(name)
+    print(f"fetching {card.name}", file=sys.stderr)
     print(shelf.fetch(name))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.runfolder import cannot_write
+from tunesmith.core.runfolder import cannot_write, sayable
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Journal:
             DataError: The disk is full or the file cannot be written.
         """
         event = Event(kind, round(self.clock.elapsed(), 3), facts)
-        line = json.dumps({"event": kind, "seconds": event.seconds, **facts}, allow_nan=False)
+        told = sayable({"event": kind, "seconds": event.seconds, **facts})
+        line = json.dumps(told, allow_nan=False)
         try:
             self._append(line)
         except OSError as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,21 @@ MARK = "run.json"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is either the old or the new one, never a part."""
-    write_bytes(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    """Write JSON so that the file is either the old or the new one, never a part. Numbers that JSON
+    cannot say become null; half a letter, as an odd file name may hold, is written escaped."""
+    text = json.dumps(sayable(value), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def sayable(value: Any) -> Any:
+    """The value with null in place of NaN and infinity, which no JSON can hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: sayable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [sayable(inner) for inner in value]
+    return value
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -80,13 +95,13 @@ class RunFolder:
             ConfigError: Something that is not an empty folder is there.
             DataError: It cannot be made or written.
         """
-        there = path.exists()
-        if there and (not path.is_dir() or any(path.iterdir())):
-            raise ConfigError(
-                f"{path} exists already and is not an empty folder. "
-                "Nothing was overwritten: choose another with --folder."
-            )
+        there = os.path.exists(path)
         try:
+            if there and (not path.is_dir() or any(path.iterdir())):
+                raise ConfigError(
+                    f"{path} exists already and is not an empty folder. "
+                    "Nothing was overwritten: choose another with --folder."
+                )
             (path / "trials").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
@@ -127,4 +142,4 @@ def replace_folder(new: Path, place: Path) -> None:
 def recover_folder(place: Path) -> Path:
     """The folder at `place`, or the one set aside if a crash came between two renames."""
     old = place.with_name(f".{place.name}.old")
-    return old if not place.exists() and old.exists() else place
+    return old if not os.path.exists(place) and os.path.exists(old) else place

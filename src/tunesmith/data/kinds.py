@@ -132,7 +132,8 @@ def _refuse_infinite(cells: Cells, source: str) -> None:
         shown = ", ".join(f"line {cells.lines[r]} ({_short(cells.words[r])})" for r in rows[:SHOWN])
         more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
         raise DataError(
-            f"{source}: column {cells.name!r} holds {len(rows):,} infinite numbers: {shown}{more}. "
+            f"{source}: column {cells.name!r} holds {len(rows):,} infinite "
+            f"number{'s' * (len(rows) != 1)}: {shown}{more}. "
             "A model cannot learn from infinity: replace them with a finite number, leave the "
             "cells empty, or remove the rows."
         )

@@ -49,7 +49,8 @@ def read(
     """
     if bad_rows not in ("stop", "skip"):
         raise ConfigError(
-            f"bad_rows cannot be {bad_rows!r}.{did_you_mean(str(bad_rows), ('stop', 'skip'))}"
+            f"--bad-rows (bad_rows) cannot be {bad_rows!r}."
+            f"{did_you_mean(str(bad_rows), ('stop', 'skip'))}"
         )
     if isinstance(source, Dataset):
         return _retype(source, kinds or {}, like or (), target)

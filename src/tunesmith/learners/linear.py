@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,9 +70,14 @@ class Terms:
 
         if not self.vocabulary:
             return sparse.csr_matrix((len(texts), 0), dtype=np.float32)
+        return self._ready.transform(texts)
+
+    @cached_property
+    def _ready(self) -> Any:
+        """scikit-learn's transformer with what was learned put back into it."""
         vectorizer = _vectorizer(self.config, vocabulary=list(self.vocabulary))
         vectorizer.idf_ = self.idf
-        return vectorizer.transform(texts)
+        return vectorizer
 
 
 def _vectorizer(config: LinearConfig, **more: Any) -> Any:

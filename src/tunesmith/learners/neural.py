@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted, Learner, Watch
-from tunesmith.core.errors import BudgetError, WeightsError
+from tunesmith.core.errors import BudgetError, TunesmithError, WeightsError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import write_bytes, write_json
@@ -241,17 +242,25 @@ def _fit(
     best = _Best(network, lambda: model.predict(valid), selection_score(problem, seed))
     if config.patience and _starts_with_probe(config):
         best.look()
-    epochs = 0.0
+    epochs, is_finite = 0.0, True
     for step in loop.train(network, rate, rows, settings, generator(seed, "batches")):
-        epochs = step.epoch
+        epochs, is_finite = step.epoch, math.isfinite(step.loss)
         plan.measure(step.number)
-        is_over = plan.progress(step.number) >= 1
-        if config.patience and (is_over or step.ends_epoch):
+        is_over = plan.progress(step.number) >= 1 or not is_finite
+        if config.patience and is_finite and (is_over or step.ends_epoch):
             score = best.look(epochs)
+            is_finite = math.isfinite(score)
+            if not is_finite:
+                break
             goes_on = watch.report(score, min(1.0, plan.progress(step.number)))
             is_over = is_over or not goes_on or best.waits >= config.patience
         if is_over:
             break
+    if not is_finite and not best.epochs:
+        raise TunesmithError(
+            f"it diverged within {epochs:.2g} epochs: the loss is not finite; the learning rate "
+            f"of {config.lr:g} may be too high"
+        )
     best.restore()
     config.adapter.merge(network.trained())
     network.requires_grad_(False)

@@ -42,6 +42,15 @@ def precision() -> str:
     return "bf16" if is_bf16_good() else "fp32"
 
 
+FEW_ROWS = 4
+
+
+def precision_for(rows: int) -> str:
+    """The precision to answer so many rows in: fewer than four are sooner done in fp32 on a
+    processor, where casting all the weights costs more than the products."""
+    return "fp32" if rows < FEW_ROWS and device().type == "cpu" else precision()
+
+
 def autocast(wanted: str | None = None) -> contextlib.AbstractContextManager[Any]:
     """Matrix products in the precision wanted (this machine's own by default); sums, norms and
     weights stay in fp32."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from tunesmith.nn.batches import Rows, by_length, collate
-from tunesmith.nn.devices import autocast
+from tunesmith.nn.devices import autocast, precision_for
 from tunesmith.nn.encoder import Encoder
 from tunesmith.nn.tokens import Tokens
 
@@ -45,6 +45,7 @@ def embed(
     """Features of each row, shape (rows, `width`): means over tokens of several layers, the last
     first, then the max of the last. `after` is told how many rows are done, and may raise."""
     encoder.eval()
+    precision = precision or precision_for(len(ids))
     device = next(encoder.parameters()).device
     rows = Rows(ids, np.empty((len(ids), 0), dtype=np.float32), encoder.pad_id)
     found = np.empty((len(ids), width(encoder)), dtype=np.float32)

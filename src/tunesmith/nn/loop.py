@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.nn import heads
 from tunesmith.nn.batches import Batch, Rows, by_length, collate, shuffled
-from tunesmith.nn.devices import autocast
+from tunesmith.nn.devices import autocast, precision_for
 from tunesmith.nn.network import Network
 
 
@@ -124,6 +124,7 @@ def logits(
     batch, and may raise to end it."""
     device = next(network.parameters()).device
     network.eval()
+    precision = precision or precision_for(len(rows))
     found = torch.empty(len(rows), network.head.plane.out_features)
     for chosen in by_length(rows.lengths(), batch_size):
         batch = collate(rows, chosen, device)

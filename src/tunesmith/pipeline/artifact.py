@@ -34,6 +34,7 @@ GOLDEN_ROWS = 4
 TOLERANCE = 0.02
 """Of a probability, or of a number's own size: what another processor may round differently."""
 MOST_JSON_BYTES = 512 * 1024**2
+AGAIN = "Take it again from where it was saved."
 LISTS = ("predictor.json", "metrics.json", "golden.json")
 
 
@@ -182,12 +183,14 @@ def load(folder: Path) -> Model:
     try:
         model = _model(folder, spec)
         _check_golden(folder, model)
-    except TunesmithError:
+    except UnsafeArtifact:
         raise
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except Exception as error:  # anything may come out of a file that someone else wrote
+        why = (
+            str(error) if isinstance(error, TunesmithError) else f"{type(error).__name__}: {error}"
+        )
         raise UnsafeArtifact(
-            f"{folder} does not hold what its learners wrote ({type(error).__name__}: {error}). "
-            "Take it again from where it was saved."
+            f"{folder} does not hold what its learners wrote: {why.rstrip('.')}. {AGAIN}"
         ) from error
     return model
 
@@ -198,37 +201,40 @@ def _read(file: Path) -> dict[str, Any]:
             raise UnsafeArtifact(f"{file} has more than {MOST_JSON_BYTES:,} bytes.")
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UnsafeArtifact(f"{file} cannot be read: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UnsafeArtifact(f"{file} cannot be read: {why}. {AGAIN}") from error
     if not isinstance(value, dict):
-        raise UnsafeArtifact(f"{file} does not hold a JSON object.")
+        raise UnsafeArtifact(f"{file} does not hold a JSON object. {AGAIN}")
     return value
 
 
 def _check_files(folder: Path) -> None:
     listed = _read(folder / "manifest.json").get("files")
     if not isinstance(listed, dict) or not all(isinstance(v, dict) for v in listed.values()):
-        raise UnsafeArtifact(f"{folder / 'manifest.json'} lists no files.")
+        raise UnsafeArtifact(f"{folder / 'manifest.json'} lists no files. {AGAIN}")
     for name in listed:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise UnsafeArtifact(f"{folder / 'manifest.json'} names a file outside: {name!r}.")
+            raise UnsafeArtifact(
+                f"{folder / 'manifest.json'} names a file outside: {name!r}. {AGAIN}"
+            )
     links = [file for file in folder.rglob("*") if file.is_symlink()]
     if links:
-        raise UnsafeArtifact(f"{links[0]} is a link; an artifact holds plain files only.")
+        raise UnsafeArtifact(f"{links[0]} is a link; an artifact holds plain files only. {AGAIN}")
     there = {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
     there.discard("manifest.json")
     if there != set(listed):
         gone, more = sorted(set(listed) - there), sorted(there - set(listed))
         raise UnsafeArtifact(
             f"{folder} is not as it was saved: missing {gone[:3] or 'nothing'}, added "
-            f"{more[:3] or 'nothing'}. Take it again from where it was saved."
+            f"{more[:3] or 'nothing'}. {AGAIN}"
         )
     for name, facts in listed.items():
         file = folder / name
         if file.stat().st_size != facts.get("bytes") or _sha256(file) != facts.get("sha256"):
             raise UnsafeArtifact(
                 f"{file} was changed after it was saved: its sha256 is not that of the manifest. "
-                "Take it again from where it was saved."
+                f"{AGAIN}"
             )
 
 
@@ -260,6 +266,12 @@ def _check_golden(folder: Path, model: Model) -> None:
     count = len(golden["answers"])
     data = Dataset("golden.json", model.inputs, cells, np.arange(1, count + 1, dtype=np.int64))
     found, wanted = model.predict(data), np.array(golden["answers"])
+    classes = found.classes if isinstance(found, ClassScores) else ()
+    if found.array().shape != wanted.shape or classes != model.classes:
+        raise UnsafeArtifact(
+            f"{folder} answers its golden rows with an array of shape {found.array().shape} over "
+            f"{len(classes)} classes; saved were {wanted.shape} and {len(model.classes)}. {AGAIN}"
+        )
     room = TOLERANCE if isinstance(found, ClassScores) else TOLERANCE * np.abs(wanted).max() + 1e-6
     worst = float(np.abs(found.array() - wanted).max())
     if not worst <= room:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.events import Journal, Listener
 from tunesmith.core.records import Budget, Problem, Result, Score
 from tunesmith.core.runfolder import RunFolder, is_full, recover_folder, replace_folder, write_json
 from tunesmith.data.read import read
+from tunesmith.data.readers._bytes import is_url
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
@@ -65,6 +66,11 @@ def fit(
     clock = Clock(budget.seconds, time.monotonic, time.monotonic() if started is None else started)
     pins = pins or {}
     check_wanted(wanted, pins)
+    if offline and is_url(source) and not source.startswith(("file:", "memory:")):
+        raise ConfigError(
+            f"{source} lies on another machine, and --offline opens no socket. Bring the file here "
+            "first, or leave --offline away."
+        )
     place = RunFolder.create(folder)
     run = Run(place, Journal(place.journal, clock, tuple(listeners)), clock, seed, offline)
     run = replace(run, most_trials=budget.trials)
@@ -130,8 +136,8 @@ def _full(run: Run, told: str) -> str:
     kept = recover_folder(run.folder.best)
     kept_told = f" The best model so far is kept in {kept}." if kept.exists() else ""
     return (
-        f"The disk of {run.folder.path} is full: {told.rstrip('.')}. Free some space or choose "
-        f"another folder with --folder.{kept_told}"
+        f"The disk of {run.folder.path} is full: {told.partition('. Free')[0]}. Free some space or "
+        f"choose another folder with --folder.{kept_told}"
     )
 
 

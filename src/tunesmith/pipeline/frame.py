@@ -81,6 +81,11 @@ def frame(
 
 def _check_columns(data: Dataset, target: str, named: Mapping[str, str | None]) -> None:
     data.column(target)
+    given = [option for option, name in named.items() if name is not None]
+    if len(given) > 1:
+        raise ConfigError(
+            f"{' and '.join(given)} each say how to split the rows. Give only one of them."
+        )
     for option, name in named.items():
         if name is not None:
             data.column(name)
@@ -125,13 +130,14 @@ def _with_target(data: Dataset, target: str, task: str) -> Dataset:
     if task == "regression":
         if column.kind == "number":
             return data
-        typed = read(data, kinds={target: "number"})
-        if not _is_known(typed.values(target)).any():
+        try:
+            return read(data, kinds={target: "number"})
+        except ConfigError as error:
+            first = next(value for value in data.values(target) if value is not None)
             raise DataError(
                 f"No cell of the target column {target!r} is a number, as --task regression "
-                f"needs; the first is {str(data.values(target)[0])!r}. Use --task classification."
-            )
-        return typed
+                f"needs; the first is {str(first)!r}. Use --task classification."
+            ) from error
     cells = {**data.cells, target: labels(data.values(target))}
     columns = tuple(
         Column(target, "category", c.reason) if c.name == target else c for c in data.columns
@@ -239,14 +245,20 @@ def _parts(
         raise ConfigError(
             f"--time {time!r} holds {data.column(time).kind} cells; it must hold dates or numbers."
         )
-    parts, reason = split_rows(
-        len(labelled),
-        strata=kind.strata(data.values(target)[labelled]),
-        groups=None if group is None else _as_text(cells(group)),
-        times=cells(time),
-        given=None if split is None else _as_text(cells(split)),
-        seed=seed,
-    )
+    try:
+        parts, reason = split_rows(
+            len(labelled),
+            strata=kind.strata(data.values(target)[labelled]),
+            groups=None if group is None else _as_text(cells(group)),
+            times=cells(time),
+            given=None if split is None else _as_text(cells(split)),
+            seed=seed,
+        )
+    except DataError as error:
+        column = group or time or split
+        raise DataError(
+            f"{data.source}, column {column!r}: {error}" if column else f"{data.source}: {error}"
+        ) from error
     return {name: labelled[rows] for name, rows in parts.items()}, reason
 
 

@@ -133,7 +133,7 @@ def _gather(
         if wrong:
             bad.append(BadCell(line, "", wrong, f"{expected}, quotes closed"))
         elif len(cells) != len(names):
-            bad.append(BadCell(line, "", f"{len(cells)} cells", expected))
+            bad.append(BadCell(line, "", f"{len(cells)} cell{'s' * (len(cells) != 1)}", expected))
         elif cells == names and len(names) > 1:
             bad.append(BadCell(line, "", "the header once more", "a row of data"))
         else:
