@@ -124,7 +124,7 @@ def test_time_never_trains_on_the_future(is_date: bool) -> None:
     times: Any = np.random.default_rng(0).permutation(500).astype(np.float64)
     if is_date:
         times = times.astype("datetime64[s]")
-        times[:100] = np.datetime64("NaT")
+        times[:100] = np.datetime64("NaT", "s")
     else:
         times[:100] = np.nan
     parts, reason = split(500, strata=None, times=times, seed=0)
