@@ -132,6 +132,15 @@ def load(folder: str | Path) -> Predictor:
     return predictor
 
 
+class Evaluation(dict[str, Score]):
+    """Scores by name; `confusion` counts how often each label (row) got each answer (column), and
+    is None where the model answers with numbers."""
+
+    def __init__(self, found: Mapping[str, Score], confusion: pd.DataFrame | None) -> None:
+        super().__init__(found)
+        self.confusion = confusion
+
+
 class Predictor:
     """A fitted model: it predicts, and tells how good it is and why it was chosen."""
 
@@ -196,8 +205,8 @@ class Predictor:
 
     def evaluate(
         self, data: Any, metrics: Metric | Sequence[Metric] | None = None, *, seed: int = 0
-    ) -> dict[str, Score]:
-        """Scores on labelled rows, each with its 95 % bootstrap interval.
+    ) -> Evaluation:
+        """Scores on labelled rows, each with its 95 % bootstrap interval, and the confusion matrix.
 
         Raises:
             DataError: The rows have no labels.
@@ -207,18 +216,20 @@ class Predictor:
         known = np.flatnonzero(_has_label(rows.values(self.model.target)))
         found = self.model.predict(rows.take(known))
         names = [metric_shelf.check(metric, found) for metric in self._metrics(metrics)]
-        return scores(names, truth[known], found, seed=seed)
+        return Evaluation(
+            scores(names, truth[known], found, seed=seed), _confusion(truth[known], found)
+        )
 
     def confusion(self, data: Any) -> pd.DataFrame:
-        """How often each label (row) got each answer (column)."""
-        import pandas as pd
+        """How often each label (row) got each answer (column).
 
-        rows = self._rows(data, with_target=True)
-        found = self.model.predict(rows)
-        if not isinstance(found, ClassScores):
+        Raises:
+            ConfigError: The model answers with numbers.
+        """
+        found = self.evaluate(data).confusion
+        if found is None:
             raise ConfigError("This model answers with numbers; a confusion matrix needs classes.")
-        names = list(found.classes)
-        return pd.DataFrame(confusion(self._truth(rows), found), index=names, columns=names)
+        return found
 
     def _metrics(self, wanted: Metric | Sequence[Metric] | None) -> list[Metric]:
         if wanted is None:
@@ -298,6 +309,15 @@ def _read_facts(file: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise DataError(f"{file} does not hold the facts of a fit.")
     return facts
+
+
+def _confusion(truth: NDArray[Any], found: Prediction) -> pd.DataFrame | None:
+    if not isinstance(found, ClassScores):
+        return None
+    import pandas as pd
+
+    names = list(found.classes)
+    return pd.DataFrame(confusion(truth, found), index=names, columns=names)
 
 
 def _is_table(data: Mapping[Any, Any]) -> bool:

@@ -83,7 +83,13 @@ def test_evaluate_prints_the_scores_asked_for(
     scores = json.loads(command(*asked, "--json").out)
     assert set(scores) == {"accuracy", "f1_macro"}
     assert scores["accuracy"]["low"] <= scores["accuracy"]["value"] <= scores["accuracy"]["high"]
-    assert f"{scores['accuracy']['value']:.4f}" in command(*asked).out
+    told = command(*asked).out
+    assert f"{scores['accuracy']['value']:.4f}" in told
+    counts = [line.split()[1:] for line in told.partition("Labels (rows)")[2].splitlines()[2:]]
+    right = sum(int(row[place]) for place, row in enumerate(counts))
+    assert right / sum(int(cell) for row in counts for cell in row) == pytest.approx(
+        scores["accuracy"]["value"]
+    )
 
 
 def test_the_leaderboard_holds_every_trial(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunesmith.cli import options
 from tunesmith.cli.options import Data, Json, Run
 from tunesmith.cli.tables import Table, interval, number, show, show_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_CLASSES = 12
+"""Of a confusion matrix that still fits a terminal."""
 
 
 def evaluate(
@@ -33,3 +39,12 @@ def evaluate(
     )
     heads = ("metric", "value", "95 % interval", "rows")
     show(Table(f"Scores on {data}", heads, rows, frozenset({"value", "rows"})))
+    if scores.confusion is not None and len(scores.confusion) <= MOST_CLASSES:
+        print()
+        show(_confusion(scores.confusion))
+
+
+def _confusion(counts: pd.DataFrame) -> Table:
+    names = tuple(counts.columns)
+    rows = tuple((name, *(str(count) for count in counts.loc[name])) for name in names)
+    return Table("Labels (rows) by answers (columns)", ("", *names), rows, frozenset(names))

@@ -43,8 +43,12 @@ def score(
     """A metric with its percentile bootstrap interval over rows.
 
     `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,).
+    Where every label is met a bootstrap sees no error to draw, on ten rows as on a thousand: the
+    lower end is then what the share of right answers may be and still leave no error in so many
+    rows.
 
-    Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13; Clopper &
+    Pearson, "The use of confidence or fiducial limits", Biometrika 1934, for no error.
     """
     name = canonical(metric)
     rule = get(name)
@@ -52,6 +56,8 @@ def score(
     count = _resamples(prediction, resamples)
     found = [rule.score(truth, prediction, w) for w in _drawn(len(truth), count, seed)]
     low, high = _ends(np.array(found), level)
+    if low == high == 1.0 and isinstance(prediction, ClassScores):
+        low = float(((1 - level) / 2) ** (1 / len(truth)))
     return Score(name, value, min(low, value), max(high, value), len(truth), level)
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.predictions import Prediction, mix
+from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.core.records import Part, Problem, Result, Score
 from tunesmith.core.space import from_dict
 from tunesmith.ensemble.greedy import select
-from tunesmith.evaluate.scores import score
+from tunesmith.evaluate.scores import confusion, score
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
@@ -27,6 +27,7 @@ from tunesmith.pipeline.standing import keepers, rank, refit_seconds, signed
 
 CHECKED_ROWS = 256
 WORSE_THAN = 0.02
+MOST_COUNTED_CLASSES = 200
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,26 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
 @dataclass(frozen=True)
 class Proof:
     """What the blend is worth on rows that selected nothing: by every metric, and by the problem's
-    own without the rows whose inputs also stand in train."""
+    own without the rows whose inputs also stand in train; how often each label (row) got each
+    answer (column), where there are not too many."""
 
     scores: Mapping[str, Score]
     without_leaks: Score | None
+    confusion: list[list[int]] | None
 
 
 def prove(problem: Problem, answers: Prediction, names: Sequence[str]) -> Proof:
     """Score predictions of the test part."""
     truth, rows = problem.truth("test"), problem.parts["test"]
     found = {name: score(name, truth, answers, seed=problem.seed) for name in names}
+    counts = None
+    if isinstance(answers, ClassScores) and len(problem.classes) <= MOST_COUNTED_CLASSES:
+        counts = confusion(truth, answers).tolist()
     clean = np.flatnonzero(~np.isin(rows, problem.leaked))
     if len(clean) in (0, len(rows)):
-        return Proof(found, None)
+        return Proof(found, None, counts)
     apart = score(problem.metric, truth[clean], answers.take(clean), seed=problem.seed)
-    return Proof(found, apart)
+    return Proof(found, apart, counts)
 
 
 def answer_test(problem: Problem, chosen: Blend) -> Prediction:

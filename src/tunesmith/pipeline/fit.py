@@ -243,6 +243,7 @@ def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit:
     metrics = {
         "validation": [_plain(r.score) for r in chosen.results if r.score is not None],
         "test": {name: _plain(value) for name, value in proof.scores.items()},
+        "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
         "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
         "about": about,
     }
