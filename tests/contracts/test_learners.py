@@ -84,8 +84,23 @@ def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
     rows = np.concatenate(list(example.parts.values()))
     whole = replace(example, parts={**example.parts, "train": rows})
     again = fitted(name, whole, checkpoint, **settled)
+    assert dict(again.settled()) == dict(settled)
     majority = fitted("majority", example, checkpoint)
     assert quality(example, again) > quality(example, majority)
+
+
+@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+def test_a_target_far_from_zero_loses_no_precision(
+    name: str, example: Problem, checkpoint: str
+) -> None:
+    if example.classes:
+        pytest.skip("a class has no size")
+    far = example.data.values(example.target) + 1.7e9
+    data = replace(example.data, cells={**example.data.cells, example.target: far})
+    test = example.part("test")
+    near = fitted(name, example, checkpoint).predict(test).array()
+    there = fitted(name, replace(example, data=data), checkpoint).predict(test).array()
+    assert np.allclose(there - 1.7e9, near, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["linear", "probe", "neural"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
-from tunesmith.learners._backbone import backbone
+from tunesmith.learners._backbone import backbone, features
 from tunesmith.learners.neural import NeuralModel
 
 
@@ -99,16 +100,21 @@ def test_a_report_that_says_stop_ends_it(example: Problem, checkpoint: str) -> N
     assert len(seen) == 1
 
 
-def test_too_little_time_is_said_before_it_is_spent(example: Problem, checkpoint: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "told"), [(4.5, "for the least of training and one look"), (40.0, "an epoch takes")]
+)
+def test_too_little_time_is_said_before_it_is_spent(
+    example: Problem, checkpoint: str, limit: float, told: str
+) -> None:
     now = [0.0]
 
     def ticks() -> float:
         now[0] += 1.0
         return now[0]
 
-    config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, "batch_size": 8})
-    slow = Watch(Clock(12.0, ticks), lambda score, progress: True)
-    with pytest.raises(BudgetError, match="an epoch takes about"):
+    config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, "batch_size": 2})
+    slow = Watch(Clock(limit, ticks), lambda score, progress: True)
+    with pytest.raises(BudgetError, match=told):
         learners["neural"].fit(example, config, 0, slow)
 
 
@@ -145,3 +151,43 @@ def test_running_out_of_memory_is_tried_again_in_smaller_pieces(
     monkeypatch.setattr(neural, "_fit", short)
     assert tuned(example, checkpoint, {})
     assert tried == [16, 4]
+
+
+def test_training_ends_within_its_schedule_where_that_was_settled(
+    example: Problem, checkpoint: str
+) -> None:
+    course = {"epochs": 4, "stop_after": 1.0, "patience": 0}
+    whole = tuned(example, checkpoint, {**course, "stop_after": 0.0})
+    part, again = (tuned(example, checkpoint, course) for _ in range(2))
+    assert dict(part.settled()) == {**course, "head_start": "probe"}
+    test = example.part("test")
+    assert np.array_equal(part.predict(test).array(), again.predict(test).array())
+    assert not np.array_equal(part.predict(test).array(), whole.predict(test).array())
+
+
+def test_no_epochs_leave_the_encoder_as_it_came(example: Problem, checkpoint: str) -> None:
+    model = tuned(example, checkpoint, {"epochs": 0, "patience": 0})
+    assert model.settled()["epochs"] == 0
+    assert changed(checkpoint, model) == set()
+
+
+def test_under_a_deadline_a_head_starts_from_the_features_in_memory(
+    example: Problem, checkpoint: str
+) -> None:
+    from tunesmith.nn.features import FEATURES
+
+    timed = Watch(Clock(600.0), lambda score, progress: True)
+    config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, "epochs": 1})
+    FEATURES.__init__()  # type: ignore[misc]
+    unknown = learners["neural"].fit(example, config, 0, timed)
+    assert unknown.settled()["head_start"] == "random"
+    base = backbone(checkpoint)
+    features(base, [t or "" for t in example.part("train").values("text")], max_length=64)
+    assert learners["neural"].fit(example, config, 0, timed).settled()["head_start"] == "probe"
+    rows = np.concatenate(list(example.parts.values()))
+    whole = replace(example, parts={**example.parts, "train": rows})
+    again = replace(config, patience=0, stop_after=1.0)
+    assert learners["neural"].fit(whole, again, 0, timed).settled()["head_start"] == "probe"
+    FEATURES.__init__()  # type: ignore[misc]
+    with pytest.raises(BudgetError, match="no longer in memory"):
+        learners["neural"].fit(whole, again, 0, timed)

@@ -86,11 +86,11 @@ def features(base: Backbone, texts: Sequence[str], *, max_length: int) -> NDArra
     from tunesmith.nn.features import FEATURES, embed
 
     keys = _keys(base, texts, max_length)
-    new = FEATURES.missing(keys)
-    if new:
-        fresh = base.ids([text for _, text in new], max_length)
-        FEATURES.put(new, embed(base.encoder, fresh))
-    return FEATURES.get(keys)
+
+    def compute(new: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return embed(base.encoder, base.ids([text for _, text in new], max_length))
+
+    return FEATURES.get(keys, compute)
 
 
 def features_within(
@@ -121,11 +121,13 @@ def features_within(
     return order[: len(found)], found
 
 
-def are_known(base: Backbone, texts: Sequence[str], max_length: int) -> bool:
-    """Whether the features of all these texts are in memory."""
+def known_rows(base: Backbone, texts: Sequence[str], max_length: int) -> NDArray[np.int64]:
+    """The texts whose features are in memory, by number."""
     from tunesmith.nn.features import FEATURES
 
-    return not FEATURES.missing(_keys(base, texts, max_length))
+    keys = _keys(base, texts, max_length)
+    new = set(FEATURES.missing(keys))
+    return np.flatnonzero([key not in new for key in keys])
 
 
 def _keys(base: Backbone, texts: Sequence[str], max_length: int) -> list[tuple[str, str]]:

@@ -13,20 +13,26 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 
 CHUNK_ITERATIONS = 20
-LARGE = 1_000_000_000
+LARGE = 100_000_000
 """Rows times width times classes from which the clock is looked at more often."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A linear map: `weights` of shape (width, outputs), `bias` of shape (outputs,)."""
+    """A linear map: `weights` of shape (width, outputs), `bias` of shape (outputs,). The bias has
+    double precision: it holds the level of a target, which may be far larger than its spread."""
 
     weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    bias: NDArray[np.float64]
 
-    def logits(self, features: Any) -> NDArray[np.float32]:
+    def logits(self, features: Any) -> NDArray[np.float64]:
         """Dense or sparse features of shape (rows, width) → (rows, outputs)."""
-        return np.asarray(features @ self.weights + self.bias)
+        return np.asarray(features @ self.weights, dtype=np.float64) + self.bias
+
+
+def unscaled(plane: Plane, mean: float, scale: float) -> Plane:
+    """A plane fitted to a standardised target, in the target's own units."""
+    return Plane(plane.weights * np.float32(scale), plane.bias * scale + mean)
 
 
 def logistic_path(
@@ -75,7 +81,7 @@ def _plane(model: Any, classes: int) -> Plane:
         coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
         bias = np.concatenate([-bias / 2, bias / 2])
     weights = np.zeros((coefficients.shape[1], classes), dtype=np.float32)
-    full_bias = np.full(classes, -30.0, dtype=np.float32)
+    full_bias = np.full(classes, -30.0)
     weights[:, model.classes_] = coefficients.T
     full_bias[model.classes_] = bias
     return Plane(weights, full_bias)
@@ -84,7 +90,7 @@ def _plane(model: Any, classes: int) -> Plane:
 def _shares(width: int, classes: int, codes: NDArray[np.int64]) -> Plane:
     """The share of each class, whatever the features: there is nothing to tell classes apart."""
     shares = np.bincount(codes, minlength=classes) / len(codes)
-    bias = np.log(np.maximum(shares, np.exp(-30.0))).astype(np.float32)
+    bias = np.log(np.maximum(shares, np.exp(-30.0)))
     return Plane(np.zeros((width, classes), dtype=np.float32), bias)
 
 
@@ -95,7 +101,7 @@ def ridge_path(
     from sklearn.linear_model import Ridge
 
     if not features.shape[1]:
-        yield Plane(np.zeros((0, 1), dtype=np.float32), np.array([target.mean()], dtype=np.float32))
+        yield Plane(np.zeros((0, 1), dtype=np.float32), np.array([target.mean()]))
         return
     for number, strength in enumerate(strengths):
         if number and clock.is_over():
@@ -105,22 +111,21 @@ def ridge_path(
         model.fit(features, target)
         yield Plane(
             np.asarray(model.coef_, dtype=np.float32).reshape(-1, 1),
-            np.array([model.intercept_], dtype=np.float32),
+            np.array([model.intercept_], dtype=np.float64),
         )
 
 
 def best_on_path(
     planes: Iterator[Plane], score: Callable[[Plane], float], *, patience: int = 2
-) -> tuple[Plane, float]:
-    """Walk a path while it gets better; the best plane and its score (higher is better)."""
-    best, best_score, worse = next(planes), float("-inf"), 0
+) -> tuple[Plane, int]:
+    """Walk a path while it gets better by a score (higher is better); the best plane and its place
+    on the path."""
+    best, place = next(planes), 0
     best_score = score(best)
-    for plane in planes:
+    for number, plane in enumerate(planes, start=1):
         value = score(plane)
         if value > best_score:
-            best, best_score, worse = plane, value, 0
-        else:
-            worse += 1
-            if worse >= patience:
-                break
-    return best, best_score
+            best, best_score, place = plane, value, number
+        elif number - place >= patience:
+            break
+    return best, place

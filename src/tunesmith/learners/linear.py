@@ -12,13 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import generator
 from tunesmith.core.space import Choice, Int, config, from_dict, to_dict
 from tunesmith.learners._answers import answer, target_scale
-from tunesmith.learners._regularised import Plane, best_on_path, logistic_path, ridge_path
+from tunesmith.learners._regularised import (
+    Plane,
+    best_on_path,
+    logistic_path,
+    ridge_path,
+    unscaled,
+)
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
@@ -43,6 +50,8 @@ class LinearConfig:
     and inflection, slower."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    strength: float = 0.0
+    """Inverse strength of the regularisation; 0 lets the valid rows choose it on a path."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +108,16 @@ class LinearModel(Fitted):
     inputs: Inputs
     terms: Terms
     plane: Plane
+    strength: float
 
     def features(self, data: Dataset) -> Any:
         return _features(self.inputs, self.terms, data)
 
     def predict(self, data: Dataset) -> Prediction:
         return answer(self.plane.logits(self.features(data)), self.classes)
+
+    def settled(self) -> dict[str, Any]:
+        return {"strength": self.strength}
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
@@ -116,6 +129,7 @@ class LinearModel(Fitted):
                 "inputs": self.inputs.state(),
                 "config": to_dict(self.terms.config),
                 "vocabulary": self.terms.vocabulary,
+                "strength": self.strength,
             },
         )
         tensors = {
@@ -127,10 +141,14 @@ class LinearModel(Fitted):
 
 
 def _affordable(
-    inputs: Inputs, train: Dataset, config: LinearConfig, watch: Watch, seed: int
+    inputs: Inputs, train: Dataset, others: int, config: LinearConfig, watch: Watch, seed: int
 ) -> NDArray[np.int64]:
-    """The rows there is time to count the words of: all of them, or as many as a third of the time
-    allows, drawn at random."""
+    """The rows there is time to count the words of, beside so many others: all of them, or as many
+    as a third of the time allows, drawn at random.
+
+    Raises:
+        BudgetError: There is not even time for the others.
+    """
     rows = np.arange(len(train))
     if not (watch.clock.has_deadline() and inputs.text_names) or len(train) <= 2 * SAMPLE_ROWS:
         return rows
@@ -140,7 +158,12 @@ def _affordable(
     sample = inputs.texts(train.take(chosen[:SAMPLE_ROWS]))
     Terms.fit(sample, config).transform(sample)
     seconds = (watch.clock.elapsed() - began) / SAMPLE_ROWS
-    most = int(watch.clock.left() / 3 / max(seconds, 1e-9))
+    most = int(watch.clock.left() / 3 / max(seconds, 1e-9)) - others
+    if most < 0:
+        raise BudgetError(
+            f"counting the words of {others:,} rows takes about {seconds * others:.0f} s and "
+            f"{watch.clock.left():.0f} s are left"
+        )
     return rows if most >= len(rows) else np.sort(chosen[: max(most, SAMPLE_ROWS)])
 
 
@@ -166,31 +189,32 @@ class Linear(Learner[LinearConfig]):
     def fit(self, problem: Problem, config: LinearConfig, seed: int, watch: Watch) -> Fitted:
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
-        rows = _affordable(inputs, train, config, watch, seed)
+        rows = _affordable(inputs, train, len(valid), config, watch, seed)
         train, truth = train.take(rows), problem.truth("train")[rows]
         texts = inputs.texts(train) if inputs.text_names else []
         terms = Terms.fit(texts, config) if texts else Terms(config, (), np.empty(0))
         mean, scale = target_scale(problem)
         features = _features(inputs, terms, train)
+        strengths = (config.strength,) if config.strength else STRENGTHS
         if problem.classes:
             planes = logistic_path(
                 features,
                 truth,
                 len(problem.classes),
-                strengths=STRENGTHS,
+                strengths=strengths,
                 clock=watch.clock,
                 balanced=config.balanced,
             )
         else:
             target = (truth - mean) / scale
-            planes = ridge_path(features, target, strengths=STRENGTHS, clock=watch.clock)
+            planes = ridge_path(features, target, strengths=strengths, clock=watch.clock)
         held_out = _features(inputs, terms, valid)
         rate = selection_score(problem, seed)
-        plane, _ = best_on_path(
-            planes,
-            lambda p: rate(answer(_unscaled(p, mean, scale).logits(held_out), problem.classes)),
+        plane, place = best_on_path(
+            (unscaled(plane, mean, scale) for plane in planes),
+            lambda plane: rate(answer(plane.logits(held_out), problem.classes)),
         )
-        return LinearModel(problem.classes, inputs, terms, _unscaled(plane, mean, scale))
+        return LinearModel(problem.classes, inputs, terms, plane, strengths[place])
 
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
@@ -201,11 +225,5 @@ class Linear(Learner[LinearConfig]):
             from_dict(LinearConfig, saved["config"]), tuple(saved["vocabulary"]), tensors["idf"]
         )
         plane = Plane(tensors["weights"], tensors["bias"])
-        return LinearModel(tuple(saved["classes"]), Inputs.restore(saved["inputs"]), terms, plane)
-
-
-def _unscaled(plane: Plane, mean: float, scale: float) -> Plane:
-    """A plane fitted to a standardised target, in the target's own units."""
-    if (mean, scale) == (0.0, 1.0):
-        return plane
-    return Plane(plane.weights * np.float32(scale), (plane.bias * scale + mean).astype(np.float32))
+        inputs = Inputs.restore(saved["inputs"])
+        return LinearModel(tuple(saved["classes"]), inputs, terms, plane, saved["strength"])

@@ -21,7 +21,14 @@ from tunesmith.core.runfolder import write_bytes, write_json
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._answers import target_scale
-from tunesmith.learners._backbone import Backbone, are_known, backbone, features, token_ids, why_not
+from tunesmith.learners._backbone import (
+    Backbone,
+    backbone,
+    features,
+    known_rows,
+    token_ids,
+    why_not,
+)
 from tunesmith.learners._regularised import Plane, logistic_path, ridge_path
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import selection_score
@@ -33,6 +40,7 @@ from tunesmith.zoo import encoders
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:
+    from tunesmith.nn.loop import Step
     from tunesmith.nn.network import Network
 
 WARM_STEPS = 1
@@ -40,6 +48,12 @@ MEASURED_STEPS = 3
 LEAST_EPOCHS = 0.5
 SAVE_SECONDS = 1.0
 START_STRENGTH = 0.01
+TIMED_ROWS = 24
+BACKWARD_COSTS = 1.5
+"""A step on the top blocks alone, in forward passes of its rows; deeper ones cost up to three."""
+LOOK_SLACK = 1.3
+LEAST_KNOWN = 0.5
+"""Share of the training rows whose frozen features must be in memory to start a head by them."""
 
 
 @config
@@ -83,7 +97,9 @@ class NeuralConfig:
     clip: Annotated[float, Log(0.1, 10.0)] = 1.0
     """Longest gradient; longer ones are scaled down."""
     epochs: Annotated[int, Int(1, 12)] = 4
-    """Times through the training rows, if time allows."""
+    """Times through the training rows, if time allows; 0 leaves the start as it is."""
+    stop_after: float = 0.0
+    """Epochs after which training ends though the schedule goes on; 0 for no such end."""
     patience: int = 2
     """Looks at the valid rows without a gain before it ends; 0 never looks."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
@@ -103,6 +119,8 @@ class NeuralModel(Fitted):
     scale: float
     shape: dict[str, Any]
     epochs: int = 0
+    stop_after: float = 0.0
+    head_start: str = "random"
     known: tuple[Dataset, Prediction] | None = None
     """While a fit runs: rows that were answered already, and the answers."""
 
@@ -115,7 +133,15 @@ class NeuralModel(Fitted):
         return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
 
     def settled(self) -> dict[str, Any]:
-        return {"epochs": max(1, self.epochs), "patience": 0}
+        return {**self._course(), "patience": 0}
+
+    def _course(self) -> dict[str, Any]:
+        """How its training went, so that it can go the same way again."""
+        return {
+            "epochs": self.epochs,
+            "stop_after": self.stop_after,
+            "head_start": self.head_start,
+        }
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file
@@ -129,7 +155,7 @@ class NeuralModel(Fitted):
                 "mean": self.mean,
                 "scale": self.scale,
                 "shape": self.shape,
-                "epochs": self.epochs,
+                **self._course(),
             },
         )
         write_json(folder / "config.json", self.network.encoder.model.config.to_dict())
@@ -203,6 +229,8 @@ class Neural(Learner[NeuralConfig]):
             scale=saved["scale"],
             shape=saved["shape"],
             epochs=saved["epochs"],
+            stop_after=saved["stop_after"],
+            head_start=saved["head_start"],
         )
 
 
@@ -214,15 +242,18 @@ def _fit(
     base = backbone(config.backbone)
     train, valid = problem.part("train"), problem.part("valid")
     inputs = Inputs.fit(train, problem.inputs)
-    network, shape = _build(problem, config, base, inputs, train, watch)
-    network.to(devices.device())
     length = min(config.max_length, base.encoder.max_tokens)
+    forward = _forward_seconds(base, inputs.texts(train), length, watch, seed)
+    _refuse_too_slow(problem, forward, watch)
+    network, shape, head_start = _build(problem, config, base, inputs, train, watch)
+    network.to(devices.device())
     mean, scale = target_scale(problem)
     model = NeuralModel(
         problem.classes, inputs, network, base.tokenizer, length, mean, scale, shape
     )
     rows = _rows(inputs, train, base.tokenizer, length, network)
-    plan = _Plan(config, len(rows), len(valid), watch)
+    looks = len(valid) if config.patience else 0
+    plan = _Plan(config, len(rows), forward * (looks + len(problem.parts["test"])), watch)
     truth = problem.truth("train")
     rate = config.optimizer.build(
         groups(network.layers(), config.lr, config.layer_decay, network.undecayed()), config.lr
@@ -240,15 +271,16 @@ def _fit(
         precision=devices.precision(),
     )
     best = _Best(network, lambda: model.predict(valid), selection_score(problem, seed))
-    if config.patience and _starts_with_probe(config):
+    if config.patience and head_start == "probe":
         best.look()
     epochs, is_finite = 0.0, True
-    for step in loop.train(network, rate, rows, settings, generator(seed, "batches")):
+    steps = loop.train(network, rate, rows, settings, generator(seed, "batches"))
+    for step in steps if config.epochs else ():
         epochs, is_finite = step.epoch, math.isfinite(step.loss)
         plan.measure(step.number)
-        is_over = plan.progress(step.number) >= 1 or not is_finite
+        is_over = plan.is_done(step) or not is_finite
         if config.patience and is_finite and (is_over or step.ends_epoch):
-            score = best.look(epochs)
+            score = best.look(epochs, plan.progress(step.number))
             is_finite = math.isfinite(score)
             if not is_finite:
                 break
@@ -264,7 +296,7 @@ def _fit(
     best.restore()
     config.adapter.merge(network.trained())
     network.requires_grad_(False)
-    done = best.epochs if config.patience else epochs
+    course = best.course() if config.patience else (config.epochs, config.stop_after)
     return NeuralModel(
         problem.classes,
         inputs,
@@ -274,7 +306,8 @@ def _fit(
         mean,
         scale,
         shape,
-        max(1, round(done)),
+        *course,
+        head_start,
         None if best.prediction is None else (valid, best.prediction),
     )
 
@@ -286,8 +319,8 @@ def _build(
     inputs: Inputs,
     train: Dataset,
     watch: Watch,
-) -> tuple[Network, dict[str, Any]]:
-    """The network with what trains let loose, and its shape for JSON."""
+) -> tuple[Network, dict[str, Any], str]:
+    """The network with what trains let loose, its shape for JSON, and how its head starts."""
     from tunesmith.nn.network import Network
 
     shape = {
@@ -304,9 +337,10 @@ def _build(
     config.adapter.apply(network.trained(), network.encoder.lora_targets)
     if network.trains_stem and isinstance(config.adapter, Full):
         network.encoder.requires_grad_(True)
-    if _starts_with_probe(config):
-        _start_head(network, problem, config, base, inputs, train, watch)
-    return network, shape
+    started = _starts_with_probe(config) and _start_head(
+        network, problem, config, base, inputs, train, watch
+    )
+    return network, shape, "probe" if started else "random"
 
 
 def _starts_with_probe(config: NeuralConfig) -> bool:
@@ -321,28 +355,43 @@ def _start_head(
     inputs: Inputs,
     train: Dataset,
     watch: Watch,
-) -> None:
-    """Set the head to a linear model on the frozen encoder's mean vectors. Under a deadline only
-    where those are in memory from a probe before."""
+) -> bool:
+    """Set the head to a linear model on the frozen encoder's mean vectors; whether that was done.
+    Under a deadline it learns from the rows that a probe before has left in memory, and is not done
+    where those are few.
+
+    Raises:
+        BudgetError: They are few, and a refit is to begin as the model before it did.
+    """
     import torch
 
     texts = inputs.texts(train)
     length = min(config.max_length, base.encoder.max_tokens)
-    if watch.clock.has_deadline() and not are_known(base, texts, length):
-        return
-    seen = features(base, texts, max_length=length)[:, : base.encoder.width]
-    plane = _head_plane(problem, seen, inputs.dense(train), watch)
+    rows = np.arange(len(texts))
+    if watch.clock.has_deadline():
+        rows = known_rows(base, texts, length)
+    if len(rows) < LEAST_KNOWN * len(texts):
+        if config.patience:
+            return False
+        raise BudgetError("the frozen features that its head began with are no longer in memory")
+    seen = features(base, [texts[row] for row in rows], max_length=length)[:, : base.encoder.width]
+    plane = _head_plane(problem, seen, inputs.dense(train)[rows], rows, watch)
     with torch.no_grad():
         network.head.plane.weight.copy_(torch.from_numpy(plane.weights.T.copy()))
         network.head.plane.bias.copy_(torch.from_numpy(plane.bias))
+    return True
 
 
 def _head_plane(
-    problem: Problem, seen: NDArray[np.float32], dense: NDArray[np.float32], watch: Watch
+    problem: Problem,
+    seen: NDArray[np.float32],
+    dense: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    watch: Watch,
 ) -> Plane:
     center, scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-4)
     both = np.concatenate([(seen - center) / scale, dense], axis=1)
-    truth, clock = problem.truth("train"), watch.clock
+    truth, clock = problem.truth("train")[rows], watch.clock
     strengths = (START_STRENGTH,)
     if problem.classes:
         paths = logistic_path(
@@ -361,7 +410,38 @@ def _head_plane(
     weights = plane.weights.copy()
     weights[: len(scale)] /= scale[:, None]
     bias = np.clip(plane.bias, -10, None) - center @ weights[: len(scale)]
-    return Plane(weights, bias.astype(np.float32))
+    return Plane(weights, bias)
+
+
+def _forward_seconds(
+    base: Backbone, texts: list[str], length: int, watch: Watch, seed: int
+) -> float:
+    """About how long one row takes to be tokenised and answered, timed on a few; 0 where no
+    deadline is."""
+    if not watch.clock.has_deadline():
+        return 0.0
+    from tunesmith.nn.features import embed
+
+    drawn = generator(seed, "timing").permutation(len(texts))[: 2 * TIMED_ROWS]
+    warm, timed = ([texts[row] for row in part] for part in (drawn[::2], drawn[1::2]))
+    embed(base.encoder, token_ids(base.tokenizer, warm, length))
+    began = watch.clock.elapsed()
+    embed(base.encoder, token_ids(base.tokenizer, timed, length))
+    return (watch.clock.elapsed() - began) / max(1, len(timed))
+
+
+def _refuse_too_slow(problem: Problem, forward: float, watch: Watch) -> None:
+    """Raises:
+    BudgetError: Not even the least that has to be done fits: the least of an epoch, with one pass
+        over the valid rows and one over the test rows.
+    """
+    rows = {name: len(part) for name, part in problem.parts.items()}
+    passes = BACKWARD_COSTS * LEAST_EPOCHS * rows["train"] + rows["valid"] + rows["test"]
+    if forward * passes > watch.clock.left():
+        raise BudgetError(
+            f"{sum(rows.values()):,} rows take about {forward * passes:.0f} s for the least of "
+            f"training and one look, and {watch.clock.left():.0f} s are left"
+        )
 
 
 def _class_weights(
@@ -375,17 +455,21 @@ def _class_weights(
 
 
 class _Plan:
-    """How far the work is: by steps, or by time where that runs out first."""
+    """How far the work is: by steps, or by time where that runs out first. `after_seconds` are set
+    aside for the last look at the valid rows and for the test rows."""
 
-    def __init__(self, config: NeuralConfig, rows: int, valid_rows: int, watch: Watch) -> None:
+    def __init__(self, config: NeuralConfig, rows: int, after_seconds: float, watch: Watch) -> None:
         self.steps_per_epoch = -(-rows // config.batch_size)
         self.steps = self.steps_per_epoch * config.epochs
-        self._looks = bool(config.patience)
-        self._share = valid_rows / rows / 2.5
+        self._stop_after = config.stop_after or float("inf")
         self._clock = watch.clock
         self._began = watch.clock.elapsed()
-        self._allotted = watch.clock.left() - SAVE_SECONDS
+        self._allotted = watch.clock.left() - SAVE_SECONDS - LOOK_SLACK * after_seconds
         self._warm = 0.0
+
+    def is_done(self, step: Step) -> bool:
+        """Whether nothing is left to do."""
+        return self.progress(step.number) >= 1 or step.epoch >= self._stop_after
 
     def progress(self, number: int) -> float:
         """Share of the work done after so many steps, in [0, 1] and over."""
@@ -396,7 +480,7 @@ class _Plan:
         return max(done, spent / max(self._allotted, 1e-3))
 
     def measure(self, number: int) -> None:
-        """After a few steps: set aside the time of the last look at the valid rows.
+        """After a few steps: whether it is worth going on.
 
         Raises:
             BudgetError: Not even half an epoch fits.
@@ -409,8 +493,6 @@ class _Plan:
             return
         seconds = (self._clock.elapsed() - self._warm) / MEASURED_STEPS
         epoch = seconds * self.steps_per_epoch
-        if self._looks:
-            self._allotted -= 1.5 * self._share * epoch
         if self._allotted < LEAST_EPOCHS * epoch:
             raise BudgetError(
                 f"an epoch takes about {epoch:.0f} s and {max(0.0, self._allotted):.0f} s are left"
@@ -433,15 +515,23 @@ class _Best:
         self._value = float("-inf")
         self.prediction: Prediction | None = None
         self.epochs = 0.0
+        self.progress = 0.0
         self.waits = 0
 
-    def look(self, epochs: float = 0.0) -> float:
+    def course(self) -> tuple[int, float]:
+        """Epochs of the schedule that led to the best state, and after how many of them it came."""
+        if not self.epochs:
+            return 0, 0.0
+        return max(1, round(self.epochs / min(1.0, self.progress))), self.epochs
+
+    def look(self, epochs: float = 0.0, progress: float = 0.0) -> float:
         """Score the network as it is; keep it if it is the best."""
         prediction = self._answer()
         value = self._rate(prediction)
         self.waits += 1
         if value > self._value:
-            self._value, self.epochs, self.waits = value, epochs, 0
+            self._value, self.waits = value, 0
+            self.epochs, self.progress = epochs, progress
             self.prediction = prediction
             self._state = {
                 name: parameter.detach().clone()

@@ -25,7 +25,13 @@ from tunesmith.learners._backbone import (
     token_ids,
     why_not,
 )
-from tunesmith.learners._regularised import Plane, best_on_path, logistic_path, ridge_path
+from tunesmith.learners._regularised import (
+    Plane,
+    best_on_path,
+    logistic_path,
+    ridge_path,
+    unscaled,
+)
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
@@ -125,7 +131,7 @@ class Probe(Learner[ProbeConfig]):
         rows, seen = features_within(
             base, inputs.texts(train), max_length=length, clock=watch.clock, seed=seed
         )
-        blank = Plane(np.empty((0, 0), dtype=np.float32), np.empty(0, dtype=np.float32))
+        blank = Plane(np.empty((0, 0), dtype=np.float32), np.empty(0))
         center = seen.mean(axis=0)
         scale = np.maximum(seen.std(axis=0), 1e-4)
         model = ProbeModel(
@@ -134,15 +140,11 @@ class Probe(Learner[ProbeConfig]):
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
         rate = selection_score(problem, seed)
-        strengths = _strengths(config, len(rows))
-        tried: list[ProbeModel] = []
-
-        def rated(plane: Plane) -> float:
-            tried.append(replace(model, plane=plane, strength=strengths[len(tried)]))
-            return rate(tried[-1].predict(valid))
-
-        plane, _ = best_on_path((_unscaled(p, scale, problem) for p in planes), rated)
-        return next(found for found in tried if found.plane is plane)
+        plane, place = best_on_path(
+            (_unscaled(plane, scale, problem) for plane in planes),
+            lambda plane: rate(replace(model, plane=plane).predict(valid)),
+        )
+        return replace(model, plane=plane, strength=_strengths(config, len(rows))[place])
 
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
@@ -211,9 +213,6 @@ def _planes(
 
 def _unscaled(plane: Plane, scale: NDArray[np.float32], problem: Problem) -> Plane:
     """The plane for features as they are, and a target in its own units."""
-    mean, spread = target_scale(problem)
     weights = plane.weights.copy()
     weights[: len(scale)] /= scale[:, None]
-    return Plane(
-        (weights * spread).astype(np.float32), (plane.bias * spread + mean).astype(np.float32)
-    )
+    return unscaled(Plane(weights, plane.bias), *target_scale(problem))

@@ -90,16 +90,24 @@ class FeatureMemo:
         """The distinct keys whose features are not known."""
         return list(dict.fromkeys(key for key in keys if key not in self._known))
 
-    def put(self, keys: Sequence[Key], features: NDArray[np.float32]) -> None:
+    def get(
+        self, keys: Sequence[Key], compute: Callable[[Sequence[Key]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Features of all the keys, shape (rows, width), those not known computed."""
+        found = {key: self._known[key] for key in keys if key in self._known}
+        new = self.missing(keys)
+        if new:
+            fresh = compute(new)
+            found.update(zip(new, fresh, strict=True))
+            self._keep(new, fresh)
+        return np.stack([found[key] for key in keys])
+
+    def _keep(self, keys: Sequence[Key], features: NDArray[np.float32]) -> None:
         self._bytes += features.nbytes
         if self._bytes > self.most_bytes:
             self._known.clear()
             self._bytes = features.nbytes
         self._known.update(zip(keys, features, strict=True))
-
-    def get(self, keys: Sequence[Key]) -> NDArray[np.float32]:
-        """Features that are all known, shape (rows, width)."""
-        return np.stack([self._known[key] for key in keys])
 
 
 FEATURES = FeatureMemo()
