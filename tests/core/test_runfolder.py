@@ -127,3 +127,13 @@ def test_a_second_crash_after_the_first_still_leaves_the_old_folder(tmp_path, mo
     replace_folder(tmp_path / "new1", place)
     assert (recover_folder(place) / "model.json").read_text() == "new"
     assert not (tmp_path / ".best.old").exists()
+
+
+def test_an_empty_folder_that_was_there_stays_when_the_run_is_removed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    mine, new = (RunFolder.create(tmp_path / name) for name in ("mine", "new"))
+    for made in (mine, new):
+        made.trial(1).mkdir()
+        made.remove()
+    assert [*tmp_path.iterdir()] == [tmp_path / "mine"]
+    assert not any((tmp_path / "mine").iterdir())

@@ -41,7 +41,7 @@ def test_classes_stand_in_every_part_in_the_same_shares() -> None:
     strata = np.random.default_rng(0).choice(3, 1_500, p=[0.7, 0.2, 0.1])
     parts, reason = split(1_500, strata=strata, seed=0)
     assert whole(parts, 1_500)
-    assert reason.startswith("stratified by label: 900 train, 300 valid and 300 test rows")
+    assert reason.startswith("stratified by target: 900 train, 300 valid and 300 test rows")
     for part in parts.values():
         shares = np.bincount(strata[part]) / len(part)
         assert shares == pytest.approx(np.bincount(strata) / 1_500, abs=0.01)

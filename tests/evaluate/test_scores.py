@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.predictions import ClassScores, Values
 from tunesmith.evaluate.scores import confusion, paired_gain, score
 from tunesmith.metrics import get
@@ -58,6 +59,14 @@ def test_a_better_prediction_gains_and_an_equal_one_does_not() -> None:
     assert low < gain < high
     assert low > 0
     assert paired_gain(get("rmse"), truth, old, old) == (0.0, 0.0, 0.0)
+
+
+def test_when_time_is_over_sixty_resamples_have_to_do() -> None:
+    truth = np.arange(100) % 2
+    found = answers(np.arange(100) % 3 > 0, truth)
+    few = score("accuracy", truth, found, resamples=60)
+    assert score("accuracy", truth, found, clock=Clock(0.0)) == few
+    assert score("accuracy", truth, found, clock=Clock()) == score("accuracy", truth, found)
 
 
 def test_confusion_counts_truth_in_rows_and_answers_in_columns() -> None:

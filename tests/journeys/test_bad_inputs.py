@@ -357,7 +357,7 @@ def big(folder: Path) -> Path:
     return lines("review,label", *told)(folder)
 
 
-@pytest.mark.parametrize("tiny_disk", ["4k", "16k", "40k", "100k", "200k"], indirect=True)
+@pytest.mark.parametrize("tiny_disk", ["4k", "16k", "40k", "100k", "150k"], indirect=True)
 def test_a_full_disk(tiny_disk: Path, command: Command, tmp_path: Path) -> None:
     run = tiny_disk / "run"
     arguments = ("fit", big(tmp_path), "--target", "label", *QUICK, "--folder", run)

@@ -12,6 +12,7 @@ from sklearn import metrics as reference
 from tunesmith import metrics
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Values
+from tunesmith.evaluate.scores import score
 
 DICE = np.random.default_rng(0)
 
@@ -136,6 +137,29 @@ def test_a_callable_that_fails_is_named() -> None:
     scores = ClassScores(("a", "b"), np.array([[1.0, 0.0]]))
     with pytest.raises(ConfigError, match=r"broken.*ZeroDivisionError"):
         metrics.get(broken).score(np.array([0]), scores, None)
+
+
+def test_two_callables_of_one_name_are_two_metrics() -> None:
+    first, second, third = (lambda t, p: 1.0), (lambda t, p: 2.0), (lambda t, p: 3.0)
+    names = [metrics.canonical(own) for own in (first, second, first, third)]
+    assert names[0] == names[2]
+    assert len(set(names)) == 3
+    assert [metrics.get(name).function for name in names] == [first, second, first, third]  # type: ignore[attr-defined]
+
+
+def test_a_callable_without_a_value_for_some_rows_still_has_an_interval() -> None:
+    def share_of_hits(truth: Any, found: Any) -> float:
+        hits = truth == "b"
+        if not hits.any():
+            raise ValueError("no row is b")
+        return float((found[hits] == "b").mean())
+
+    truth = np.array([1, 1] + [0] * 20)
+    found = ClassScores(("a", "b"), np.eye(2)[np.array([1, 0] + [0] * 20)])
+    value = score(metrics.canonical(share_of_hits), truth, found)
+    assert (value.low, value.value, value.high) == (0.0, 0.5, 1.0)
+    with pytest.raises(ConfigError, match="no row is b"):
+        score(metrics.canonical(share_of_hits), truth[2:], found.take(np.arange(2, 22)))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.records import Problem
+from tunesmith.learners import learners
 from tunesmith.pipeline.blend import answer_test, blend, prove, refit, winner_reason
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.run import Run
@@ -26,11 +28,11 @@ def test_the_proof_is_on_test_rows_and_without_leaked_rows_besides(
     chosen = blend(problem, results)
     answers = answer_test(problem, chosen)
     assert len(answers) == len(problem.parts["test"])
-    proof = prove(problem, answers, ["accuracy", "log_loss"])
+    proof = prove(problem, answers, ["accuracy", "log_loss"], run.clock)
     assert proof.without_leaks is None
     assert proof.scores["accuracy"].rows == len(problem.parts["test"])
     leaked = replace(problem, leaked=problem.parts["test"][:5])
-    apart = prove(leaked, answers, ["accuracy"]).without_leaks
+    apart = prove(leaked, answers, ["accuracy"], run.clock).without_leaks
     assert apart is not None
     assert apart.rows == len(problem.parts["test"]) - 5
 
@@ -50,6 +52,20 @@ def test_fitting_to_all_rows_leaves_the_scored_model_where_it_was(
     assert count == len(members)
     assert all(member.folder.name == "refit" for member in members)
     assert np.array_equal(answer_test(problem, chosen).array(), before)
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError, KeyboardInterrupt])
+def test_a_fit_to_all_rows_that_goes_wrong_costs_nothing(
+    run: Run, problem: Problem, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = blend(problem, tuned(run, problem))
+
+    def fail(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(learners["linear"]), "fit", fail)
+    members, count = refit(run, problem, chosen)
+    assert (members, count) == (chosen.members(), 0)
 
 
 def test_without_time_nothing_is_fitted_again(run: Run, problem: Problem) -> None:

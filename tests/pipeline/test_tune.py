@@ -11,9 +11,10 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.events import read_journal
 from tunesmith.core.predictions import Values
-from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
+from tunesmith.core.records import Candidate, Dataset, Problem, Result, Score, Trial
 from tunesmith.core.space import default, to_dict
 from tunesmith.learners import learners
+from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.plan import check_wanted, plan
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import keepers, rank
@@ -65,6 +66,26 @@ def test_the_same_seed_tries_and_scores_the_same(run: Run, problem: Problem) -> 
     ]
     first, second = ([(r.trial.config, r.score) for r in results] for results in found)
     assert first == second
+
+
+def test_without_text_only_what_matters_is_searched(run: Run, data: Dataset) -> None:
+    table = frame(data.with_columns(("age", "shop", "label")), "label", seed=0)
+    run = replace(run, most_trials=12)
+    results, _ = tune(run, table, candidates(table), pins={}, better=lambda found: None)
+    tried = [r.trial.config for r in results if r.trial.learner == "linear"]
+    assert [config["balanced"] for config in tried] == [False, True]
+    assert "plain columns" in results[1].trial.reason
+    told = [
+        event.facts["text"] for event in read_journal(run.folder.journal) if event.kind == "note"
+    ]
+    assert any("search has ended" in text for text in told)
+
+
+def test_one_model_is_fitted_however_late_it_is(run: Run, problem: Problem) -> None:
+    late = replace(run, clock=Clock(0.001), most_trials=None)
+    results, _ = tune(late, problem, candidates(problem), pins={}, better=lambda found: None)
+    assert [r.trial.learner for r in results] == ["majority"]
+    assert results[0].score is not None
 
 
 def test_pins_hold_in_every_trial(run: Run, problem: Problem) -> None:

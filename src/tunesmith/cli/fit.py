@@ -28,7 +28,8 @@ def fit(
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="How many trials; the same result on every machine.")
+        int | None,
+        typer.Option(help="How many trials; the same result each time on one machine."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression.")] = None,
     metric: Annotated[str | None, typer.Option(help="What to select by.")] = None,
@@ -103,12 +104,12 @@ def show_fit(predictor: Predictor) -> None:
 
 def fit_lines(summary: Mapping[str, Any]) -> list[str]:
     """The summary of a fit as sentences."""
-    low, high = summary["interval"]
+    (low, high), trials = summary["interval"], summary["trials"]
     best = ", ".join(f"{key} {value}" for key, value in summary["best"].items() if _short(value))
     return [
         f"{summary['metric']} {number(summary['score'])} {interval(low, high)}",
         f"best: {best}",
-        f"{summary['trials']} trials in {duration(summary['seconds'])}",
+        f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}",
         f"saved in {summary['folder']}",
     ]
 

@@ -160,6 +160,10 @@ class Learner(ABC, Generic[C]):
     def suits(self, problem: Problem) -> str:
         """Empty where it can learn this problem; otherwise the reason it cannot."""
 
+    def idle(self, problem: Problem) -> tuple[str, ...]:
+        """Dimensions of the config that change nothing on this problem."""
+        return ()
+
     @abstractmethod
     def fit(self, problem: Problem, config: C, seed: int, watch: Watch) -> Fitted:
         """Learn from the train part, looking at the valid part to stop early.

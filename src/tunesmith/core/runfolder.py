@@ -86,6 +86,8 @@ class RunFolder:
     """Where everything of one fit lies."""
 
     path: Path
+    was_there: bool = False
+    """As an empty folder, before the fit began."""
 
     @staticmethod
     def create(path: Path) -> RunFolder:
@@ -107,12 +109,25 @@ class RunFolder:
             raise DataError(
                 f"Cannot make the run folder {path}: {error.strerror}. {_advice(error)}"
             ) from error
+        made = RunFolder(path, there)
         try:
             write_json(path / MARK, {"format": 1})
         except DataError:
-            shutil.rmtree(path / "trials" if there else path, ignore_errors=True)
+            made.remove()
             raise
-        return RunFolder(path)
+        return made
+
+    def remove(self) -> None:
+        """Leave the place as it was before the fit."""
+        if not self.was_there:
+            shutil.rmtree(self.path, ignore_errors=True)
+            return
+        for inner in self.path.iterdir():
+            if inner.is_dir():
+                shutil.rmtree(inner, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    inner.unlink()
 
     @property
     def journal(self) -> Path:

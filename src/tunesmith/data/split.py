@@ -108,7 +108,7 @@ def _at_random(
         return parts, (
             f"drawn at random: {_sizes(parts)}, because no class, group or time orders the rows"
         )
-    reason = f"stratified by label: {_sizes(parts)}, because each part should hold the classes in "
+    reason = f"stratified by target: {_sizes(parts)}, because each part should hold its values in "
     single = int((np.bincount(codes) == 1).sum()) if rows else 0
     return parts, f"{reason}the same shares{_said_of_single(single)}"
 

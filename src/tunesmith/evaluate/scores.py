@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Metric
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Score
@@ -39,10 +40,12 @@ def score(
     seed: int = 0,
     resamples: int = RESAMPLES,
     level: float = 0.95,
+    clock: Clock | None = None,
 ) -> Score:
     """A metric with its percentile bootstrap interval over rows.
 
     `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,).
+    Once the clock is over, sixty resamples have to do.
     Where every label is met a bootstrap sees no error to draw, on ten rows as on a thousand: the
     lower end is then what the share of right answers may be and still leave no error in so many
     rows.
@@ -54,7 +57,11 @@ def score(
     rule = get(name)
     value = rule.score(truth, prediction, None)
     count = _resamples(prediction, resamples)
-    found = [rule.score(truth, prediction, w) for w in _drawn(len(truth), count, seed)]
+    found: list[float] = []
+    for weights in _drawn(len(truth), count, seed):
+        if clock is not None and len(found) >= FEWEST_RESAMPLES and clock.is_over():
+            break
+        found.append(rule.score(truth, prediction, weights))
     low, high = _ends(np.array(found), level)
     if low == high == 1.0 and isinstance(prediction, ClassScores):
         low = float(((1 - level) / 2) ** (1 / len(truth)))
@@ -69,8 +76,11 @@ def scores(
 
 
 def _ends(values: NDArray[np.float64], level: float) -> tuple[float, float]:
-    tail = 50 * (1 - level)
-    low, high = np.percentile(values, [tail, 100 - tail])
+    """Of the resamples that have a value: one without a single row of a class may have none."""
+    tail, known = 50 * (1 - level), values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [tail, 100 - tail])
     return float(low), float(high)
 
 

@@ -186,6 +186,11 @@ class Linear(Learner[LinearConfig]):
     def suits(self, problem: Problem) -> str:
         return ""
 
+    def idle(self, problem: Problem) -> tuple[str, ...]:
+        text = problem.data.with_columns(problem.inputs).of_kind("text")
+        of_text = () if text else ("words", "rarest", "sublinear", "characters")
+        return of_text if problem.classes else (*of_text, "balanced")
+
     def fit(self, problem: Problem, config: LinearConfig, seed: int, watch: Watch) -> Fitted:
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)

@@ -49,8 +49,6 @@ LEAST_EPOCHS = 0.5
 SAVE_SECONDS = 1.0
 START_STRENGTH = 0.01
 TIMED_ROWS = 24
-BACKWARD_COSTS = 1.5
-"""A step on the top blocks alone, in forward passes of its rows; deeper ones cost up to three."""
 LOOK_SLACK = 1.3
 LEAST_KNOWN = 0.5
 """Share of the training rows whose frozen features must be in memory to start a head by them."""
@@ -189,6 +187,9 @@ class Neural(Learner[NeuralConfig]):
     def suits(self, problem: Problem) -> str:
         return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
 
+    def idle(self, problem: Problem) -> tuple[str, ...]:
+        return () if problem.classes else ("class_weights", "label_smoothing")
+
     def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
         import torch
 
@@ -244,7 +245,7 @@ def _fit(
     inputs = Inputs.fit(train, problem.inputs)
     length = min(config.max_length, base.encoder.max_tokens)
     forward = _forward_seconds(base, inputs.texts(train), length, watch, seed)
-    _refuse_too_slow(problem, forward, watch)
+    _refuse_too_slow(problem, config.depth, forward, watch)
     network, shape, head_start = _build(problem, config, base, inputs, train, watch)
     network.to(devices.device())
     mean, scale = target_scale(problem)
@@ -430,13 +431,14 @@ def _forward_seconds(
     return (watch.clock.elapsed() - began) / max(1, len(timed))
 
 
-def _refuse_too_slow(problem: Problem, forward: float, watch: Watch) -> None:
+def _refuse_too_slow(problem: Problem, depth: float, forward: float, watch: Watch) -> None:
     """Raises:
     BudgetError: Not even the least that has to be done fits: the least of an epoch, with one pass
         over the valid rows and one over the test rows.
     """
     rows = {name: len(part) for name, part in problem.parts.items()}
-    passes = BACKWARD_COSTS * LEAST_EPOCHS * rows["train"] + rows["valid"] + rows["test"]
+    step = 1 + 2 * depth
+    passes = step * LEAST_EPOCHS * rows["train"] + rows["valid"] + rows["test"]
     if forward * passes > watch.clock.left():
         raise BudgetError(
             f"{sum(rows.values()):,} rows take about {forward * passes:.0f} s for the least of "

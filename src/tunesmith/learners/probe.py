@@ -122,6 +122,9 @@ class Probe(Learner[ProbeConfig]):
     def suits(self, problem: Problem) -> str:
         return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
 
+    def idle(self, problem: Problem) -> tuple[str, ...]:
+        return () if problem.classes else ("balanced",)
+
     def fit(self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch) -> Fitted:
         base = backbone(config.backbone)
         train, valid = problem.part("train"), problem.part("valid")

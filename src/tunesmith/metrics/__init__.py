@@ -58,10 +58,10 @@ class Custom(Metric):
     def score(
         self, truth: NDArray[Any], prediction: Prediction, weights: NDArray[np.float64] | None
     ) -> float:
-        """Whole-numbered weights repeat rows.
+        """Whole-numbered weights repeat rows; NaN where the function has no value for those.
 
         Raises:
-            ConfigError: The function fails, or gives no finite number.
+            ConfigError: The function fails on the rows as they are, or gives no finite number.
         """
         rows = np.arange(len(truth))
         if weights is not None:
@@ -71,11 +71,13 @@ class Custom(Metric):
         try:
             value = float(self.function(truth[rows], prediction.decode()[rows]))
         except Exception as error:  # anything may come out of a user's function
+            if weights is not None:
+                return float("nan")
             raise ConfigError(
                 f"The metric {name_of(self.function)!r} failed with {type(error).__name__}: "
                 f"{error}. It is called with two arrays: the true and the predicted labels."
             ) from error
-        if not np.isfinite(value):
+        if weights is None and not np.isfinite(value):
             raise ConfigError(f"The metric {name_of(self.function)!r} gave {value}, not a number.")
         return value
 
@@ -100,7 +102,13 @@ def canonical(metric: str | Own) -> str:
         return word
     if not callable(metric):
         raise ConfigError(f"A metric is a name or a callable, not a {type(metric).__name__}.")
-    name = name_of(metric)
+    name = first = name_of(metric)
+    number = 1
+    while name in metrics and getattr(metrics[name], "function", None) is not metric:
+        if not isinstance(metrics[name], Custom):
+            raise ConfigError(f"A metric named {name!r} is there already. Rename your function.")
+        number += 1
+        name = f"{first}_{number}"
     metrics.put(name, Custom(metric, bool(getattr(metric, "higher_is_better", True))))
     return name
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
-from tunesmith.core.errors import TunesmithError
 from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.core.records import Part, Problem, Result, Score
 from tunesmith.core.space import from_dict
@@ -80,10 +79,13 @@ class Proof:
     confusion: list[list[int]] | None
 
 
-def prove(problem: Problem, answers: Prediction, names: Sequence[str]) -> Proof:
-    """Score predictions of the test part."""
+def prove(problem: Problem, answers: Prediction, names: Sequence[str], clock: Clock) -> Proof:
+    """Score predictions of the test part, sharing what time is left among the scores."""
     truth, rows = problem.truth("test"), problem.parts["test"]
-    found = {name: score(name, truth, answers, seed=problem.seed) for name in names}
+    found = {}
+    for number, name in enumerate(names):
+        share = Clock(clock.left() / (len(names) - number + 1), clock.now)
+        found[name] = score(name, truth, answers, seed=problem.seed, clock=share)
     counts = None
     if isinstance(answers, ClassScores) and len(problem.classes) <= MOST_COUNTED_CLASSES:
         counts = confusion(truth, answers).tolist()
@@ -113,7 +115,12 @@ def refit(run: Run, problem: Problem, chosen: Blend) -> tuple[tuple[Member, ...]
         if refit_seconds(problem, result) > spare:
             continue
         folder = run.folder.trial(result.trial.number) / "refit"
-        if _refit_one(run, problem, whole, result, folder, spare):
+        try:
+            refitted = _refit_one(run, problem, whole, result, folder, spare)
+        except KeyboardInterrupt:
+            run.note("interrupted: the models that were scored are kept as they are")
+            break
+        if refitted:
             members[place] = replace(members[place], folder=folder)
             count += 1
     return tuple(members), count
@@ -142,7 +149,7 @@ def _refit_one(
             return False
         folder.mkdir(parents=True)
         fitted.save(folder)
-    except TunesmithError as error:
+    except Exception as error:  # the model that was scored is at hand, whatever went wrong
         run.note(f"trial {trial.number} could not be fitted to all rows: {error}")
         return False
     run.note(f"trial {trial.number} fitted to all rows in {time.monotonic() - began:.1f} s")
@@ -150,7 +157,8 @@ def _refit_one(
 
 
 def _is_worse(problem: Problem, fitted: Fitted, result: Result) -> bool:
-    """Whether a model that has now learned the valid rows answers them worse than before."""
+    """Whether a model that has now learned the valid rows answers them worse than before: then
+    something went wrong. That it answers them better proves nothing."""
     rows = np.arange(min(CHECKED_ROWS, len(problem.parts["valid"])))
     data, truth = problem.part("valid").take(rows), problem.truth("valid")[rows]
     metric = get(problem.metric)

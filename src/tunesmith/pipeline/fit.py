@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _tidy(place: RunFolder) -> None:
     """After a failure only a whole model is worth keeping."""
     shutil.rmtree(place.path / NEW, ignore_errors=True)
     if not recover_folder(place.best).exists():
-        shutil.rmtree(place.path, ignore_errors=True)
+        place.remove()
 
 
 def _refuse_full_disk(run: Run, results: Sequence[Result]) -> None:
@@ -216,7 +217,8 @@ def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit:
     run.stage("scoring the kept-apart rows")
     answers = answer_test(problem, chosen)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
-    proof = prove(problem, answers, list(dict.fromkeys(names)))
+    clock = run.clock.until(run.reserve_seconds())
+    proof = prove(problem, answers, list(dict.fromkeys(names)), clock)
     final = proof.scores[problem.metric]
     run.journal.write("final", metric=problem.metric, **_plain(final))
     if proof.without_leaks is not None:
@@ -224,37 +226,43 @@ def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit:
             f"without the {len(set(problem.leaked) & set(problem.parts['test'])):,} leaked rows: "
             f"{problem.metric} {proof.without_leaks}"
         )
-    members, count = chosen.members(), 0
-    if may_refit:
-        run.stage("fitting to all rows")
-        members, count = refit(run, problem, chosen)
-    run.stage("saving")
-    about = (
-        f"{count} of {len(members)} models fitted again to all rows after the score was taken"
-        if count
-        else "the model that was scored"
-    )
     reasons = _reasons(problem, chosen, results)
     for name in ("backbone", "winner"):
         if name in reasons:
             run.journal.write("reason", about=name, text=reasons[name])
     problem = replace(problem, reasons=reasons)
-    facts = _summary(run, problem, results, chosen, final, proof, about)
-    metrics = {
-        "validation": [_plain(r.score) for r in chosen.results if r.score is not None],
-        "test": {name: _plain(value) for name, value in proof.scores.items()},
-        "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
-        "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
-        "about": about,
-    }
-    _put(run, problem, members, metrics, facts)
+    summary = partial(_summary, run, problem, results, chosen, final, proof)
+    facts = summary("the model that was scored")
+    _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts)
+    if may_refit:
+        run.stage("fitting to all rows")
+        members, count = refit(run, problem, chosen)
+        if count:
+            run.stage("saving")
+            facts = summary(
+                f"{count} of {len(members)} models fitted again to all rows after the score was "
+                "taken"
+            )
+            _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
-    weights = {str(m.trial): m.weight for m in members}
+    weights = {str(m.trial): m.weight for m in chosen.members()}
     write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
     facts = {**facts, "seconds": round(run.clock.elapsed(), 3)}
     write_json(run.folder.path / "summary.json", facts)
     run.journal.write("end", seconds_used=facts["seconds"])
+
+
+def _metrics(
+    problem: Problem, chosen: Blend, proof: Proof, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "validation": [_plain(r.score) for r in chosen.results if r.score is not None],
+        "test": {name: _plain(value) for name, value in proof.scores.items()},
+        "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
+        "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
+        "about": facts["model_is"],
+    }
 
 
 def _clear(run: Run) -> None:

@@ -67,17 +67,20 @@ def plan(
             found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
         else:
             settings = to_dict(default(learners[name].config, pins.get(name, {})))
-            found.append(Candidate(name, settings, _WHY.get(name, "asked for")))
+            found.append(Candidate(name, settings, _why(name, problem)))
     found = _with_pairs(found, problem, pins)
     if not found:
         raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
     return tuple(found), tuple(dict.fromkeys(notes))
 
 
-_WHY = {
-    "majority": "what every other model must beat",
-    "linear": "words counted, seconds to fit, often hard to beat",
-}
+def _why(name: str, problem: Problem) -> str:
+    if name == "majority":
+        return "what every other model must beat"
+    if name != "linear":
+        return "asked for"
+    text = problem.data.with_columns(problem.inputs).of_kind("text")
+    return f"{'words counted' if text else 'plain columns'}, seconds to fit, often hard to beat"
 
 
 def _with_pairs(found: list[Candidate], problem: Problem, pins: Pins) -> list[Candidate]:

@@ -12,7 +12,7 @@ from tunesmith.core.contracts import Study
 from tunesmith.core.errors import WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import flatten, from_dict, sample, space, to_dict
+from tunesmith.core.space import default, flatten, from_dict, sample, space, to_dict
 from tunesmith.learners import learners
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.run import Run
@@ -51,12 +51,13 @@ class Proposals:
         self._search = search
         self._studies: dict[str, Study] = {}
         self._asked: dict[int, int] = {}
+        self._missing: set[str] = set()
         self._number = 0
 
     def __iter__(self) -> Iterator[Trial]:
         for candidate in self._candidates:
-            if self._is_spent():
-                return
+            if self._number and self._is_spent():
+                return  # one model there is always time for
             ready = self._with_weights(self._on_best_backbone(candidate))
             if ready is not None and self._fits(ready):
                 yield self._trial(ready.learner, ready.config, ready.reason)
@@ -71,7 +72,7 @@ class Proposals:
 
     def _searched(self) -> Iterator[Trial]:
         """Take turns among the learners, until none of them has a proposal that fits."""
-        may = {c.learner for c in self._candidates if space(learners[c.learner].config)}
+        may = {c.learner for c in self._candidates if self._space(c.learner)}
         turns = [name for name in ROTATION if name in may] + sorted(may - set(ROTATION))
         turn, passed = 0, 0
         while turns and passed < len(turns) and not self._is_spent():
@@ -84,6 +85,8 @@ class Proposals:
             passed = 0
             self._asked[self._number + 1] = drawn[0]
             yield self._trial(name, to_dict(drawn[1]), f"proposed by {self._search}")
+        if not self._is_spent():
+            self._run.note("the search has ended: no learner has a new config likely to help")
 
     def _is_spent(self) -> bool:
         if self._run.most_trials is not None and self._number >= self._run.most_trials:
@@ -95,8 +98,7 @@ class Proposals:
 
     def _fits(self, candidate: Candidate) -> bool:
         """Whether a candidate's expected cost is at all near what is left."""
-        shortest = SHORTEST_SECONDS if candidate.config.get("backbone") else 0.0
-        if shortest <= self._spare():
+        if not candidate.config.get("backbone") or self._spare() >= SHORTEST_SECONDS:
             return True
         self._run.note(f"{candidate.learner} is left out: {self._spare():.0f} s are left for it")
         return False
@@ -115,6 +117,8 @@ class Proposals:
         """The candidate if its checkpoint is on this machine, after fetching where that is
         allowed."""
         name = str(candidate.config.get("backbone", ""))
+        if name in self._missing:
+            return None
         if not name or zoo.is_here(zoo.card_for(name)):
             return candidate
         self._run.stage(f"fetching {name}")
@@ -122,7 +126,8 @@ class Proposals:
         try:
             zoo.ready(zoo.card_for(name), offline=self._run.offline, timeout_seconds=limit)
         except WeightsError as error:
-            self._run.note(f"{candidate.learner} on {name} is left out: {error}")
+            self._run.note(f"{name} is left out: {error}")
+            self._missing.add(name)
             return None
         return candidate
 
@@ -130,6 +135,15 @@ class Proposals:
         self._number += 1
         seed = derive(self._run.seed, "trial", self._number)
         return Trial(self._number, learner, dict(config), reason, seed)
+
+    def _idle(self, name: str) -> dict[str, Any]:
+        """Dimensions that change nothing here, at their defaults."""
+        usual = to_dict(default(learners[name].config, {}))
+        return {path: usual[path] for path in learners[name].idle(self._problem)}
+
+    def _space(self, name: str) -> dict[str, Any]:
+        idle = learners[name].idle(self._problem)
+        return {p: m for p, m in space(learners[name].config).items() if p not in idle}
 
     def _of(self, name: str) -> list[Result]:
         return [result for result in self._results if result.trial.learner == name]
@@ -140,9 +154,10 @@ class Proposals:
         done = [result for result in self._of(name) if result.score is not None]
         if not done or self._since_better(name) >= PATIENCE_TRIALS:
             return False
-        cost = statistics.median(result.fit_seconds for result in done)
-        share = LEAST_SHARE if learners[name].uses_all_time else WHOLE_SHARE
-        return share * cost < self._spare()
+        costs = [result.fit_seconds for result in done]
+        if learners[name].uses_all_time:
+            return LEAST_SHARE * statistics.median(costs) < self._spare()
+        return WHOLE_SHARE * max(costs) < self._spare()
 
     def _since_better(self, name: str) -> int:
         """Trials of a learner since its best one."""
@@ -154,7 +169,7 @@ class Proposals:
 
     def _draw(self, name: str) -> tuple[int, Any] | None:
         """A config of a learner that was not tried yet; None where none comes up."""
-        kind, pins = learners[name].config, dict(self._pins.get(name, {}))
+        kind, pins = learners[name].config, {**self._idle(name), **self._pins.get(name, {})}
         chosen = best_backbone(self._problem, self._results)
         if chosen and "backbone" in kind.__dataclass_fields__:
             pins.setdefault("backbone", chosen)
@@ -181,7 +196,8 @@ class Proposals:
     def _add(self, study: Study, result: Result) -> None:
         kind = learners[result.trial.learner].config
         pinned = self._pins.get(result.trial.learner, {})
-        ranges = {path: mark for path, mark in space(kind).items() if path not in pinned}
+        free = self._space(result.trial.learner)
+        ranges = {path: mark for path, mark in free.items() if path not in pinned}
         values = flatten(from_dict(kind, result.trial.config))
         kept = {path: value for path, value in values.items() if path in ranges}
         study.add(kept, ranges, signed(self._problem, result))

@@ -11,6 +11,8 @@ from tunesmith.pipeline.run import Run
 
 CHEAP_REFIT_SHARE = 0.15
 MOST_KEPT = 8
+PROOF_SHARE = 0.02
+MOST_PROOF_SECONDS = 4.0
 
 
 def rank(problem: Problem, results: Sequence[Result]) -> list[Result]:
@@ -56,7 +58,9 @@ def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
     """What must be kept for the end: the kept-apart rows scored by the best few, and the saving."""
     ranked = rank(problem, results)[:3]
     each = sum(result.predict_seconds for result in ranked)
-    return run.reserve_seconds() + 1.3 * each * len(problem.parts["test"]) + 0.5 * len(ranked)
+    proof = min(MOST_PROOF_SECONDS, PROOF_SHARE * run.clock.limit_seconds)
+    answers = 1.3 * each * len(problem.parts["test"])
+    return run.reserve_seconds() + answers + proof + 0.5 * len(ranked)
 
 
 def refit_seconds(problem: Problem, result: Result) -> float:

@@ -12,7 +12,7 @@ STARTUP_TRIALS = 4
 @searchers.add("tpe")
 class TPE(Searcher):
     """Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011;
-    Optuna's multivariate form."""
+    each dimension on its own."""
 
     def begin(self, seed: int) -> Study:
         from optuna.samplers import TPESampler
