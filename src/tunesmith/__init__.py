@@ -17,18 +17,36 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from tunesmith.api import Predictor, TextPrediction, fit, load
+    from tunesmith.core.errors import (
+        BudgetError,
+        ConfigError,
+        DataError,
+        DataWarning,
+        MissingExtra,
+        TunesmithError,
+        UnsafeArtifact,
+        WeightsError,
+    )
     from tunesmith.core.records import Budget, Dataset
     from tunesmith.core.space import Choice, Int, Linear, Log
 
 __all__ = [
     "Budget",
+    "BudgetError",
     "Choice",
+    "ConfigError",
+    "DataError",
+    "DataWarning",
     "Dataset",
     "Int",
     "Linear",
     "Log",
+    "MissingExtra",
     "Predictor",
     "TextPrediction",
+    "TunesmithError",
+    "UnsafeArtifact",
+    "WeightsError",
     "fit",
     "load",
 ]
@@ -44,6 +62,14 @@ _HOMES = {
     "Int": "core.space",
     "Linear": "core.space",
     "Log": "core.space",
+    "BudgetError": "core.errors",
+    "ConfigError": "core.errors",
+    "DataError": "core.errors",
+    "DataWarning": "core.errors",
+    "MissingExtra": "core.errors",
+    "TunesmithError": "core.errors",
+    "UnsafeArtifact": "core.errors",
+    "WeightsError": "core.errors",
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time as clock
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
-from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
+from tunesmith.core.contracts import RawTable
+from tunesmith.core.errors import BudgetError, ConfigError, DataError, DataWarning, did_you_mean
 from tunesmith.core.events import Listener
 from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.core.records import Budget, Column, Dataset, Score
+from tunesmith.core.records import Budget, Dataset, Score
 from tunesmith.core.runfolder import recover_folder
+from tunesmith.data.cells import same
+from tunesmith.data.kinds import infer
 from tunesmith.data.read import read
+from tunesmith.data.readers import readers
+from tunesmith.data.readers._bytes import is_url
+from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fit as fit_run
@@ -31,6 +39,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = os.environ.get("TUNESMITH_BUDGET", "10m")
 """Time for a fit that names neither time nor trials."""
+LONGEST_PATH = 4096
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 Metric = str | Callable[[Any, Any], float]
 
 
@@ -64,7 +74,7 @@ def fit(
         budget: Time for everything from reading to saving, such as "90s", "10m" (the default) or
             seconds. The deadline holds, and a usable model lies in the run folder soon.
         trials: Number of trials, in place of a time or beside one. With trials alone the same
-            data and seed give the same result on every machine.
+            data and seed give the same result each time on one machine.
         task: "classification" or "regression"; by default chosen from the target, with a reason.
         metric: What to select by: a name, or a callable of true and predicted answers.
         folder: Where the run is kept, a new or empty folder; runs/DATE-TIME by default.
@@ -182,9 +192,10 @@ class Predictor:
         return list(self.summary["leaderboard"])
 
     def predict(self, data: Any) -> NDArray[Any]:
-        """One answer a row: labels as text, or numbers. `data` is whatever `fit` takes, a dict
-        for a single row, or a text where text is the only input."""
-        return self.scores(data).decode()
+        """One answer a row: numbers, or labels (as bool or int where all are such words, else as
+        text). `data` is whatever `fit` takes, or a
+        dict for a single row; where text is the only input, a text or a list of texts."""
+        return _natural(self.scores(data).decode(), self.model.classes)
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """A probability for each class, a column each, a row each.
@@ -235,6 +246,13 @@ class Predictor:
         if wanted is None:
             usual = tasks[self.model.task].metrics(self.model.classes)
             first = [self.model.metric] if self.model.metric in metric_shelf.metrics else []
+            if not first:
+                warnings.warn(
+                    f"the metric {self.model.metric!r} of the fit is a function of yours: name it "
+                    "in metrics=[…] to have it",
+                    DataWarning,
+                    stacklevel=3,
+                )
             return list(dict.fromkeys([*first, *usual]))
         if isinstance(wanted, str) or callable(wanted):
             return [wanted]
@@ -248,13 +266,14 @@ class Predictor:
 
     def _rows(self, data: Any, *, with_target: bool = False) -> Dataset:
         """Rows with the input columns, typed as in training."""
-        quick = None if with_target else self._quick(data)
-        if quick is not None:
-            return quick
         names = self.model.columns if with_target else self.model.inputs
-        rows = read(
-            [data] if isinstance(data, Mapping) and not _is_table(data) else data, like=names
-        )
+        data = self._as_table(data)
+        target = self.model.target if with_target else None
+        if isinstance(data, RawTable):
+            rows = infer(data, like=names)
+        else:
+            rows = read(data, like=names, target=target)
+        _tell_unreadable(rows)
         gone = [column.name for column in names if column.name not in rows.names]
         if gone:
             raise DataError(
@@ -265,17 +284,21 @@ class Predictor:
             )
         return rows
 
-    def _quick(self, data: Any) -> Dataset | None:
-        """One row without a reader: a text for a model with one text column, or a dict."""
-        inputs = self.model.inputs
-        if isinstance(data, str) and len(inputs) == 1 and not Path(data[:200]).suffix:
-            data = {inputs[0].name: data}
-        if not isinstance(data, Mapping) or _is_table(data):
-            return None
-        if any(column.kind == "date" or column.name not in data for column in inputs):
-            return None
-        cells = {column.name: _cell(column, data[column.name]) for column in inputs}
-        return Dataset("one row", inputs, cells, np.ones(1, dtype=np.int64))
+    def _as_table(self, data: Any) -> Any:
+        """One row, or the cells of the only input column, as something that can be read."""
+        names = [column.name for column in self.model.inputs]
+        if hasattr(data, "to_dict") and hasattr(data, "index") and not hasattr(data, "columns"):
+            # A pandas Series is a row where it goes by the names of the columns, else a column.
+            data = data.to_dict() if set(names) <= set(data.index) else data.tolist()
+        if len(names) == 1:
+            if isinstance(data, str) and not _names_a_source(data):
+                data = {names[0]: data}
+            elif isinstance(data, list | tuple | np.ndarray) and _are_texts(data):
+                data = {names[0]: list(data)}
+        if isinstance(data, Mapping) and not _is_table(data):
+            cells = {str(name): objects([plain(value)]) for name, value in data.items()}
+            return RawTable("one row", tuple(cells), cells, np.ones(1, dtype=np.int64))
+        return data
 
     def _truth(self, rows: Dataset) -> NDArray[Any]:
         model = self.model
@@ -287,15 +310,37 @@ class Predictor:
             )
         if not model.classes:
             return values.astype(np.float64)
-        index = {label: code for code, label in enumerate(model.classes)}
-        found = np.array([index.get(label, -1) for label in labels(values)], dtype=np.int64)
+        index = {same(label): code for code, label in enumerate(model.classes)}
+        index |= {label: code for code, label in enumerate(model.classes)}
+        found_labels = labels(values)
+        codes = [-1 if v is None else index.get(v, index.get(same(v), -1)) for v in found_labels]
+        found = np.array(codes, dtype=np.int64)
+        others = dict.fromkeys(v for v in found_labels[found < 0] if v is not None)
+        if not others:
+            return found
+        first = next(iter(others))
         if (found < 0).all():
-            other = next(label for label in labels(values) if label is not None)
             raise DataError(
                 f"No label in the target column {model.target!r} of {rows.source} is one that this "
-                f"model knows; the first is {other!r}.{did_you_mean(other, model.classes)}"
+                f"model knows; the first is {first!r}.{did_you_mean(first, model.classes)}"
             )
+        unknown = sum(v in others for v in found_labels)
+        warnings.warn(
+            f"{rows.source}: {unknown:,} row{'s' * (unknown != 1)} with a label that this model "
+            f"does not know ({', '.join(map(repr, list(others)[:3]))}) count as answered wrongly",
+            DataWarning,
+            stacklevel=3,
+        )
         return found
+
+
+def _natural(found: NDArray[Any], classes: Sequence[str]) -> NDArray[Any]:
+    """Labels as data frames hold them: 1 rather than "1", True rather than "True"."""
+    if classes and set(classes) <= {"True", "False"}:
+        return np.asarray(found == "True")
+    if classes and all(WHOLE.fullmatch(label) for label in classes):
+        return found.astype(np.int64)
+    return found
 
 
 def _read_facts(file: Path) -> dict[str, Any]:
@@ -328,18 +373,44 @@ def _is_table(data: Mapping[Any, Any]) -> bool:
 def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind == "f":
         return np.asarray(~np.isnan(values))
+    if values.dtype.kind == "M":
+        return np.asarray(~np.isnat(values))
     return np.array([value is not None for value in values], dtype=bool)
 
 
-def _cell(column: Column, value: Any) -> NDArray[Any]:
-    if column.kind == "number":
-        try:
-            return np.array([float("nan") if value is None else float(value)])
-        except (TypeError, ValueError) as error:
-            raise DataError(f"The column {column.name!r} holds numbers, not {value!r}.") from error
-    found = np.empty(1, dtype=object)
-    found[0] = None if value is None or value == "" else str(value)
-    return found
+def _names_a_source(text: str) -> bool:
+    """Whether a text is the place of a table rather than a text to answer."""
+    known = any(readers[name].claims(text) for name in readers)
+    return is_url(text) or known or (len(text) < LONGEST_PATH and os.path.isfile(text))
+
+
+def _are_texts(values: Any) -> bool:
+    """Whether all are texts, or missing."""
+    known = [v for v in values if v is not None and not (isinstance(v, float) and np.isnan(v))]
+    return bool(known) and all(isinstance(value, str) for value in known)
+
+
+def _tell_unreadable(rows: Dataset) -> None:
+    """Warn of cells that count as missing because they are not what their column holds.
+
+    Raises:
+        DataError: Most of a column is such cells.
+    """
+    for column in rows.columns:
+        bad = [cell for cell in rows.bad if cell.column == column.name]
+        if not bad:
+            continue
+        first = bad[0]
+        told = (
+            f"{rows.source}: {len(bad):,} cell{'s' * (len(bad) != 1)} of column {column.name!r} "
+            f"cannot be read as {first.expected}, the first {first.got!r} at line {first.line}"
+        )
+        if len(bad) > int(_has_label(rows.values(column.name)).sum()):
+            raise DataError(
+                f"{told}. Write them as in the data the model was trained on ({column.reason}), or "
+                "leave them empty."
+            )
+        warnings.warn(f"{told}; they count as missing", DataWarning, stacklevel=4)
 
 
 class TextPrediction:

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.records import Column
+from tunesmith.data.cells import same
 from tunesmith.data.kinds import labels
 from tunesmith.data.read import read
 
@@ -140,7 +142,7 @@ def test_the_user_overrides_a_kind_and_the_text_is_that_of_the_source() -> None:
     data = read(
         {"a": ["1", "01", "2.0"], "b": [1.0, 2.0, None]}, kinds={"a": "category", "b": "text"}
     )
-    assert list(data.values("a")) == ["1", "01", "2.0"]
+    assert list(data.values("a")) == ["1", "01", "2"]
     assert list(data.values("b")) == ["1", "2", None]
     assert data.column("a").reason == "set by the user"
     dates = read({"d": [2019, 2020, 2021]}, kinds={"d": "date"})
@@ -175,7 +177,7 @@ def test_kinds_of_training_are_imposed_on_new_rows() -> None:
     assert [(b.line, b.got) for b in data.bad] == [(2, "x"), (3, "inf")]
     assert list(data.values("c")) == ["1", "2", "3"]
     assert list(data.values("t")) == [None, "b", "c"]
-    assert data.names == ("n", "c", "t", "new")
+    assert data.names == ("n", "c", "t")
 
 
 @pytest.mark.parametrize(
@@ -211,3 +213,40 @@ def test_a_mixed_target_says_so() -> None:
 def test_labels_of_numbers_are_their_text() -> None:
     assert list(labels(np.array([1.0, 0.5, np.nan, -3.0]))) == ["1", "0.5", None, "-3"]
     assert list(labels(np.array(["a", None], dtype=object))) == ["a", None]
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        ("1.0", "1"),
+        ("-3.00", "-3"),
+        ("1.5", "1.5"),
+        ("01", "01"),
+        ("01.0", "01.0"),
+        ("TRUE", "True"),
+        ("false", "False"),
+        ("truest", "truest"),
+        ("1e400.", "1e400."),
+    ],
+)
+def test_what_means_the_same_has_one_spelling(word: str, wanted: str) -> None:
+    assert same(word) == wanted
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_numbers_of_a_frame_are_seen_as_the_same_cells_one_by_one(whole: bool) -> None:
+    dice = np.random.default_rng(0)
+    numbers = dice.integers(0, 9, 300).astype(float) if whole else dice.normal(size=300)
+    numbers[::7] = np.nan
+    columns = {"n": numbers, "same": np.full(300, 4.0), "id": np.arange(300)}
+    quick = read(pd.DataFrame(columns), target="n")
+    slow = read({name: list(map(float, values)) for name, values in columns.items()}, target="n")
+    assert quick.columns == slow.columns
+    for name in columns:
+        np.testing.assert_array_equal(quick.values(name), slow.values(name))
+
+
+def test_whole_numbers_that_no_float_can_hold_stay_exact() -> None:
+    ids = [2**53 + i for i in range(30)]
+    data = read(pd.DataFrame({"n": ids}), kinds={"n": "text"})
+    assert list(data.values("n")) == [str(one) for one in ids]

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from tunesmith.cli.leaderboard import leaderboard
 from tunesmith.cli.predict import predict
 from tunesmith.cli.weights import weights
 from tunesmith.cli.zoo import zoo
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.errors import DataWarning, TunesmithError
 from tunesmith.core.runfolder import is_full
 
 Misuse = typer.BadParameter.__mro__[1]
@@ -70,7 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # read once, when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     started = STARTED if arguments is None else time.monotonic()
-    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments), started))
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        status = _run(sys.argv[1:] if arguments is None else list(arguments), started)
+    sys.exit(status)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    if issubclass(category, DataWarning):
+        _tell(f"note: {message}.")
+    else:
+        print(warnings.formatwarning(message, category, *where[:2]), end="", file=sys.stderr)
 
 
 def _run(arguments: list[str], started: float) -> int:

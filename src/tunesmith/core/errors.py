@@ -33,6 +33,10 @@ class WeightsError(TunesmithError):
     """Weights are missing or not what the card says; tells which bytes and where."""
 
 
+class DataWarning(UserWarning):
+    """Data that can be used, though not all of it as it may have been meant."""
+
+
 class UnsafeArtifact(TunesmithError):
     """A saved thing was changed, is incomplete, or asks for something a loader must not do."""
 

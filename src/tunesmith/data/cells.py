@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from tunesmith.core.records import Rows
 from tunesmith.data.dates import best_format, parse_dates
+from tunesmith.data.readers._table import EXACT
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None", "NULL", "?", "-"})
 TARGET_MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
-EXACT = 2.0**53
-"""Up to here every whole number has a float of its own."""
+
+
+CODE = re.compile(r"[+-]?0[0-9]")
+"""How a number never begins, but a code may: with a zero that counts nothing."""
 
 
 def written(value: Any) -> str | None:
@@ -30,6 +34,15 @@ def written(value: Any) -> str | None:
             return None
         return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(value)
     return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
+
+
+def same(word: str) -> str:
+    """One spelling for what means the same: "1" for "1.0", "True" for "TRUE"; "01" is a code, not a
+    number."""
+    if word.casefold() in ("true", "false"):
+        return word.capitalize()
+    value = number(word) if "." in word and not CODE.match(word) else math.nan
+    return str(int(value)) if value.is_integer() and abs(value) < EXACT else word
 
 
 def number(word: str | None) -> float:
@@ -44,11 +57,12 @@ def number(word: str | None) -> float:
 
 @dataclass(frozen=True)
 class Cells:
-    """One column as it came. `raw` has shape (rows,); `missing` are the words for a missing cell;
+    """One column as it came. `raw` has shape (rows,): objects, or floats with NaN where a cell is
+    missing; `missing` are the words for a missing cell;
     `date_format` reads dates as an earlier column of this name was read, empty to find it out."""
 
     name: str
-    raw: NDArray[np.object_]
+    raw: NDArray[Any]
     lines: Rows
     missing: frozenset[str] = MISSING
     date_format: str = ""
@@ -58,7 +72,12 @@ class Cells:
         """Each cell as text."""
         if self.types == {str}:
             return cast(list[str | None], self.raw.tolist())
-        return [value if type(value) is str else written(value) for value in self.raw]
+        return [value if type(value) is str else written(value) for value in self.raw.tolist()]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the source itself has this column as numbers."""
+        return self.raw.dtype.kind == "f"
 
     @cached_property
     def words(self) -> list[str | None]:
@@ -78,11 +97,20 @@ class Cells:
     @cached_property
     def present(self) -> int:
         """Cells that are not missing."""
-        return self.counts.total()
+        return int((~np.isnan(self.raw)).sum()) if self.is_native else self.counts.total()
+
+    @cached_property
+    def distinct(self) -> int:
+        """Different words."""
+        if not self.is_native:
+            return len(self.counts)
+        return len(np.unique(self.raw[~np.isnan(self.raw)]))
 
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
         """Each cell as a number, shape (rows,); NaN where it is none; infinities stay."""
+        if self.is_native:
+            return np.asarray(self.raw, dtype=np.float64)
         if self.holds(bool) or self.holds(datetime):
             return np.full(len(self.raw), np.nan)
         known: dict[str | None, float] = {word: number(word) for word in self.counts}
@@ -103,6 +131,10 @@ class Cells:
     def dates(self) -> NDArray[np.datetime64]:
         """Each cell as datetime64[s], shape (rows,); NaT where it is no date."""
         known = parse_dates(list(self.counts), self.format)
+        if self.date_format and sum(v is not None for v in known.values()) < len(known) / 2:
+            # Most are not written as they were before: see whether there is one better way.
+            other = parse_dates(list(self.counts), best_format(list(self.counts)))
+            known = max(known, other, key=lambda found: sum(v is not None for v in found.values()))
         found = [
             value if isinstance(value, datetime) else known.get(word or "")
             for value, word in zip(self.raw, self.words, strict=True)
@@ -112,6 +144,8 @@ class Cells:
     @cached_property
     def types(self) -> set[type]:
         """The types of the cells that are not None or NaN."""
+        if self.is_native:
+            return {float} if self.present else set()
         types = set(map(type, self.raw.tolist())) - {type(None)}
         if float in types and all(math.isnan(v) for v in self.raw if type(v) is float):
             types.remove(float)

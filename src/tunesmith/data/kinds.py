@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.records import KINDS, BadCell, Column, Dataset, Kind
-from tunesmith.data.cells import MISSING, TARGET_MISSING, Cells, written
+from tunesmith.data.cells import CODE, MISSING, TARGET_MISSING, Cells, same, written
 from tunesmith.data.readers._table import objects
 from tunesmith.data.rules import RULES
 
@@ -30,8 +30,9 @@ def infer(
     """Give every column a kind and its cells the type of that kind.
 
     A column takes the kind that `kinds` says, else that of the column of its name in `like`, else,
-    as the target, number or category, else the first rule that holds. Cells that do not fit their
-    kind become missing and stand in `bad` of the dataset.
+    as the target, number or category, else the first rule that holds; where `like` is given, other
+    columns are left out. Cells that do not fit their kind become missing and stand in `bad` of the
+    dataset.
 
     Raises:
         ConfigError: `kinds` names a column or kind that there is not.
@@ -44,13 +45,15 @@ def infer(
     typed: dict[str, NDArray[Any]] = {}
     bad = list(raw.bad)
     for name in raw.names:
+        if like and name not in before and name not in kinds and name != target:
+            continue
         cells = _cells(raw, name, before.get(name), is_target=name == target)
         column = _column(cells, kinds.get(name), before.get(name), is_target=name == target)
         is_imposed = name in before and name not in kinds
         if column.kind == "number" and not is_imposed:
             _refuse_infinite(cells, raw.source)
         columns.append(column)
-        typed[name] = _typed(cells, column.kind)
+        typed[name] = _typed(cells, column.kind, is_target=name == target)
         bad += _misfits(cells, column.kind, typed[name])
     return Dataset(raw.source, tuple(columns), typed, raw.lines, tuple(bad))
 
@@ -110,10 +113,12 @@ def _reason_given(cells: Cells, kind: Kind) -> str:
 def _target_column(cells: Cells) -> Column:
     """Number where every cell is one, else category with the cells' own text."""
     is_number = ~np.isnan(cells.numbers)
+    if any(map(CODE.match, cells.counts)):
+        is_number[:] = False  # 01 is a code: as a number it would be the same as 1
     of = f"{cells.present:,} cells"
     if cells.present and is_number.sum() == cells.present:
         return Column(cells.name, "number", f"the target: all {of} are numbers")
-    finite = int(np.isfinite(cells.numbers).sum())
+    finite = int((is_number & np.isfinite(cells.numbers)).sum())
     if not finite:
         distinct = len(cells.counts)
         return Column(cells.name, "category", f"the target: {of}, {distinct:,} distinct labels")
@@ -139,15 +144,18 @@ def _refuse_infinite(cells: Cells, source: str) -> None:
         )
 
 
-def _typed(cells: Cells, kind: Kind) -> NDArray[Any]:
-    """The cells of a column as `Dataset` documents them, shape (rows,)."""
+def _typed(cells: Cells, kind: Kind, *, is_target: bool) -> NDArray[Any]:
+    """The cells of a column as `Dataset` documents them, shape (rows,). A category that is the
+    target keeps the words of its source."""
     if kind == "number":
         return np.where(np.isfinite(cells.numbers), cells.numbers, np.nan)
     if kind == "date":
         return cells.dates
     if kind == "text":
         return objects(text if text and text.strip() else None for text in cells.texts)
-    return objects(cells.words)
+    if is_target:
+        return objects(cells.words)
+    return objects(None if word is None else same(word) for word in cells.words)
 
 
 def _misfits(cells: Cells, kind: Kind, typed: NDArray[Any]) -> list[BadCell]:
@@ -155,6 +163,10 @@ def _misfits(cells: Cells, kind: Kind, typed: NDArray[Any]) -> list[BadCell]:
     if kind not in EXPECTED:
         return []
     gone = np.isnan(typed) if kind == "number" else np.isnat(typed)
+    if cells.is_native:
+        gone &= ~np.isnan(cells.raw)
+    if not gone.any():
+        return []
     return [
         BadCell(int(cells.lines[row]), cells.name, _short(cells.words[row]), EXPECTED[kind])
         for row in np.flatnonzero(gone)

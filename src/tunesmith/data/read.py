@@ -172,6 +172,7 @@ def _retype(
     if not names and set(kinds) <= set(data.names):
         return data
     cells = {name: _as_came(data.cells[name]) for name in data.names if name in names}
+    like = [column for column in like if column.name in names]
     raw = RawTable(data.source, tuple(cells), cells, data.lines)
     typed = infer(raw, kinds, like, target)
     fresh = {column.name: column for column in typed.columns}

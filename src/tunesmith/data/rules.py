@@ -32,7 +32,7 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
 def constant(cells: Cells) -> str:
     if not cells.present:
         return f"all {len(cells.raw):,} cells are missing"
-    same = len(cells.counts) == 1 and cells.present == len(cells.raw)
+    same = cells.distinct == 1 and cells.present == len(cells.raw)
     return f"all {cells.present:,} cells are {_short(next(iter(cells.counts)))!r}" if same else ""
 
 
@@ -52,6 +52,8 @@ def date(cells: Cells) -> str:
 
 
 def image(cells: Cells) -> str:
+    if cells.is_native:
+        return ""
     found = sum(count for word, count in cells.counts.items() if _IMAGE.search(word))
     share = found / cells.present
     if share < IMAGES:
@@ -60,7 +62,7 @@ def image(cells: Cells) -> str:
 
 
 def identifier(cells: Cells) -> str:
-    share = len(cells.counts) / cells.present
+    share = cells.distinct / cells.present
     if cells.present < FEWEST_ROWS or share < ALL_BUT_FEW:
         return ""
     found = f"{_percent(share)} of {cells.present:,} cells are distinct"
@@ -82,7 +84,7 @@ def number(cells: Cells) -> str:
         return ""
     others = cells.present - int((~np.isnan(cells.numbers)).sum())
     if not others:
-        return f"all {cells.present:,} cells are numbers, {len(cells.counts):,} distinct"
+        return f"all {cells.present:,} cells are numbers, {cells.distinct:,} distinct"
     return (
         f"{_percent(cells.number_share)} of {cells.present:,} cells are numbers; the other "
         f"{others:,} are taken as missing"
@@ -90,7 +92,7 @@ def number(cells: Cells) -> str:
 
 
 def text(cells: Cells) -> str:
-    words, distinct = _sample(cells), len(cells.counts)
+    words, distinct = _sample(cells), cells.distinct
     mean_words = float(np.mean([_word_count(word) for word in words]))
     mean_length = float(np.mean([len(word) for word in words]))
     said = f"mean of {mean_words:.1f} words and {mean_length:.0f} letters a cell, "
@@ -103,7 +105,7 @@ def text(cells: Cells) -> str:
 
 
 def category(cells: Cells) -> str:
-    return f"{len(cells.counts):,} distinct short values in {cells.present:,} cells"
+    return f"{cells.distinct:,} distinct short values in {cells.present:,} cells"
 
 
 RULES: tuple[tuple[Kind, Callable[[Cells], str]], ...] = (

@@ -16,6 +16,8 @@ from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import DataError
 from tunesmith.core.records import BadCell
 
+EXACT = 2.0**53
+"""Up to here every whole number has a float of its own."""
 PLAIN = (str, int, float, bool, type(None), datetime)
 
 
@@ -25,6 +27,19 @@ def objects(values: Iterable[Any]) -> NDArray[np.object_]:
     array = np.empty(len(listed), dtype=object)
     array[:] = listed
     return array
+
+
+def column_of(cells: Iterable[Any]) -> NDArray[Any]:
+    """Cells as an object array; an array of floats, with NaN where a cell is missing, as it is."""
+    is_ready = isinstance(cells, np.ndarray) and cells.dtype == np.float64
+    return cells if is_ready else objects(cells)  # type: ignore[return-value]
+
+
+def floats(numbers: Any) -> NDArray[np.float64] | None:
+    """A column of numbers as floats; None where a float cannot hold one of them exactly."""
+    found = np.asarray(numbers, dtype=np.float64)
+    known = found[np.isfinite(found)]
+    return found if not len(known) or np.abs(known).max() < EXACT else None
 
 
 def plain(value: Any) -> Any:
@@ -84,7 +99,7 @@ def table(
         DataError: A name is empty or stands twice.
     """
     check_names(names, source)
-    cells = {name: objects(column) for name, column in zip(names, columns, strict=True)}
+    cells = {name: column_of(column) for name, column in zip(names, columns, strict=True)}
     rows = len(next(iter(cells.values())))
     where = np.asarray(range(1, rows + 1) if lines is None else lines, dtype=np.int64)
     return RawTable(source, tuple(names), cells, where, tuple(bad))
@@ -93,8 +108,17 @@ def table(
 def arrow_table(source: str, arrow: Any) -> RawTable:
     """A raw table of a pyarrow table."""
     names = [str(name) for name in arrow.column_names]
-    columns = [map(plain, column.to_pylist()) for column in arrow.columns]
-    return table(source, names, columns)
+    return table(source, names, [_arrow_column(column) for column in arrow.columns])
+
+
+def _arrow_column(column: Any) -> Iterable[Any]:
+    import pyarrow
+
+    if pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type):
+        found = floats(column.to_numpy())
+        if found is not None:
+            return found
+    return map(plain, column.to_pylist())
 
 
 def records_table(

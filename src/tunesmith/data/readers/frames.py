@@ -9,7 +9,14 @@ from typing import Any
 from tunesmith.core.contracts import RawTable, Reader
 from tunesmith.core.errors import DataError
 from tunesmith.data.readers._shelf import readers
-from tunesmith.data.readers._table import arrow_table, plain, records_table, table
+from tunesmith.data.readers._table import (
+    arrow_table,
+    floats,
+    objects,
+    plain,
+    records_table,
+    table,
+)
 
 
 def _is(source: object, module: str, *names: str) -> bool:
@@ -48,13 +55,19 @@ class Frames(Reader):
 
 
 def _read_pandas(frame: Any) -> RawTable:
-    columns = []
-    for place in range(frame.shape[1]):
-        series = frame.iloc[:, place]
-        values = series.astype(object).to_numpy()
-        gone = series.isna().to_numpy()
-        columns.append([None if g else plain(v) for v, g in zip(values, gone, strict=True)])
+    columns = [_pandas_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
     return table("the pandas frame", [str(name) for name in frame.columns], columns)
+
+
+def _pandas_column(series: Any) -> Iterable[Any]:
+    from pandas.api import types
+
+    if types.is_any_real_numeric_dtype(series):
+        found = floats(series.to_numpy(dtype="float64", na_value=float("nan")))
+        if found is not None:
+            return found
+    values, gone = series.astype(object).to_numpy(), series.isna().to_numpy()
+    return [None if g else plain(v) for v, g in zip(values, gone, strict=True)]
 
 
 def _read_huggingface(source: Any) -> RawTable:
@@ -68,9 +81,10 @@ def _read_huggingface(source: Any) -> RawTable:
     raw = arrow_table("the Hugging Face dataset", source.with_format("arrow")[:])
     for name, feature in source.features.items():
         if type(feature).__name__ == "ClassLabel":
-            cells = raw.cells[name]
-            for row, code in enumerate(cells):
-                cells[row] = None if code is None or code < 0 else feature.int2str(int(code))
+            raw.cells[name] = objects(  # type: ignore[index]
+                feature.int2str(int(code)) if code is not None and code >= 0 else None
+                for code in raw.cells[name]
+            )
     return raw
 
 
