@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +70,6 @@ class Cells:
     @cached_property
     def texts(self) -> list[str | None]:
         """Each cell as text."""
-        if self.types == {str}:
-            return cast(list[str | None], self.raw.tolist())
         return [value if type(value) is str else written(value) for value in self.raw.tolist()]
 
     @property
