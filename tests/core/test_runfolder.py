@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,33 @@ def test_an_empty_folder_that_was_there_stays_when_the_run_is_removed(tmp_path):
         made.remove()
     assert [*tmp_path.iterdir()] == [tmp_path / "mine"]
     assert not any((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[" * 200_000, "nested too deep"),
+        (b"{", "Expecting property name"),
+        (b"[1]", "does not hold a JSON object"),
+        (b'{"a": "\xff"}', "invalid start byte"),
+        (b'{"a": "more bytes than allowed"}', "at most 30"),
+    ],
+)
+def test_json_of_anyone_is_an_object_or_is_refused_with_its_name(tmp_path, content, words):
+    place = tmp_path / "a.json"
+    place.write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.json .*{words}"):
+        runfolder.read_json(place, 30 if b"more bytes" in content else runfolder.MOST_TEXT_BYTES)
+
+
+def test_nothing_but_a_plain_file_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # who opens it waits forever
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "real").write_text('{"a": 1}')
+    (tmp_path / "link").symlink_to("real")
+    for name in ("pipe", "zero", "."):
+        with pytest.raises(DataError, match="not a plain file"):
+            runfolder.read_json(tmp_path / name)
+    with pytest.raises(DataError, match="No such file"):
+        runfolder.read_json(tmp_path / "gone")
+    assert runfolder.read_json(tmp_path / "link") == {"a": 1}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +149,16 @@ def test_reading_imports_nothing_heavy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "a.csv")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_table_is_read_over_http(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp", reason="the extra remote is not installed")
+    (tmp_path / "far.csv").write_text("a,b\n1,x\n2,y\n", encoding="utf-8")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert list(read(f"{address}/far.csv").values("b")) == ["x", "y"]
+        with pytest.raises(DataError, match=r"gone\.csv"):
+            read(f"{address}/gone.csv")
+        server.shutdown()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import torch
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
-from tunesmith.core.errors import BudgetError
+from tunesmith.core.errors import BudgetError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
@@ -191,3 +193,21 @@ def test_under_a_deadline_a_head_starts_from_the_features_in_memory(
     FEATURES.__init__()  # type: ignore[misc]
     with pytest.raises(BudgetError, match="no longer in memory"):
         learners["neural"].fit(whole, again, 0, timed)
+
+
+def test_a_description_larger_than_the_weights_takes_no_memory(
+    example: Problem, checkpoint: str, tmp_path: Path
+) -> None:
+    tuned(example, checkpoint, {}).save(tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    told["shape"]["hidden"] = 2**40
+    (tmp_path / "model.json").write_text(json.dumps(told))
+    with pytest.raises(WeightsError, match="do not fit"):
+        learners["neural"].load(tmp_path)
+
+
+def test_half_a_letter_is_read_as_one_that_is_not_known(example: Problem, checkpoint: str) -> None:
+    model = tuned(example, checkpoint, {"epochs": 1})
+    rows = example.part("test").take(np.arange(3))
+    cells = {**rows.cells, "text": np.array(["good \ud83d", "bad", "\ude00"], dtype=object)}
+    assert np.isfinite(model.predict(replace(rows, cells=cells)).array()).all()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
@@ -77,6 +80,35 @@ def name_a_file_outside(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def link_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").symlink_to("/dev/zero")
+
+
+def link_a_folder(folder: Path) -> None:
+    (folder / "members" / "2").symlink_to(folder / "members" / "0")
+
+
+def pipe_a_file(folder: Path) -> None:
+    (folder / "metrics.json").unlink()
+    os.mkfifo(folder / "metrics.json")
+
+
+def pipe_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+
+
+def bind_a_socket(folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        here = Path.cwd()
+        os.chdir(folder)  # a socket's path may have 107 bytes
+        try:
+            made.bind("socket")
+        finally:
+            os.chdir(here)
+
+
 def drop_the_manifest(folder: Path) -> None:
     (folder / "manifest.json").unlink()
 
@@ -91,11 +123,16 @@ def drop_the_manifest(folder: Path) -> None:
         link_a_file,
         name_a_file_outside,
         drop_the_manifest,
+        link_the_manifest,
+        link_a_folder,
+        pipe_a_file,
+        pipe_the_manifest,
+        bind_a_socket,
     ],
 )
 def test_whatever_was_changed_is_refused(saved: Path, harm: Callable[[Path], None]) -> None:
     harm(saved)
-    with pytest.raises(UnsafeArtifact):
+    with pytest.raises(UnsafeArtifact, match="Take it again from where it was saved"):
         artifact.load(saved)
 
 
@@ -126,3 +163,57 @@ def test_a_spec_of_another_kind_is_refused(
     sealed(saved)
     with pytest.raises(UnsafeArtifact, match=words):
         artifact.load(saved)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["manifest.json", "predictor.json", "golden.json", *(f"members/{n}/model.json" for n in "01")],
+)
+@pytest.mark.parametrize("content", ["[" * 200_000, "[]", "\x00", "{"])
+def test_json_that_is_none_is_refused_by_its_name(saved: Path, name: str, content: str) -> None:
+    (saved / name).unlink()
+    (saved / name).write_text(content)
+    if name != "manifest.json":
+        sealed(saved)
+    with pytest.raises(UnsafeArtifact, match=rf"{name} .*Take it again"):
+        artifact.load(saved)
+
+
+def longer_than_the_file(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header + bytes(8)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        longer_than_the_file(b'{"w": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}'),
+        (2**62).to_bytes(8, "little") + b"{}",
+        longer_than_the_file(b"[" * 100_000),
+        b"",
+    ],
+)
+def test_tensors_that_are_not_all_there_are_refused_by_their_name(
+    saved: Path, content: bytes
+) -> None:
+    file = saved / "members" / "0" / "model.safetensors"
+    file.unlink()
+    file.write_bytes(content)
+    sealed(saved)
+    words = r"model\.safetensors is not a whole safetensors file.*Take it again"
+    with pytest.raises(UnsafeArtifact, match=words):
+        artifact.load(saved)
+
+
+def test_a_forged_config_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    config = {"model_type": "bert", "hidden_size": 4_800_000}
+    (tmp_path / "members" / "0").mkdir(parents=True)
+    (tmp_path / "members" / "0" / "config.json").write_text(json.dumps(config))
+    state = {"shape": {}, "classes": []}
+    (tmp_path / "members" / "0" / "model.json").write_text(json.dumps(state))
+    tensors = {"w": np.ones(3, np.float32)}
+    save_file(tensors, tmp_path / "members" / "0" / "network.safetensors")
+    member = {"learner": "neural", "version": learners["neural"].version, "weight": 1.0}
+    (tmp_path / "predictor.json").write_text(json.dumps({"format": 1, "members": [member]}))
+    sealed(tmp_path)
+    with pytest.raises(UnsafeArtifact, match=r"config\.json asks for a network of .*Take it again"):
+        artifact.load(tmp_path)

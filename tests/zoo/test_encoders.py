@@ -175,6 +175,79 @@ def test_a_wrong_name_says_what_is_allowed(name: str, words: str) -> None:
         zoo.card_for(name)
 
 
+@pytest.mark.parametrize("family", TINY)
+def test_code_that_a_config_names_is_not_asked_for(family: str) -> None:
+    evil = "evil-org/evil-kernel"
+    config = {
+        "model_type": family,
+        **TINY[family],
+        "attn_implementation": evil,
+        "_attn_implementation": evil,
+        "_attn_implementation_internal": evil,
+        "experts_implementation": evil,
+        "_experts_implementation": evil,
+        "use_kernels": True,
+        "kernel_config": {"layer": evil},
+        "quantization_config": {"quant_method": evil},
+        "per_layer_config": {"0": {"_attn_implementation": evil}},
+        "auto_map": {"AutoModel": evil},
+        "_name_or_path": evil,
+        "trust_remote_code": True,
+        "dtype": "load",
+    }
+    built = encoders.from_config(config).model.config
+    assert built._attn_implementation in ("sdpa", "eager")
+    assert evil not in str(built.__dict__)
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_what_shapes_a_network_is_kept(family: str) -> None:
+    built = encoders.from_config({"model_type": family, **TINY[family]}).model.config
+    gone = {name for name, value in TINY[family].items() if getattr(built, name, None) != value}
+    assert gone <= {"global_attn_every_n_layers"}  # it becomes layer_types
+    if family == "modernbert":
+        kinds = [kind.partition("_")[0] for kind in built.layer_types]
+        assert kinds == ["full", "sliding", "full"]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"vocab_size": 10**10},
+        {"hidden_size": 4 * 10**6},
+        {"intermediate_size": 10**12},
+        {"max_position_embeddings": 10**15},
+        {"num_hidden_layers": 10**12},
+        {"num_hidden_layers": 0},
+        {"num_hidden_layers": "3"},
+        {"hidden_act": "evil"},
+        {"num_attention_heads": 0},
+    ],
+)
+@pytest.mark.parametrize("family", ["bert", "deberta-v2"])
+def test_a_config_beyond_its_weights_is_refused_before_memory_is_taken(
+    family: str, forged: dict[str, Any], tmp_path: Path
+) -> None:
+    from safetensors.torch import save_file
+
+    save_file(encoders.tensors(made(family)), tmp_path / "model.safetensors")
+    config = {"model_type": family, **TINY[family], **forged}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"config\.json (asks for|describes no)"):
+        encoders.read_config(tmp_path)
+    with pytest.raises(WeightsError, match=r"config\.json (asks for|describes no)"):
+        encoders.load(tmp_path)
+
+
+def test_a_tower_of_brackets_is_refused(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_text("[" * 200_000)
+    with pytest.raises(WeightsError, match="nested too deep"):
+        encoders.read_config(tmp_path)
+    with pytest.raises(WeightsError, match=r"tokenizer\.json"):
+        encoders.read_tokenizer(tmp_path)
+
+
 def test_every_card_says_what_it_is() -> None:
     for card in zoo.cards():
         assert card.family in encoders.FAMILIES

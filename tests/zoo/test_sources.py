@@ -54,6 +54,22 @@ def test_a_folder_is_used_where_it_is(tmp_path: Path) -> None:
     assert sources.ready(mine, offline=True, timeout_seconds=1) == tmp_path / "mine"
 
 
+@pytest.mark.parametrize("index", ["[" * 200_000, "[]", "{}", '{"weight_map": {"w": 5}}'])
+def test_a_broken_index_is_named(tmp_path: Path, index: str) -> None:
+    folder = checkpoint(tmp_path / "mine")
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(WeightsError, match=r"index\.json"):
+        sources.ready(card(f"folder:{folder}"), offline=True, timeout_seconds=1)
+
+
+def test_a_folder_may_hold_links(tmp_path: Path) -> None:
+    real = checkpoint(tmp_path / "real")
+    (tmp_path / "mine").mkdir()
+    for file in real.iterdir():
+        (tmp_path / "mine" / file.name).symlink_to(file)
+    assert sources.present(card(f"folder:{tmp_path / 'mine'}"))
+
+
 def test_a_folder_of_pickles_is_refused_with_advice(tmp_path: Path) -> None:
     folder = checkpoint(tmp_path / "mine")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

@@ -63,6 +63,8 @@ def _check_place(out: Path) -> None:
     """
     if os.path.isdir(out):
         raise DataError(f"--out {out} is a folder. Give the name of a file in it.")
+    if out.suffix.lower() not in ("", ".csv", ".txt"):
+        raise DataError(f"--out {out}: predictions are written as CSV. Give a name ending in .csv.")
     if not os.path.isdir(out.absolute().parent):
         raise DataError(f"--out {out}: there is no folder {out.parent}. Make it first.")
     if not os.access(out.absolute().parent, os.W_OK):

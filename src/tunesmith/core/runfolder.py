@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,47 @@ from typing import Any
 from tunesmith.core.errors import ConfigError, DataError
 
 MARK = "run.json"
+MOST_TEXT_BYTES = 512 * 1024**2
+"""Far above any tokenizer or vocabulary, and what a machine still holds as text."""
+
+
+def read_text(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> str:
+    """The text of a plain file, or of one that a link leads to.
+
+    Raises:
+        DataError: It is no plain file, is larger than that, or is not UTF-8.
+    """
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise DataError(f"{path} cannot be read: it is not a plain file.")
+        if facts.st_size > most_bytes:
+            raise DataError(
+                f"{path} cannot be read: it has {facts.st_size:,} bytes, at most {most_bytes:,} "
+                "are read."
+            )
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path} cannot be read: {why}.") from error
+
+
+def read_json(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> dict[str, Any]:
+    """The JSON object of a file that anyone may have written.
+
+    Raises:
+        DataError: As of `read_text`, or it is not a JSON object, or is nested too deep.
+    """
+    text = read_text(path, most_bytes)
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    except RecursionError as error:
+        raise DataError(f"{path} cannot be read: its JSON is nested too deep.") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} does not hold a JSON object.")
+    return value
 
 
 def write_json(path: Path, value: Any) -> None:

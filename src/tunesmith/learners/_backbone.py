@@ -50,16 +50,21 @@ class Backbone:
 
     def ids(self, texts: Sequence[str], max_length: int) -> list[NDArray[np.int32]]:
         """Token ids of each text, cut to a length."""
-        return token_ids(self.tokenizer, texts, min(max_length, self.encoder.max_tokens))
+        most = min(max_length, self.encoder.max_tokens)
+        return token_ids(self.tokenizer, texts, most, remember=True)
 
 
 def token_ids(
-    tokenizer: Tokenizer, texts: Sequence[str], max_length: int
+    tokenizer: Tokenizer, texts: Sequence[str], max_length: int, *, remember: bool
 ) -> list[NDArray[np.int32]]:
-    """Token ids of each text, tokenised once per process, cut to a length."""
+    """Token ids of each text, cut to a length. A fit remembers them, for the next trial to use; a
+    model that answers keeps nothing of what it is asked."""
     from tunesmith.nn.tokens import TOKENS, cut
 
-    found = TOKENS.ids(tokenizer.key, tokenizer.encode, texts)
+    if remember:
+        found = TOKENS.ids(tokenizer.key, tokenizer.encode, texts)
+    else:
+        found = [np.asarray(ids, dtype=np.int32) for ids in tokenizer.encode(list(texts))]
     return [cut(ids, max_length) for ids in found]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
-from tunesmith.core.runfolder import write_json
+from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import generator
 from tunesmith.core.space import Choice, Int, config, from_dict, to_dict
 from tunesmith.learners._answers import answer, target_scale
@@ -224,7 +223,7 @@ class Linear(Learner[LinearConfig]):
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
-        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        saved = read_json(folder / "model.json")
         tensors = load_file(folder / "model.safetensors")
         terms = Terms(
             from_dict(LinearConfig, saved["config"]), tuple(saved["vocabulary"]), tensors["idf"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
-from tunesmith.core.runfolder import write_json
+from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.space import config
 from tunesmith.learners._shelf import learners
 
@@ -53,5 +52,5 @@ class Majority(Learner[MajorityConfig]):
         return Constant(problem.classes, tuple(float(share) for share in shares))
 
     def load(self, folder: Path) -> Fitted:
-        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        saved = read_json(folder / "model.json")
         return Constant(tuple(saved["classes"]), tuple(saved["numbers"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError, TunesmithError, WeightsError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
-from tunesmith.core.runfolder import write_bytes, write_json
+from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._answers import target_scale
@@ -121,13 +120,17 @@ class NeuralModel(Fitted):
     head_start: str = "random"
     known: tuple[Dataset, Prediction] | None = None
     """While a fit runs: rows that were answered already, and the answers."""
+    remembers: bool = False
+    """While a fit runs: the token ids of what is asked."""
 
     def predict(self, data: Dataset) -> Prediction:
         from tunesmith.nn import heads, loop
 
         if self.known is not None and _is_same(self.known[0], data):
             return self.known[1]
-        rows = _rows(self.inputs, data, self.tokenizer, self.max_length, self.network)
+        texts = self.inputs.texts(data)
+        ids = token_ids(self.tokenizer, texts, self.max_length, remember=self.remembers)
+        rows = Rows(ids, self.inputs.dense(data), self.network.encoder.pad_id)
         return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
 
     def settled(self) -> dict[str, Any]:
@@ -170,13 +173,6 @@ def _is_same(one: Dataset, other: Dataset) -> bool:
     return one.source == other.source and np.array_equal(one.lines, other.lines)
 
 
-def _rows(
-    inputs: Inputs, data: Dataset, tokenizer: Tokenizer, max_length: int, network: Network
-) -> Rows:
-    ids = token_ids(tokenizer, inputs.texts(data), max_length)
-    return Rows(ids, inputs.dense(data), network.encoder.pad_id)
-
-
 @learners.add("neural")
 class Neural(Learner[NeuralConfig]):
     """Fine-tuning of an encoder."""
@@ -207,17 +203,25 @@ class Neural(Learner[NeuralConfig]):
         )
 
     def load(self, folder: Path) -> Fitted:
+        import torch
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from tunesmith.nn import devices
         from tunesmith.nn.network import Network
 
-        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        network = Network(encoders.from_config(encoders.read_config(folder)), **saved["shape"])
+        saved = read_json(folder / "model.json")
+        config = encoders.read_config(folder)
         try:
-            network.load_state_dict(load_file(folder / "network.safetensors"))
-        except (RuntimeError, SafetensorError) as error:
+            state = load_file(folder / "network.safetensors")
+            with torch.device("meta"):  # no memory is taken for shapes that the file does not have
+                shapes = Network(encoders.from_config(config), **saved["shape"]).state_dict()
+            wrong = [name for name in shapes if state[name].shape != shapes[name].shape]
+            if wrong:
+                raise ValueError(f"{wrong[0]} has another shape than its description")
+            network = Network(encoders.from_config(config), **saved["shape"])
+            network.load_state_dict(state)
+        except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
             raise WeightsError(f"{folder} holds weights that do not fit: {error}") from error
         network.requires_grad_(False)
         return NeuralModel(
@@ -250,9 +254,18 @@ def _fit(
     network.to(devices.device())
     mean, scale = target_scale(problem)
     model = NeuralModel(
-        problem.classes, inputs, network, base.tokenizer, length, mean, scale, shape
+        problem.classes,
+        inputs,
+        network,
+        base.tokenizer,
+        length,
+        mean,
+        scale,
+        shape,
+        remembers=True,
     )
-    rows = _rows(inputs, train, base.tokenizer, length, network)
+    ids = base.ids(inputs.texts(train), length)
+    rows = Rows(ids, inputs.dense(train), base.encoder.pad_id)
     looks = len(valid) if config.patience else 0
     plan = _Plan(config, len(rows), forward * (looks + len(problem.parts["test"])), watch)
     truth = problem.truth("train")
@@ -310,6 +323,7 @@ def _fit(
         *course,
         head_start,
         None if best.prediction is None else (valid, best.prediction),
+        remembers=True,
     )
 
 
@@ -425,9 +439,9 @@ def _forward_seconds(
 
     drawn = generator(seed, "timing").permutation(len(texts))[: 2 * TIMED_ROWS]
     warm, timed = ([texts[row] for row in part] for part in (drawn[::2], drawn[1::2]))
-    embed(base.encoder, token_ids(base.tokenizer, warm, length))
+    embed(base.encoder, token_ids(base.tokenizer, warm, length, remember=False))
     began = watch.clock.elapsed()
-    embed(base.encoder, token_ids(base.tokenizer, timed, length))
+    embed(base.encoder, token_ids(base.tokenizer, timed, length, remember=False))
     return (watch.clock.elapsed() - began) / max(1, len(timed))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
-from tunesmith.core.runfolder import write_bytes, write_json
+from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.core.space import Choice, config
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._backbone import (
@@ -85,7 +84,8 @@ class ProbeModel(Fitted):
         texts = self.inputs.texts(data)
         if self.base is not None:
             return features(self.base, texts, max_length=self.max_length)
-        return embed(self.encoder, token_ids(self.tokenizer, texts, self.max_length))
+        ids = token_ids(self.tokenizer, texts, self.max_length, remember=False)
+        return embed(self.encoder, ids)
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength}
@@ -152,7 +152,7 @@ class Probe(Learner[ProbeConfig]):
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
-        saved = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        saved = read_json(folder / "model.json")
         head = load_file(folder / "head.safetensors")
         return ProbeModel(
             classes=tuple(saved["classes"]),

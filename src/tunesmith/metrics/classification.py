@@ -134,15 +134,21 @@ def _roc_auc(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> flo
     return area(truth == 1, shares[:, 1], weights)
 
 
+def _there(truth: NDArray[Any], weights: Weights) -> NDArray[Any]:
+    """The classes that some row has, of those drawn."""
+    drawn = truth >= 0 if weights is None else (truth >= 0) & (weights > 0)
+    return np.unique(truth[drawn])
+
+
 def _roc_auc_ovr(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
     """Each class against the rest, plain mean over the classes that are there."""
-    there = np.unique(truth[truth >= 0])
+    there = _there(truth, weights)
     return float(np.mean([area(truth == code, shares[:, code], weights) for code in there]))
 
 
 def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
     """Each pair of classes, both ways, plain mean (Hand & Till 2001)."""
-    there = np.unique(truth[truth >= 0])
+    there = _there(truth, weights)
     found = []
     for place, first in enumerate(there):
         for second in there[place + 1 :]:

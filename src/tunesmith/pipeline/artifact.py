@@ -10,13 +10,13 @@ manifest.json    size and sha256 of every other file
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,13 @@ from tunesmith.core.contracts import Fitted
 from tunesmith.core.errors import DataError, TunesmithError, UnsafeArtifact
 from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.core.records import Column, Dataset, Problem
-from tunesmith.core.runfolder import write_json
+from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
 
 FORMAT = 1
 GOLDEN_ROWS = 4
 TOLERANCE = 0.02
 """Of a probability, or of a number's own size: what another processor may round differently."""
-MOST_JSON_BYTES = 512 * 1024**2
 AGAIN = "Take it again from where it was saved."
 LISTS = ("predictor.json", "metrics.json", "golden.json")
 
@@ -197,45 +196,71 @@ def load(folder: Path) -> Model:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > MOST_JSON_BYTES:
-            raise UnsafeArtifact(f"{file} has more than {MOST_JSON_BYTES:,} bytes.")
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise UnsafeArtifact(f"{file} cannot be read: {why}. {AGAIN}") from error
-    if not isinstance(value, dict):
-        raise UnsafeArtifact(f"{file} does not hold a JSON object. {AGAIN}")
-    return value
+        return read_json(file)
+    except DataError as error:
+        raise UnsafeArtifact(f"{error} {AGAIN}") from error
+
+
+def _plain_files(folder: Path) -> dict[str, Path]:
+    """Every file below by its name in the manifest. Looks at kinds only and opens none of them.
+
+    Raises:
+        UnsafeArtifact: There is a link, a pipe, a socket or a device.
+    """
+    found, ahead = {}, [folder]
+    while ahead:
+        try:
+            entries = sorted(ahead.pop().iterdir())
+            kinds = [entry.lstat().st_mode for entry in entries]
+        except OSError as error:
+            raise UnsafeArtifact(
+                f"{error.filename} cannot be read: {error.strerror}. {AGAIN}"
+            ) from error
+        for entry, kind in zip(entries, kinds, strict=True):
+            if stat.S_ISDIR(kind):
+                ahead.append(entry)
+            elif stat.S_ISREG(kind):
+                found[entry.relative_to(folder).as_posix()] = entry
+            else:
+                what = "a link" if stat.S_ISLNK(kind) else "not a plain file"
+                raise UnsafeArtifact(
+                    f"{entry} is {what}; an artifact holds plain files only. {AGAIN}"
+                )
+    return found
+
+
+def _check_tensors(file: Path) -> None:
+    """Refuse a safetensors file whose header does not fit its bytes; reads the header only."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise UnsafeArtifact(f"{file} is not a whole safetensors file: {error}. {AGAIN}") from error
 
 
 def _check_files(folder: Path) -> None:
+    there = _plain_files(folder)
     listed = _read(folder / "manifest.json").get("files")
     if not isinstance(listed, dict) or not all(isinstance(v, dict) for v in listed.values()):
         raise UnsafeArtifact(f"{folder / 'manifest.json'} lists no files. {AGAIN}")
-    for name in listed:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise UnsafeArtifact(
-                f"{folder / 'manifest.json'} names a file outside: {name!r}. {AGAIN}"
-            )
-    links = [file for file in folder.rglob("*") if file.is_symlink()]
-    if links:
-        raise UnsafeArtifact(f"{links[0]} is a link; an artifact holds plain files only. {AGAIN}")
-    there = {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
-    there.discard("manifest.json")
-    if there != set(listed):
-        gone, more = sorted(set(listed) - there), sorted(there - set(listed))
+    there.pop("manifest.json")
+    if set(there) != set(listed):
+        gone, more = sorted(set(listed) - set(there)), sorted(set(there) - set(listed))
         raise UnsafeArtifact(
             f"{folder} is not as it was saved: missing {gone[:3] or 'nothing'}, added "
             f"{more[:3] or 'nothing'}. {AGAIN}"
         )
-    for name, facts in listed.items():
-        file = folder / name
+    for name, file in there.items():
+        facts = listed[name]
         if file.stat().st_size != facts.get("bytes") or _sha256(file) != facts.get("sha256"):
             raise UnsafeArtifact(
                 f"{file} was changed after it was saved: its sha256 is not that of the manifest. "
                 f"{AGAIN}"
             )
+        if file.suffix == ".safetensors":
+            _check_tensors(file)
 
 
 def _model(folder: Path, spec: Mapping[str, Any]) -> Model:

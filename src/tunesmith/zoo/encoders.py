@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.errors import WeightsError, did_you_mean, need
+from tunesmith.core.errors import DataError, WeightsError, did_you_mean, need
 from tunesmith.core.records import Card
+from tunesmith.core.runfolder import read_json, read_text
 
 if TYPE_CHECKING:
     from tunesmith.nn.encoder import Encoder
@@ -26,6 +26,26 @@ FAMILIES = (
     "modernbert",
 )
 WORDS_OF_SIZE = {"distilbert": ("n_layers", "dim")}
+MOST_BLOCKS = 1000
+"""Each costs memory before a byte of its weights is looked at; known encoders have up to 48."""
+ROOM_BYTES = 64 * 1024**2
+"""What a network may hold beside its weights: a pooler, position ids, turned angles."""
+SHAPE = """
+    vocab_size type_vocab_size embedding_size hidden_size num_hidden_layers num_attention_heads
+    intermediate_size max_position_embeddings hidden_act hidden_activation layer_norm_eps
+    hidden_dropout_prob attention_probs_dropout_prob initializer_range
+    pad_token_id bos_token_id eos_token_id cls_token_id sep_token_id
+    dim n_layers n_heads hidden_dim activation dropout attention_dropout
+    relative_attention_num_buckets
+    relative_attention max_relative_positions position_buckets norm_rel_ebd share_att_key
+    pos_att_type position_biased_input conv_kernel_size conv_groups conv_act attention_head_size
+    legacy
+    norm_eps norm_bias attention_bias mlp_bias mlp_dropout embedding_dropout layer_types
+    local_attention global_attn_every_n_layers rope_parameters rope_scaling rope_theta
+    global_rope_theta local_rope_theta head_dim initializer_cutoff_factor
+"""
+"""What of a config the networks of these families are built from. All else stays out: transformers
+fetches and imports a kernel that `_attn_implementation` names, and `auto_map` names code."""
 
 CARDS = (
     Card(
@@ -90,7 +110,11 @@ def tokenizer(spec: str) -> Tokenizer:
     made.no_padding()
 
     def encode(texts: list[str]) -> list[list[int]]:
-        return [found.ids for found in made.encode_batch(texts)]
+        # Half of a surrogate pair is no text that the tokenizer can be given.
+        whole = [
+            text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts
+        ]
+        return [found.ids for found in made.encode_batch(whole)]
 
     return Tokenizer(spec, hashlib.sha256(spec.encode()).hexdigest(), encode)
 
@@ -103,7 +127,13 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     """
     file = folder / "tokenizer.json"
     if file.is_file():
-        return tokenizer(file.read_text(encoding="utf-8"))
+        need("tokenizers", extra="text")
+        try:
+            return tokenizer(read_text(file))
+        except DataError as error:
+            raise WeightsError(str(error)) from error
+        except Exception as error:  # tokenizers has no kind of its own
+            raise WeightsError(f"{file} holds no tokenizer: {error}.") from error
     transformers = need("transformers", extra="text")
     try:
         slow = transformers.AutoTokenizer.from_pretrained(
@@ -118,18 +148,46 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config.json of a checkpoint folder, of a family known here.
+    """The config.json of a checkpoint folder, of a family known here, and of a network no larger
+    than the weights beside it. Takes no memory for that network.
 
     Raises:
-        WeightsError: It is missing, broken, or of another family.
+        WeightsError: It is missing, broken, of another family, or asks for more than there is.
     """
+    import torch
+
+    config = _config_alone(folder)
+    held = sum(file.stat().st_size for file in weight_files(folder))
     file = folder / "config.json"
+    with torch.device("meta"):
+        model = from_config(config, str(file)).model
+    asked = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    if asked > 4 * held + ROOM_BYTES:  # one byte of a weight becomes four at most
+        raise WeightsError(
+            f"{file} asks for a network of {asked:,} bytes; the weights beside it have {held:,}."
+        )
+    return config
+
+
+def _config_alone(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{file} cannot be read: {error}.") from error
+        config = read_json(folder / "config.json")
+    except DataError as error:
+        raise WeightsError(str(error)) from error
     check_family(config, str(folder))
-    return dict(config)
+    return config
+
+
+def weight_files(folder: Path, pattern: str = "*.safetensors") -> list[Path]:
+    """The files of weights of a checkpoint folder, in order.
+
+    Raises:
+        WeightsError: There are none.
+    """
+    files = sorted(file for file in folder.glob(pattern) if file.is_file())
+    if not files:
+        raise WeightsError(f"{folder} holds no *.safetensors. {CONVERT}")
+    return files
 
 
 def check_family(config: Mapping[str, Any], place: str) -> None:
@@ -146,16 +204,30 @@ def check_family(config: Mapping[str, Any], place: str) -> None:
         )
 
 
-def from_config(config: Mapping[str, Any]) -> Encoder:
-    """A network of this shape with random weights; runs no code of the config's."""
+def from_config(config: Mapping[str, Any], place: str = "The config") -> Encoder:
+    """A network of this shape with random weights; runs no code and fetches nothing that the
+    config names.
+
+    Raises:
+        WeightsError: It is of another family, or no network has this shape.
+    """
     from tunesmith.nn.encoder import Encoder
 
-    check_family(config, "The config")
+    check_family(config, place)
     transformers = need("transformers", extra="text")
-    kept = {key: value for key, value in config.items() if key not in ("auto_map", "_name_or_path")}
-    settings = transformers.AutoConfig.for_model(kept.pop("model_type"), **kept)
-    settings.pad_token_id = settings.pad_token_id or 0
-    model = transformers.AutoModel.from_config(settings, trust_remote_code=False)
+    kept = {key: value for key, value in config.items() if key in SHAPE.split()}
+    try:
+        for key in kept.keys() & {"num_hidden_layers", "n_layers"}:
+            if not 1 <= kept[key] <= MOST_BLOCKS:
+                raise ValueError(f"{key} is {kept[key]}, allowed are 1 to {MOST_BLOCKS}")
+        settings = transformers.AutoConfig.for_model(config["model_type"], **kept)
+        settings.pad_token_id = settings.pad_token_id or 0
+        model = transformers.AutoModel.from_config(settings, trust_remote_code=False)
+    except Exception as error:  # each family says in its own way what it cannot be built from
+        raise WeightsError(
+            f"{place} describes no network of type {config['model_type']!r} "
+            f"({type(error).__name__}: {error})."
+        ) from error
     if "pooler" in dict(model.named_children()):
         model.pooler = None  # what is pooled is chosen by the learner
     return Encoder(model)
@@ -172,11 +244,8 @@ def load(folder: Path, pattern: str = "*.safetensors") -> Encoder:
     from safetensors.torch import load_file
 
     encoder = from_config(read_config(folder))
-    files = sorted(folder.glob(pattern))
-    if not files:
-        raise WeightsError(f"{folder} holds no *.safetensors. {CONVERT}")
     found: dict[str, Any] = {}
-    for file in files:
+    for file in weight_files(folder, pattern):
         try:
             found |= load_file(file)
         except (OSError, SafetensorError) as error:
@@ -217,7 +286,7 @@ def _find(name: str, found: Mapping[str, Any], prefix: str) -> Any:
 
 def describe(folder: Path, name: str, source: str) -> Card:
     """A card for a folder that has none."""
-    config = read_config(folder)
+    config = _config_alone(folder)
     blocks, width = WORDS_OF_SIZE.get(config["model_type"], ("num_hidden_layers", "hidden_size"))
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return Card(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Source
-from tunesmith.core.errors import MissingExtra, WeightsError, did_you_mean, need
+from tunesmith.core.errors import DataError, MissingExtra, WeightsError, did_you_mean, need
 from tunesmith.core.records import Card
+from tunesmith.core.runfolder import read_json
 from tunesmith.data import wheels
 from tunesmith.zoo import onnx_bert
 
@@ -245,7 +246,7 @@ def _flaw(folder: Path) -> str:
         return f"There is no folder {folder}."
     if not (folder / "config.json").is_file():
         return f"{folder} has no config.json, so it is not a Hugging Face checkpoint."
-    if not any(folder.glob("*.safetensors")):
+    if not any(file.is_file() for file in folder.glob("*.safetensors")):
         pickles = [path.name for pattern in PICKLES for path in folder.glob(pattern)]
         if not pickles:
             return f"{folder} has no *.safetensors."
@@ -263,10 +264,12 @@ def _shards(folder: Path) -> list[str]:
     if not index.is_file():
         return []
     try:
-        names: Mapping[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return sorted(set(names.values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise WeightsError(f"{index} cannot be read: {error}.") from error
+        names = read_json(index).get("weight_map")
+    except DataError as error:
+        raise WeightsError(str(error)) from error
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise WeightsError(f"{index} does not say under weight_map which file holds which tensor.")
+    return sorted(set(names.values()))
 
 
 def _check(folder: Path, sha256: Mapping[str, str]) -> None:
