@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from tunesmith.core.events import Listener
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Budget, Dataset, Score
 from tunesmith.core.runfolder import recover_folder
-from tunesmith.data.cells import same
+from tunesmith.data.cells import CODE, number, same
 from tunesmith.data.kinds import infer
 from tunesmith.data.read import read
 from tunesmith.data.readers import readers
@@ -32,7 +33,7 @@ from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fit as fit_run
 from tunesmith.tasks import tasks
-from tunesmith.tasks.classification import labels
+from tunesmith.tasks.classification import label_of, labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,14 +275,6 @@ class Predictor:
         else:
             rows = read(data, like=names, target=target)
         _tell_unreadable(rows)
-        gone = [column.name for column in names if column.name not in rows.names]
-        if gone:
-            raise DataError(
-                f"{rows.source} lacks {', '.join(map(repr, gone))}, which this model "
-                f"{'is scored by' if gone == [self.model.target] else 'was trained on'}. It has: "
-                f"{', '.join(map(repr, rows.names))}. A cell may be empty, a column may not be "
-                "absent."
-            )
         return rows
 
     def _as_table(self, data: Any) -> Any:
@@ -313,7 +306,7 @@ class Predictor:
         index = {same(label): code for code, label in enumerate(model.classes)}
         index |= {label: code for code, label in enumerate(model.classes)}
         found_labels = labels(values)
-        codes = [-1 if v is None else index.get(v, index.get(same(v), -1)) for v in found_labels]
+        codes = [-1 if v is None else _code(v, index) for v in found_labels]
         found = np.array(codes, dtype=np.int64)
         others = dict.fromkeys(v for v in found_labels[found < 0] if v is not None)
         if not others:
@@ -332,6 +325,12 @@ class Predictor:
             stacklevel=3,
         )
         return found
+
+
+def _code(label: str, index: Mapping[str, int]) -> int:
+    """The class of a label, whichever way it is written; -1 where there is none."""
+    as_number = label if CODE.match(label) else label_of(number(label)) or label
+    return next((index[name] for name in (label, same(label), as_number) if name in index), -1)
 
 
 def _natural(found: NDArray[Any], classes: Sequence[str]) -> NDArray[Any]:
@@ -380,8 +379,13 @@ def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _names_a_source(text: str) -> bool:
     """Whether a text is the place of a table rather than a text to answer."""
-    known = any(readers[name].claims(text) for name in readers)
-    return is_url(text) or known or (len(text) < LONGEST_PATH and os.path.isfile(text))
+    if any(readers[name].claims(text) for name in readers):
+        return True
+    if is_url(text) and len(text.split()) == 1:
+        return True
+    if len(text) >= LONGEST_PATH or "\0" in text:
+        return False
+    return os.path.isfile(text) or any(map(os.path.isfile, glob.iglob(text, recursive=True)))
 
 
 def _are_texts(values: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.records import Column
-from tunesmith.data.cells import same
+from tunesmith.data.cells import Cells, number, same
 from tunesmith.data.kinds import labels
 from tunesmith.data.read import read
+from tunesmith.data.readers._table import objects
 
 RNG = np.random.default_rng(0)
 MANY = 40
@@ -168,7 +170,6 @@ def test_kinds_of_training_are_imposed_on_new_rows() -> None:
         Column("n", "number", "then"),
         Column("c", "category", "then"),
         Column("t", "text", "then"),
-        Column("gone", "number", "then"),
     ]
     data = read(
         {"n": ["5", "x", "inf"], "c": [1, 2, 3], "t": ["", "b", "c"], "new": [1, 1, 2]}, like=like
@@ -208,6 +209,35 @@ def test_a_mixed_target_says_so() -> None:
         "mixed: 41 of 100 cells are numbers, 59 are not (first other: 'yes' at line 41)"
     )
     assert data.values("y")[-1] == "1"
+
+
+def test_a_column_of_training_may_not_be_absent() -> None:
+    like = [Column("n", "number", "then"), Column("gone", "number", "then")]
+    for source in ({"n": [1, 2], "more": ["a", "b"]}, read({"n": [1, 2], "more": ["a", "b"]})):
+        with pytest.raises(DataError, match=r"lacks 'gone', which.*trained on.*'n', 'more'"):
+            read(source, like=like)
+        with pytest.raises(DataError, match=r"lacks 'gone', which.*is scored by"):
+            read(source, like=like, target="gone")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["1", " 2.5", "", "NA", "-.5", "+3", "1e3", "0x1"] * 5,
+        ["1", "NAN", "nan", "2", "٣", "4 ", "5", "6"] * 5,
+        ["1_0", "2", "3", "4"] * 10,
+        ["1", None, "x", "2"] * 10,
+        [" ", "", "1", "2"] * 10,
+    ],
+)
+def test_numbers_of_a_column_are_those_of_its_words_one_by_one(words: list[str | None]) -> None:
+    cells = Cells("x", objects(words), np.arange(len(words)))
+    alone = [Cells("x", objects([word]), np.arange(1)) for word in words]
+    np.testing.assert_array_equal(cells.numbers, [one.numbers[0] for one in alone])
+    np.testing.assert_array_equal(cells.numbers, [number(word) for word in cells.words])
+    assert cells.words == [one.words[0] for one in alone]
+    assert cells.present == sum(one.present for one in alone)
+    assert cells.counts == sum((one.counts for one in alone), Counter())
 
 
 def test_labels_of_numbers_are_their_text() -> None:

@@ -17,6 +17,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.records import Dataset
 from tunesmith.data.read import read
 from tunesmith.data.readers import readers
+from tunesmith.data.readers._table import plain
 
 ROWS = {
     "text": ["a fine long sentence", "another fine sentence", None, "one more of these"],
@@ -226,3 +227,14 @@ def test_cells_of_many_types_become_plain() -> None:
     assert list(data.values("category")) == ["x", "y", None]
     assert list(data.values("bool")) == ["True", "False", "True"]
     assert str(data.values("zone")[0]) == "2024-01-01T00:00:00"
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ms", "us", "ns"])
+def test_a_moment_of_numpy_is_a_moment_whatever_its_unit(unit: str) -> None:
+    assert plain(np.datetime64("2024-01-05", unit)) == datetime(2024, 1, 5)
+    assert plain(np.datetime64("NaT", unit)) is None
+
+
+def test_a_frame_has_one_zero() -> None:
+    zeros = read(pd.DataFrame({"x": [-0.0, 0.0, 1.0]})).values("x")
+    assert not np.signbit(zeros).any()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,17 +81,21 @@ class Cells:
     @cached_property
     def words(self) -> list[str | None]:
         """Each cell as text without the spaces around it, None where it is missing."""
-        known: dict[str | None, str | None] = {None: None}
-        for text in set(self.texts) - {None}:
-            word = str(text).strip()
-            known[text] = None if word in self.missing else word
-        return list(map(known.__getitem__, self.texts))
+        if self.types == {str} and None not in self.texts:
+            stripped = list(map(str.strip, cast(list[str], self.texts)))
+        else:
+            stripped = ["" if text is None else text.strip() for text in self.texts]
+        gone = self.missing | {""}
+        if gone.isdisjoint(stripped):
+            return cast(list[str | None], stripped)
+        return [None if word in gone else word for word in stripped]
 
     @cached_property
     def counts(self) -> Counter[str]:
         """How often each word stands; missing cells left out."""
         every = Counter(self.words)
-        return Counter({word: count for word, count in every.items() if word is not None})
+        every.pop(None, None)
+        return cast(Counter[str], every)
 
     @cached_property
     def present(self) -> int:
@@ -111,6 +116,9 @@ class Cells:
             return np.asarray(self.raw, dtype=np.float64)
         if self.holds(bool) or self.holds(datetime):
             return np.full(len(self.raw), np.nan)
+        found = _all_numbers(self.words)
+        if found is not None:
+            return found
         known: dict[str | None, float] = {word: number(word) for word in self.counts}
         known[None] = math.nan
         return np.array(list(map(known.__getitem__, self.words)), dtype=np.float64)
@@ -128,6 +136,9 @@ class Cells:
     @cached_property
     def dates(self) -> NDArray[np.datetime64]:
         """Each cell as datetime64[s], shape (rows,); NaT where it is no date."""
+        if self.holds(datetime):
+            moments = [v if isinstance(v, datetime) else None for v in self.raw]
+            return np.array(list(map(_in_utc, moments)), dtype="datetime64[s]")
         known = parse_dates(list(self.counts), self.format)
         if self.date_format and sum(v is not None for v in known.values()) < len(known) / 2:
             # Most are not written as they were before: see whether there is one better way.
@@ -152,6 +163,17 @@ class Cells:
     def holds(self, kind: type) -> bool:
         """Whether every cell that is not None or NaN is an object of a type, and there is one."""
         return bool(self.types) and all(issubclass(found, kind) for found in self.types)
+
+
+def _all_numbers(words: Sequence[str | None]) -> NDArray[np.float64] | None:
+    """What `number` says of each word, at once, where every word is a number; else None."""
+    filled = ["nan" if word is None else word for word in words]
+    if "_" in "".join(filled):
+        return None
+    try:
+        return np.fromiter(map(float, filled), dtype=np.float64, count=len(filled))
+    except ValueError:
+        return None
 
 
 def _in_utc(value: datetime | None) -> datetime | None:

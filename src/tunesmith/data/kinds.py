@@ -36,8 +36,9 @@ def infer(
 
     Raises:
         ConfigError: `kinds` names a column or kind that there is not.
-        DataError: A column of numbers holds infinite ones.
+        DataError: A column of numbers holds infinite ones, or one of `like` is not there.
     """
+    refuse_lacking(raw.source, raw.names, like or (), target)
     kinds = dict(kinds or {})
     _check_kinds(kinds, raw)
     before = {column.name: column for column in like or ()}
@@ -56,6 +57,23 @@ def infer(
         typed[name] = _typed(cells, column.kind, is_target=name == target)
         bad += _misfits(cells, column.kind, typed[name])
     return Dataset(raw.source, tuple(columns), typed, raw.lines, tuple(bad))
+
+
+def refuse_lacking(
+    source: str, names: Sequence[str], like: Sequence[Column], target: str | None
+) -> None:
+    """Refuse rows without a column of the model they are for.
+
+    Raises:
+        DataError: Names those that are lacking, and all that are there.
+    """
+    gone = [column.name for column in like if column.name not in names]
+    if gone:
+        raise DataError(
+            f"{source} lacks {', '.join(map(repr, gone))}, which this model "
+            f"{'is scored by' if gone == [target] else 'was trained on'}. It has: "
+            f"{', '.join(map(repr, names))}. A cell may be empty, a column may not be absent."
+        )
 
 
 def labels(values: NDArray[Any]) -> NDArray[np.object_]:
@@ -113,7 +131,7 @@ def _reason_given(cells: Cells, kind: Kind) -> str:
 def _target_column(cells: Cells) -> Column:
     """Number where every cell is one, else category with the cells' own text."""
     is_number = ~np.isnan(cells.numbers)
-    if any(map(CODE.match, cells.counts)):
+    if not cells.is_native and any(map(CODE.match, cells.counts)):
         is_number[:] = False  # 01 is a code: as a number it would be the same as 1
     of = f"{cells.present:,} cells"
     if cells.present and is_number.sum() == cells.present:

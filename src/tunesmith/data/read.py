@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import RawTable, Reader
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean, need
 from tunesmith.core.records import BadCell, Column, Dataset, Kind
-from tunesmith.data.kinds import infer
+from tunesmith.data.kinds import infer, refuse_lacking
 from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import ending, fetch, is_url
 from tunesmith.data.readers._table import objects
@@ -44,7 +44,7 @@ def read(
         target: The column to predict; it is a number or a category, with its labels as text.
 
     Raises:
-        DataError: It cannot be read, or holds no rows.
+        DataError: It cannot be read, holds no rows, or lacks a column of `like`.
         ConfigError: An argument is wrong.
     """
     if bad_rows not in ("stop", "skip"):
@@ -53,6 +53,7 @@ def read(
             f"{did_you_mean(str(bad_rows), ('stop', 'skip'))}"
         )
     if isinstance(source, Dataset):
+        refuse_lacking(source.source, source.names, like or (), target)
         return _retype(source, kinds or {}, like or (), target)
     tables = [_reader_of(one).read(one) for one in _expand(source)]
     if bad_rows == "stop":

@@ -52,7 +52,7 @@ def date(cells: Cells) -> str:
 
 
 def image(cells: Cells) -> str:
-    if cells.is_native:
+    if cells.number_share >= MOST:
         return ""
     found = sum(count for word, count in cells.counts.items() if _IMAGE.search(word))
     share = found / cells.present

@@ -57,7 +57,7 @@ class Classification(Task):
     def classes(self, values: NDArray[Any]) -> tuple[str, ...]:
         found = {value for value in labels(values) if value is not None}
         try:
-            return tuple(sorted(found, key=float))
+            return tuple(sorted(found, key=lambda label: (float(label), label)))
         except ValueError:
             return tuple(sorted(found))
 

@@ -37,7 +37,7 @@ def column_of(cells: Iterable[Any]) -> NDArray[Any]:
 
 def floats(numbers: Any) -> NDArray[np.float64] | None:
     """A column of numbers as floats; None where a float cannot hold one of them exactly."""
-    found = np.asarray(numbers, dtype=np.float64)
+    found = np.asarray(numbers, dtype=np.float64) + 0.0  # as text, -0.0 is 0 too
     known = found[np.isfinite(found)]
     return found if not len(known) or np.abs(known).max() < EXACT else None
 
@@ -48,6 +48,8 @@ def plain(value: Any) -> Any:
         return value
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
+    if isinstance(value, np.datetime64):
+        return value.astype("datetime64[us]").item()  # finer ones would become whole numbers
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, datetime):

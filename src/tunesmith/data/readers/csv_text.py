@@ -20,6 +20,8 @@ from tunesmith.data.readers._table import table
 
 ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
 CELL_CHARACTERS = 1_000_000
+ROWS_AT_ONCE = 1_000
+"""Rows turned into columns together, few enough to lie in the processor's cache."""
 UNNAMED = "Unnamed: 0"
 """What pandas calls the index column that it writes without a name."""
 
@@ -125,6 +127,7 @@ def _gather(
     rows: Iterator[tuple[int, list[str], str]], header: int, names: list[str], source: str
 ) -> RawTable:
     """All rows as wide as the header; the others are told as bad."""
+    columns: list[list[str]] = [[] for _ in names]
     kept: list[list[str]] = []
     lines: list[int] = []
     bad: list[BadCell] = []
@@ -139,11 +142,20 @@ def _gather(
         else:
             kept.append(cells)
             lines.append(line)
-    if not kept and not bad:
+            if len(kept) == ROWS_AT_ONCE:
+                _pour(kept, columns)
+    _pour(kept, columns)
+    if not lines and not bad:
         _refuse_no_rows(header, names, source)
-    columns = list(zip(*kept, strict=True)) if kept else [()] * len(names)
     _refuse_data_as_names(header, names, columns, source)
     return table(source, names, columns, lines=lines, bad=bad)
+
+
+def _pour(rows: list[list[str]], columns: Sequence[list[str]]) -> None:
+    """Move the cells of some rows to the ends of their columns."""
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=bool(rows)):
+        column.extend(cells)
+    rows.clear()
 
 
 def _refuse_no_rows(line: int, names: Sequence[str], source: str) -> NoReturn:
@@ -154,7 +166,7 @@ def _refuse_no_rows(line: int, names: Sequence[str], source: str) -> NoReturn:
 
 
 def _refuse_data_as_names(
-    line: int, names: Sequence[str], columns: Sequence[tuple[str, ...]], source: str
+    line: int, names: Sequence[str], columns: Sequence[Sequence[str]], source: str
 ) -> None:
     """Where most names also stand as cells under themselves, the header is a row of data."""
     cells = [name for name, column in zip(names, columns, strict=True) if name in column]
