@@ -23,12 +23,11 @@ from tunesmith.learners._answers import target_scale
 from tunesmith.learners._backbone import (
     Backbone,
     backbone,
-    features,
-    known_rows,
     token_ids,
     why_not,
 )
-from tunesmith.learners._regularised import Plane, logistic_path, ridge_path
+from tunesmith.learners._head_start import start_head
+from tunesmith.learners._pace import Pace, forward_seconds, refuse_too_slow
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
@@ -39,18 +38,7 @@ from tunesmith.zoo import encoders
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:
-    from tunesmith.nn.loop import Step
     from tunesmith.nn.network import Network
-
-WARM_STEPS = 1
-MEASURED_STEPS = 3
-LEAST_EPOCHS = 0.5
-SAVE_SECONDS = 1.0
-START_STRENGTH = 0.01
-TIMED_ROWS = 24
-LOOK_SLACK = 1.3
-LEAST_KNOWN = 0.5
-"""Share of the training rows whose frozen features must be in memory to start a head by them."""
 
 
 @config
@@ -248,8 +236,8 @@ def _fit(
     train, valid = problem.part("train"), problem.part("valid")
     inputs = Inputs.fit(train, problem.inputs)
     length = min(config.max_length, base.encoder.max_tokens)
-    forward = _forward_seconds(base, inputs.texts(train), length, watch, seed)
-    _refuse_too_slow(problem, config.depth, forward, watch)
+    forward = forward_seconds(base, inputs.texts(train), length, watch, seed)
+    refuse_too_slow(problem, config.depth, forward, watch)
     network, shape, head_start = _build(problem, config, base, inputs, train, watch)
     network.to(devices.device())
     mean, scale = target_scale(problem)
@@ -267,7 +255,13 @@ def _fit(
     ids = base.ids(inputs.texts(train), length)
     rows = Rows(ids, inputs.dense(train), base.encoder.pad_id)
     looks = len(valid) if config.patience else 0
-    plan = _Plan(config, len(rows), forward * (looks + len(problem.parts["test"])), watch)
+    pace = Pace(
+        -(-len(rows) // config.batch_size),
+        config.epochs,
+        config.stop_after,
+        forward * (looks + len(problem.parts["test"])),
+        watch,
+    )
     truth = problem.truth("train")
     rate = config.optimizer.build(
         groups(network.layers(), config.lr, config.layer_decay, network.undecayed()), config.lr
@@ -280,7 +274,7 @@ def _fit(
         class_weights=_class_weights(problem, truth, config),
         clip=config.clip,
         rate=lambda progress: factor(config.schedule, progress, config.warmup),
-        progress=plan.progress,
+        progress=pace.progress,
         micro_batch=micro_batch,
         precision=devices.precision(),
     )
@@ -291,14 +285,14 @@ def _fit(
     steps = loop.train(network, rate, rows, settings, generator(seed, "batches"))
     for step in steps if config.epochs else ():
         epochs, is_finite = step.epoch, math.isfinite(step.loss)
-        plan.measure(step.number)
-        is_over = plan.is_done(step) or not is_finite
+        pace.measure(step.number)
+        is_over = pace.is_done(step) or not is_finite
         if config.patience and is_finite and (is_over or step.ends_epoch):
-            score = best.look(epochs, plan.progress(step.number))
+            score = best.look(epochs, pace.progress(step.number))
             is_finite = math.isfinite(score)
             if not is_finite:
                 break
-            goes_on = watch.report(score, min(1.0, plan.progress(step.number)))
+            goes_on = watch.report(score, min(1.0, pace.progress(step.number)))
             is_over = is_over or not goes_on or best.waits >= config.patience
         if is_over:
             break
@@ -352,112 +346,14 @@ def _build(
     config.adapter.apply(network.trained(), network.encoder.lora_targets)
     if network.trains_stem and isinstance(config.adapter, Full):
         network.encoder.requires_grad_(True)
-    started = _starts_with_probe(config) and _start_head(
-        network, problem, config, base, inputs, train, watch
+    started = _starts_with_probe(config) and start_head(
+        network, problem, base, inputs, config.max_length, watch, must=not config.patience
     )
     return network, shape, "probe" if started else "random"
 
 
 def _starts_with_probe(config: NeuralConfig) -> bool:
     return config.head_start == "probe" and config.pooling == "mean" and not config.head
-
-
-def _start_head(
-    network: Network,
-    problem: Problem,
-    config: NeuralConfig,
-    base: Backbone,
-    inputs: Inputs,
-    train: Dataset,
-    watch: Watch,
-) -> bool:
-    """Set the head to a linear model on the frozen encoder's mean vectors; whether that was done.
-    Under a deadline it learns from the rows that a probe before has left in memory, and is not done
-    where those are few.
-
-    Raises:
-        BudgetError: They are few, and a refit is to begin as the model before it did.
-    """
-    import torch
-
-    texts = inputs.texts(train)
-    length = min(config.max_length, base.encoder.max_tokens)
-    rows = np.arange(len(texts))
-    if watch.clock.has_deadline():
-        rows = known_rows(base, texts, length)
-    if len(rows) < LEAST_KNOWN * len(texts):
-        if config.patience:
-            return False
-        raise BudgetError("the frozen features that its head began with are no longer in memory")
-    seen = features(base, [texts[row] for row in rows], max_length=length)[:, : base.encoder.width]
-    plane = _head_plane(problem, seen, inputs.dense(train)[rows], rows, watch)
-    with torch.no_grad():
-        network.head.plane.weight.copy_(torch.from_numpy(plane.weights.T.copy()))
-        network.head.plane.bias.copy_(torch.from_numpy(plane.bias))
-    return True
-
-
-def _head_plane(
-    problem: Problem,
-    seen: NDArray[np.float32],
-    dense: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    watch: Watch,
-) -> Plane:
-    center, scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-4)
-    both = np.concatenate([(seen - center) / scale, dense], axis=1)
-    truth, clock = problem.truth("train")[rows], watch.clock
-    strengths = (START_STRENGTH,)
-    if problem.classes:
-        paths = logistic_path(
-            both,
-            truth,
-            len(problem.classes),
-            strengths=strengths,
-            clock=clock,
-            balanced=False,
-            most_iterations=60,
-        )
-    else:
-        mean, spread = target_scale(problem)
-        paths = ridge_path(both, (truth - mean) / spread, strengths=strengths, clock=clock)
-    plane = next(paths)
-    weights = plane.weights.copy()
-    weights[: len(scale)] /= scale[:, None]
-    bias = np.clip(plane.bias, -10, None) - center @ weights[: len(scale)]
-    return Plane(weights, bias)
-
-
-def _forward_seconds(
-    base: Backbone, texts: list[str], length: int, watch: Watch, seed: int
-) -> float:
-    """About how long one row takes to be tokenised and answered, timed on a few; 0 where no
-    deadline is."""
-    if not watch.clock.has_deadline():
-        return 0.0
-    from tunesmith.nn.features import embed
-
-    drawn = generator(seed, "timing").permutation(len(texts))[: 2 * TIMED_ROWS]
-    warm, timed = ([texts[row] for row in part] for part in (drawn[::2], drawn[1::2]))
-    embed(base.encoder, token_ids(base.tokenizer, warm, length, remember=False))
-    began = watch.clock.elapsed()
-    embed(base.encoder, token_ids(base.tokenizer, timed, length, remember=False))
-    return (watch.clock.elapsed() - began) / max(1, len(timed))
-
-
-def _refuse_too_slow(problem: Problem, depth: float, forward: float, watch: Watch) -> None:
-    """Raises:
-    BudgetError: Not even the least that has to be done fits: the least of an epoch, with one pass
-        over the valid rows and one over the test rows.
-    """
-    rows = {name: len(part) for name, part in problem.parts.items()}
-    step = 1 + 2 * depth
-    passes = step * LEAST_EPOCHS * rows["train"] + rows["valid"] + rows["test"]
-    if forward * passes > watch.clock.left():
-        raise BudgetError(
-            f"{sum(rows.values()):,} rows take about {forward * passes:.0f} s for the least of "
-            f"training and one look, and {watch.clock.left():.0f} s are left"
-        )
 
 
 def _class_weights(
@@ -468,51 +364,6 @@ def _class_weights(
         return None
     counts = np.maximum(np.bincount(truth, minlength=len(problem.classes)), 1)
     return np.minimum(len(truth) / (len(counts) * counts), 10.0).astype(np.float32)
-
-
-class _Plan:
-    """How far the work is: by steps, or by time where that runs out first. `after_seconds` are set
-    aside for the last look at the valid rows and for the test rows."""
-
-    def __init__(self, config: NeuralConfig, rows: int, after_seconds: float, watch: Watch) -> None:
-        self.steps_per_epoch = -(-rows // config.batch_size)
-        self.steps = self.steps_per_epoch * config.epochs
-        self._stop_after = config.stop_after or float("inf")
-        self._clock = watch.clock
-        self._began = watch.clock.elapsed()
-        self._allotted = watch.clock.left() - SAVE_SECONDS - LOOK_SLACK * after_seconds
-        self._warm = 0.0
-
-    def is_done(self, step: Step) -> bool:
-        """Whether nothing is left to do."""
-        return self.progress(step.number) >= 1 or step.epoch >= self._stop_after
-
-    def progress(self, number: int) -> float:
-        """Share of the work done after so many steps, in [0, 1] and over."""
-        done = number / self.steps
-        if not self._clock.has_deadline():
-            return done
-        spent = self._clock.elapsed() - self._began
-        return max(done, spent / max(self._allotted, 1e-3))
-
-    def measure(self, number: int) -> None:
-        """After a few steps: whether it is worth going on.
-
-        Raises:
-            BudgetError: Not even half an epoch fits.
-        """
-        if not self._clock.has_deadline():
-            return
-        if number == min(WARM_STEPS, self.steps):
-            self._warm = self._clock.elapsed()
-        if number != WARM_STEPS + MEASURED_STEPS:
-            return
-        seconds = (self._clock.elapsed() - self._warm) / MEASURED_STEPS
-        epoch = seconds * self.steps_per_epoch
-        if self._allotted < LEAST_EPOCHS * epoch:
-            raise BudgetError(
-                f"an epoch takes about {epoch:.0f} s and {max(0.0, self._allotted):.0f} s are left"
-            )
 
 
 class _Best:

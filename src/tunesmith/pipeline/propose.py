@@ -86,7 +86,7 @@ class Proposals:
             self._asked[self._number + 1] = drawn[0]
             yield self._trial(name, to_dict(drawn[1]), f"proposed by {self._search}")
         if not self._is_spent():
-            self._run.note("the search has ended: no learner has a new config likely to help")
+            self._run.note("the search has ended: nothing new is likely to help in the time left")
 
     def _is_spent(self) -> bool:
         if self._run.most_trials is not None and self._number >= self._run.most_trials:
