@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import ConfigError
+from tunesmith.core.errors import BudgetError, ConfigError
 from tunesmith.core.events import read_journal
 from tunesmith.core.predictions import Values
 from tunesmith.core.records import Candidate, Dataset, Problem, Result, Score, Trial
@@ -79,6 +79,24 @@ def test_without_text_only_what_matters_is_searched(run: Run, data: Dataset) -> 
         event.facts["text"] for event in read_journal(run.folder.journal) if event.kind == "note"
     ]
     assert any("search has ended" in text for text in told)
+
+
+def test_a_learner_that_fails_twice_running_is_left_alone(
+    run: Run, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits, real = [0], type(learners["linear"]).fit
+
+    def tire(*given: object) -> object:
+        fits[0] += 1
+        if fits[0] > 3:
+            raise BudgetError("no time")
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(learners["linear"]), "fit", tire)
+    run = replace(run, most_trials=20)
+    results, _ = tune(run, problem, candidates(problem), pins={}, better=lambda found: None)
+    assert [r.status for r in results][-2:] == ["failed", "failed"]
+    assert fits[0] == 5
 
 
 def test_one_model_is_fitted_however_late_it_is(run: Run, problem: Problem) -> None:

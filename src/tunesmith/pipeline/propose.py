@@ -22,6 +22,8 @@ from tunesmith.search import searchers
 ROTATION = ("neural", "linear", "neural", "probe")
 PATIENCE_TRIALS = 8
 MOST_DRAWS = 10
+MOST_FAILURES = 2
+"""One after another, of one learner; the search then leaves it alone."""
 SHORTEST_SECONDS = 6.0
 LEAST_SHARE = 0.5
 WHOLE_SHARE = 1.2
@@ -150,9 +152,12 @@ class Proposals:
 
     def _may_search(self, name: str) -> bool:
         """Whether a learner is worth another trial: it has worked, its last proposals were not all
-        in vain, and one more is likely to fit into the time left."""
+        in vain, the last two did not fail (for want of time, say), and one more is likely to fit
+        into the time left."""
         done = [result for result in self._of(name) if result.score is not None]
         if not done or self._since_better(name) >= PATIENCE_TRIALS:
+            return False
+        if all(result.score is None for result in self._of(name)[-MOST_FAILURES:]):
             return False
         costs = [result.fit_seconds for result in done]
         if learners[name].uses_all_time:
