@@ -147,6 +147,12 @@ def test_two_callables_of_one_name_are_two_metrics() -> None:
     assert [metrics.get(name).function for name in names] == [first, second, first, third]  # type: ignore[attr-defined]
 
 
+def test_a_callable_has_no_best_value_to_doubt() -> None:
+    found = ClassScores(("a", "b"), np.eye(2)[[0, 1, 0, 1]])
+    value = score(metrics.canonical(lambda t, p: 1.0), np.array([0, 1, 0, 1]), found)
+    assert (value.low, value.high) == (1.0, 1.0)
+
+
 def test_a_callable_without_a_value_for_some_rows_still_has_an_interval() -> None:
     def share_of_hits(truth: Any, found: Any) -> float:
         hits = truth == "b"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.events import read_journal
 from tunesmith.core.records import Problem
 from tunesmith.learners import learners
 from tunesmith.pipeline.blend import answer_test, blend, prove, refit, winner_reason
@@ -66,6 +67,9 @@ def test_a_fit_to_all_rows_that_goes_wrong_costs_nothing(
     monkeypatch.setattr(type(learners["linear"]), "fit", fail)
     members, count = refit(run, problem, chosen)
     assert (members, count) == (chosen.members(), 0)
+    told = [str(event.facts.get("text")) for event in read_journal(run.folder.journal)]
+    named = "interrupted" if error is KeyboardInterrupt else error.__name__
+    assert any(named in text for text in told)
 
 
 def test_without_time_nothing_is_fitted_again(run: Run, problem: Problem) -> None:

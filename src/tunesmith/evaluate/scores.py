@@ -63,7 +63,7 @@ def score(
             break
         found.append(rule.score(truth, prediction, weights))
     low, high = _ends(np.array(found), level)
-    if low == high == 1.0 and isinstance(prediction, ClassScores):
+    if low == high == rule.high == 1.0 and isinstance(prediction, ClassScores):
         low = float(((1 - level) / 2) ** (1 / len(truth)))
     return Score(name, value, min(low, value), max(high, value), len(truth), level)
 

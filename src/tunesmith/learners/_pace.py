@@ -48,8 +48,8 @@ def refuse_too_slow(problem: Problem, depth: float, forward: float, watch: Watch
     passes = step * LEAST_EPOCHS * rows["train"] + rows["valid"] + rows["test"]
     if forward * passes > watch.clock.left():
         raise BudgetError(
-            f"{sum(rows.values()):,} rows take about {forward * passes:.0f} s for the least of "
-            f"training and one look, and {watch.clock.left():.0f} s are left"
+            f"{rows['train']:,} training rows take about {forward * passes:.0f} s for the least "
+            f"of training and one look, and {watch.clock.left():.0f} s are left"
         )
 
 

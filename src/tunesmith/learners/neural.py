@@ -346,8 +346,10 @@ def _build(
     config.adapter.apply(network.trained(), network.encoder.lora_targets)
     if network.trains_stem and isinstance(config.adapter, Full):
         network.encoder.requires_grad_(True)
+    # A course that was settled (by a trial before) only fits the start that it was settled with.
+    is_settled = bool(config.stop_after) or not config.epochs
     started = _starts_with_probe(config) and start_head(
-        network, problem, base, inputs, config.max_length, watch, must=not config.patience
+        network, problem, base, inputs, config.max_length, watch, must=is_settled
     )
     return network, shape, "probe" if started else "random"
 

@@ -150,7 +150,8 @@ def _refit_one(
         folder.mkdir(parents=True)
         fitted.save(folder)
     except Exception as error:  # the model that was scored is at hand, whatever went wrong
-        run.note(f"trial {trial.number} could not be fitted to all rows: {error}")
+        why = f"{type(error).__name__}: {error}"
+        run.note(f"trial {trial.number} could not be fitted to all rows: {why}")
         return False
     run.note(f"trial {trial.number} fitted to all rows in {time.monotonic() - began:.1f} s")
     return True
