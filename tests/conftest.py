@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +12,14 @@ from tunesmith.core.records import Problem
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import BAD, GOOD, PLAIN
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _store_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests leave the user's activation store alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNESMITH_STORE", str(tmp_path_factory.mktemp("store")))
+        yield
 
 
 @pytest.fixture(scope="session")

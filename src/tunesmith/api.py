@@ -63,6 +63,7 @@ def fit(
     learners: Sequence[str] | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
     bad_rows: str = "stop",
+    cache: bool = True,
     listeners: Sequence[Listener] = (),
     started: float | None = None,
 ) -> Predictor:
@@ -88,6 +89,8 @@ def fit(
         space: By learner, config fields fixed to a value or narrowed to a range, such as
             {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0}}.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
+        cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
+            the next fit; without it, in memory alone.
         listeners: Called with each event.
         started: When the budget began, by `time.monotonic()`; now by default.
 
@@ -114,6 +117,7 @@ def fit(
         wanted=learners,
         pins=space,
         bad_rows=bad_rows,
+        cache=cache,
         listeners=listeners,
         started=began,
     )

@@ -20,6 +20,7 @@ from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.learners._backbone import backbone, features
 from tunesmith.learners.neural import NeuralModel
+from tunesmith.nn.shards import Store, using
 
 
 def watch() -> Watch:
@@ -56,6 +57,16 @@ def test_every_branch_of_the_config_trains(
     answers = model.predict(example.part("test")).array()
     assert np.isfinite(answers).all()
     assert not any("lora" in name for name, _ in model.network.named_parameters())
+
+
+def test_a_checkpoint_that_is_in_memory_already_changes_nothing(
+    example: Problem, checkpoint: str
+) -> None:
+    pins = {"head_start": "random", "patience": 0}
+    backbone.cache_clear()
+    first = tuned(example, checkpoint, pins).predict(example.part("test")).array()
+    again = tuned(example, checkpoint, pins).predict(example.part("test")).array()
+    assert np.array_equal(first, again)
 
 
 def changed(checkpoint: str, model: NeuralModel) -> set[str]:
@@ -173,25 +184,23 @@ def test_no_epochs_leave_the_encoder_as_it_came(example: Problem, checkpoint: st
     assert changed(checkpoint, model) == set()
 
 
-def test_under_a_deadline_a_head_starts_from_the_features_in_memory(
+def test_under_a_deadline_a_head_starts_from_the_features_that_are_stored(
     example: Problem, checkpoint: str
 ) -> None:
-    from tunesmith.nn.features import FEATURES
-
     timed = Watch(Clock(600.0), lambda score, progress: True)
     config = default(learners["neural"].config, {**QUICK, "backbone": checkpoint, "epochs": 1})
-    FEATURES.__init__()  # type: ignore[misc]
-    unknown = learners["neural"].fit(example, config, 0, timed)
-    assert unknown.settled()["head_start"] == "random"
-    base = backbone(checkpoint)
-    features(base, [t or "" for t in example.part("train").values("text")], max_length=64)
-    assert learners["neural"].fit(example, config, 0, timed).settled()["head_start"] == "probe"
     rows = np.concatenate(list(example.parts.values()))
     whole = replace(example, parts={**example.parts, "train": rows})
     again = replace(config, patience=0, stop_after=1.0)
-    assert learners["neural"].fit(whole, again, 0, timed).settled()["head_start"] == "probe"
-    FEATURES.__init__()  # type: ignore[misc]
-    with pytest.raises(BudgetError, match="not in memory"):
+    with using(Store(None, 2**30)):
+        unknown = learners["neural"].fit(example, config, 0, timed)
+        assert unknown.settled()["head_start"] == "random"
+        base = backbone(checkpoint)
+        features(base, [t or "" for t in example.part("train").values("text")], max_length=64)
+        found = learners["neural"].fit(example, config, 0, timed)
+        assert found.settled()["head_start"] == "probe"
+        assert learners["neural"].fit(whole, again, 0, timed).settled()["head_start"] == "probe"
+    with using(Store(None, 2**30)), pytest.raises(BudgetError, match="not in memory"):
         learners["neural"].fit(whole, again, 0, timed)
 
 
@@ -216,9 +225,6 @@ def test_half_a_letter_is_read_as_one_that_is_not_known(example: Problem, checkp
 def test_looking_at_nothing_is_no_reason_to_want_a_start_from_memory(
     example: Problem, checkpoint: str
 ) -> None:
-    from tunesmith.nn.features import FEATURES
-
-    FEATURES.__init__()  # type: ignore[misc]
     pins = {**QUICK, "backbone": checkpoint, "patience": 0}
     timed = Watch(Clock(600.0), lambda score, progress: True)
     model = learners["neural"].fit(example, default(learners["neural"].config, pins), 0, timed)

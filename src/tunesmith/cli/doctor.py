@@ -34,6 +34,7 @@ def doctor(as_json: Json = False) -> None:
         "extras": _extras(),
         "devices": _devices(),
         "weights": _weights(),
+        "store": _store(),
     }
     if as_json:
         show_json(facts)
@@ -147,6 +148,18 @@ def _gflops(torch: Any, device: Any, dtype: Any, seconds: float = 0.4) -> float:
     return 2 * SIDE**3 * products / (time.perf_counter() - began) / 1e9
 
 
+def _store() -> dict[str, Any]:
+    """Where the activation store lies, what it holds, and its limit in bytes."""
+    from tunesmith.nn.shards import open_store
+
+    store = open_store()
+    return {
+        "folder": str(store.folder),
+        "bytes": store.size_bytes(),
+        "most_bytes": store.most_bytes,
+    }
+
+
 def _weights() -> dict[str, bool]:
     """Whether the bytes of each built-in checkpoint are on this machine."""
     from tunesmith.cli.zoo import known
@@ -167,6 +180,11 @@ def _show(facts: dict[str, Any]) -> None:
         ("processor", f"{facts['cpu']}, {facts['cores']} cores"),
         ("memory", "not known" if memory is None else f"{memory / gib:.1f} GiB"),
         ("disk free", free),
+        (
+            "activations",
+            f"{facts['store']['bytes'] / gib:.1f} of at most "
+            f"{facts['store']['most_bytes'] / gib:.1f} GiB in {facts['store']['folder']}",
+        ),
         *_device_lines(facts["devices"]),
     ]
     show(Table("This machine", ("what", "value"), tuple(lines)))

@@ -58,6 +58,9 @@ def fit(
     bad_rows: Annotated[
         str, typer.Option(metavar="stop|skip", help="What to do with rows that cannot be read.")
     ] = "stop",
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Keep no activations on the disk.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -84,6 +87,7 @@ def fit(
             time=when,
             split=split,
             bad_rows=bad_rows,
+            cache=not no_cache,
             listeners=listeners,
             started=context.obj,
             **chosen,

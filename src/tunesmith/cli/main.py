@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from tunesmith.cli import STARTED
+from tunesmith.cli.cache import cache
 from tunesmith.cli.demo import demo
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.evaluate import evaluate
@@ -43,6 +44,7 @@ app.command()(evaluate)
 app.command()(leaderboard)
 app.command()(zoo)
 app.add_typer(weights, name="weights")
+app.add_typer(cache, name="cache")
 app.command()(demo)
 app.command()(doctor)
 

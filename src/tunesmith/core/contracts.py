@@ -123,12 +123,16 @@ class Watch:
     """What a learner is given to look up from its work: how long it has, what it costs to go on.
 
     `report(score, progress)` notes a validation score (higher is better) at a share of the planned
-    work in (0, 1] and answers whether to go on.
+    work in (0, 1] and answers whether to go on. `tell(about, text)` puts a choice and its reason
+    into the trial's record. `depths` are the shares of a network that later trials will train: who
+    runs the frozen part below them anyway keeps what comes out.
     """
 
     clock: Clock
     report: Callable[[float, float], bool]
     offline: bool = True
+    tell: Callable[[str, str], None] = lambda about, text: None
+    depths: tuple[float, ...] = ()
 
 
 class Fitted(ABC):

@@ -275,3 +275,5 @@ class Result:
     predict_seconds: float = 0.0
     size_bytes: int = 0
     folder: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What was chosen on the way, and why: by what it is about."""

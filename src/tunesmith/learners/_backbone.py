@@ -19,6 +19,7 @@ from tunesmith.zoo import encoders
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:
+    from tunesmith.nn.activations import Trunk
     from tunesmith.nn.encoder import Encoder
 
 CHUNK_ROWS = 2048
@@ -45,8 +46,12 @@ class Backbone:
     """A checkpoint as it came, in memory. The encoder is shared: copy it before training it."""
 
     card: Card
-    encoder: Encoder
+    trunk: Trunk
     tokenizer: Tokenizer
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.trunk.encoder
 
     def ids(self, texts: Sequence[str], max_length: int) -> list[NDArray[np.int32]]:
         """Token ids of each text, cut to a length."""
@@ -77,29 +82,40 @@ def backbone(name: str) -> Backbone:
     """
     need("torch", extra="text")
     from tunesmith.nn import devices
+    from tunesmith.nn.activations import Trunk
 
     card = zoo.card_for(name)
     folder = zoo.folder(name)
     encoder = encoders.load(folder).to(devices.device()).eval()
     encoder.requires_grad_(False)
-    return Backbone(card, encoder, encoders.read_tokenizer(folder))
+    trunk = Trunk(encoder, encoders.fingerprint(folder), card.name)
+    return Backbone(card, trunk, encoders.read_tokenizer(folder))
 
 
-def features(base: Backbone, texts: Sequence[str], *, max_length: int) -> NDArray[np.float32]:
-    """Frozen features of every text, those known taken from memory; shape (rows, width). A text
-    shorter than two lengths is read once for both."""
-    from tunesmith.nn.features import FEATURES, embed
+def features(
+    base: Backbone,
+    texts: Sequence[str],
+    *,
+    max_length: int,
+    readout: str = "several",
+    keep: Sequence[int] = (),
+) -> NDArray[np.float32]:
+    """A read-out of every text, those known taken from the store; shape (rows, width). The token
+    vectors at the cuts `keep` are stored on the way."""
+    from tunesmith.nn import activations
 
-    keys = _keys(base, texts, max_length)
-
-    def compute(new: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        return embed(base.encoder, base.ids([text for _, text in new], max_length))
-
-    return FEATURES.get(keys, compute)
+    return activations.features(base.trunk, base.ids(texts, max_length), readout, keep=keep)
 
 
 def features_within(
-    base: Backbone, texts: Sequence[str], *, max_length: int, clock: Clock, seed: int
+    base: Backbone,
+    texts: Sequence[str],
+    *,
+    max_length: int,
+    clock: Clock,
+    seed: int,
+    readout: str = "several",
+    keep: Sequence[int] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Frozen features of as many texts as most of the clock's time allows, drawn at random: which
     rows, shape (n,), and their features, shape (n, width).
@@ -115,7 +131,8 @@ def features_within(
     while start < len(order) and not (parts and until.is_over()):
         began = until.elapsed()
         chosen = order[start : start + size]
-        parts.append(features(base, [texts[i] for i in chosen], max_length=max_length))
+        some = [texts[i] for i in chosen]
+        parts.append(features(base, some, max_length=max_length, readout=readout, keep=keep))
         start += size
         if clock.has_deadline():
             seconds = max(until.elapsed() - began, 1e-3)
@@ -126,22 +143,20 @@ def features_within(
     return order[: len(found)], found
 
 
+def cuts(base: Backbone, depths: Sequence[float]) -> tuple[int, ...]:
+    """Below which block each depth cuts; none where nothing is frozen, or all is."""
+    count = len(base.encoder.blocks)
+    found = {count - blocks_of(depth, count) for depth in depths}
+    return tuple(sorted(found - {0, count}))
+
+
+def blocks_of(depth: float, count: int) -> int:
+    """How many blocks a depth trains: none at 0, else one at least."""
+    return max(1, round(depth * count)) if depth else 0
+
+
 def known_rows(base: Backbone, texts: Sequence[str], max_length: int) -> NDArray[np.int64]:
-    """The texts whose features are in memory, by number."""
-    from tunesmith.nn.features import FEATURES
+    """The texts whose pooled vectors are stored, by number."""
+    from tunesmith.nn import activations
 
-    keys = _keys(base, texts, max_length)
-    new = set(FEATURES.missing(keys))
-    return np.flatnonzero([key not in new for key in keys])
-
-
-def _keys(base: Backbone, texts: Sequence[str], max_length: int) -> list[tuple[str, str]]:
-    """Each text with what else decides its features: the checkpoint, the precision, the cut."""
-    from tunesmith.nn.devices import precision
-
-    name = f"{base.card.name}/{base.card.source}/{precision()}"
-    ids = base.ids(texts, max_length + 1)
-    return [
-        (f"{name}/{max_length if len(one) > max_length else 'whole'}", text)
-        for one, text in zip(ids, texts, strict=True)
-    ]
+    return np.flatnonzero(activations.known(base.trunk, base.ids(texts, max_length)))

@@ -55,7 +55,8 @@ def start_head(
         if must:
             raise BudgetError("the frozen features that its head began with are not in memory")
         return False
-    seen = features(base, [texts[row] for row in rows], max_length=length)[:, : base.encoder.width]
+    some = [texts[row] for row in rows]
+    seen = features(base, some, max_length=length, readout="last")
     plane = _plane(problem, seen, inputs.dense(train)[rows], rows, watch)
     with torch.no_grad():
         network.head.plane.weight.copy_(torch.from_numpy(plane.weights.T.copy()))

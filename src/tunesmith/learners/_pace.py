@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
-from tunesmith.core.records import Problem
+from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
 from tunesmith.learners._backbone import Backbone, token_ids
 
@@ -38,14 +41,35 @@ def forward_seconds(
     return (watch.clock.elapsed() - began) / max(1, len(timed))
 
 
-def refuse_too_slow(problem: Problem, depth: float, forward: float, watch: Watch) -> None:
-    """Raises:
-    BudgetError: Not even the least that has to be done fits: the least of an epoch, with one pass
-        over the valid rows and one over the test rows.
+def look_seconds(answer: Callable[[Dataset], object], valid: Dataset, watch: Watch) -> float:
+    """How long one validation row takes to be answered, timed on a few; 0 where no deadline is."""
+    if not watch.clock.has_deadline():
+        return 0.0
+    few = valid.take(np.arange(min(TIMED_ROWS, len(valid))))
+    answer(few)
+    began = watch.clock.elapsed()
+    answer(few)
+    return (watch.clock.elapsed() - began) / max(1, len(few))
+
+
+def refuse_too_slow(
+    problem: Problem, forward: float, *, trained: float, new: int | None, watch: Watch
+) -> None:
+    """Look ahead: `forward` is the time of one row through the whole network, `trained` the share
+    of it that trains, `new` how many rows are to be run once through the share below and stored
+    (None where that is done again in every step).
+
+    Raises:
+        BudgetError: Not even the least that has to be done fits: the least of an epoch, with one
+            pass over the valid rows and one over the test rows.
     """
     rows = {name: len(part) for name, part in problem.parts.items()}
-    step = 1 + 2 * depth
-    passes = step * LEAST_EPOCHS * rows["train"] + rows["valid"] + rows["test"]
+    looked = rows["valid"] + rows["test"]
+    if new is None:
+        passes = (1 + 2 * trained) * LEAST_EPOCHS * rows["train"] + looked
+    else:
+        above = 3 * LEAST_EPOCHS * rows["train"] + rows["valid"]
+        passes = (1 - trained) * new + trained * above + rows["test"]
     if forward * passes > watch.clock.left():
         raise BudgetError(
             f"{rows['train']:,} training rows take about {forward * passes:.0f} s for the least "

@@ -23,21 +23,25 @@ from tunesmith.learners._answers import target_scale
 from tunesmith.learners._backbone import (
     Backbone,
     backbone,
+    blocks_of,
     token_ids,
     why_not,
 )
+from tunesmith.learners._below import Below, StoreError, choose
 from tunesmith.learners._head_start import start_head
-from tunesmith.learners._pace import Pace, forward_seconds, refuse_too_slow
+from tunesmith.learners._pace import Pace, forward_seconds, look_seconds, refuse_too_slow
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import BitFit, Full, LoRA
 from tunesmith.nn.batches import Rows
 from tunesmith.nn.optim import SGD, AdamW, Lion, factor, groups
+from tunesmith.nn.shards import active
 from tunesmith.zoo import encoders
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:
+    from tunesmith.nn.encoder import Encoder
     from tunesmith.nn.network import Network
 
 
@@ -47,11 +51,12 @@ class NeuralConfig:
 
     backbone: str = "all-MiniLM-L6-v2"
     """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
-    depth: Annotated[float, Choice(0.17, 0.34, 0.5, 1.0)] = 1.0
-    """Share of the blocks that train, counted from the output; 1 trains the embeddings too."""
+    depth: Annotated[float, Choice(0.0, 0.17, 0.34, 0.5, 1.0)] = 1.0
+    """Share of the blocks that train, counted from the output; 0 trains the head alone, 1 the
+    embeddings too."""
     adapter: Full | LoRA | BitFit = Full()
     """What of the trained blocks may change."""
-    pooling: Annotated[str, Choice("mean", "first", "max", "attention")] = "mean"
+    pooling: Annotated[str, Choice("mean", "first", "final", "max", "attention")] = "mean"
     """How the vectors of the tokens become one."""
     head: Annotated[int, Choice(0, 128, 512)] = 0
     """Width of the head's hidden layer; 0 for none."""
@@ -108,6 +113,8 @@ class NeuralModel(Fitted):
     head_start: str = "random"
     known: tuple[Dataset, Prediction] | None = None
     """While a fit runs: rows that were answered already, and the answers."""
+    below: Below | None = None
+    """While a fit runs: what is frozen, where its answers are stored."""
     remembers: bool = False
     """While a fit runs: the token ids of what is asked."""
 
@@ -118,8 +125,22 @@ class NeuralModel(Fitted):
             return self.known[1]
         texts = self.inputs.texts(data)
         ids = token_ids(self.tokenizer, texts, self.max_length, remember=self.remembers)
-        rows = Rows(ids, self.inputs.dense(data), self.network.encoder.pad_id)
+        rows = self.rows(ids, self.inputs.dense(data))
         return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
+
+    def rows(
+        self, ids: list[NDArray[np.int32]], dense: NDArray[np.float32], watch: Watch | None = None
+    ) -> Rows:
+        """The network's input: what lies below the cut from the store, where one is in use."""
+        plain = Rows(ids, dense, self.network.encoder.pad_id)
+        if self.below is None or active() is None:
+            return plain
+        try:
+            return self.below.rows(ids, dense, watch.clock if watch else None)
+        except StoreError as error:
+            if watch:
+                watch.tell("store", f"given up: {error}; the frozen blocks run in every step")
+            return plain
 
     def settled(self) -> dict[str, Any]:
         return {**self._course(), "patience": 0}
@@ -144,6 +165,7 @@ class NeuralModel(Fitted):
                 "mean": self.mean,
                 "scale": self.scale,
                 "shape": self.shape,
+                "below": None if self.below is None else [self.below.trunk.key, self.below.cut],
                 **self._course(),
             },
         )
@@ -179,6 +201,7 @@ class Neural(Learner[NeuralConfig]):
 
         from tunesmith.nn.devices import forget_memory
 
+        backbone(config.backbone)  # loading draws random numbers: before the seed is set
         for micro_batch in (config.batch_size, max(1, config.batch_size // 4)):
             try:
                 with torch.random.fork_rng():
@@ -211,16 +234,17 @@ class Neural(Learner[NeuralConfig]):
             network.load_state_dict(state)
         except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
             raise WeightsError(f"{folder} holds weights that do not fit: {error}") from error
-        network.requires_grad_(False)
+        network.requires_grad_(False).to(devices.device()).eval()
         return NeuralModel(
             classes=tuple(saved["classes"]),
             inputs=Inputs.restore(saved["inputs"]),
-            network=network.to(devices.device()).eval(),
+            network=network,
             tokenizer=encoders.read_tokenizer(folder),
             max_length=saved["max_length"],
             mean=saved["mean"],
             scale=saved["scale"],
             shape=saved["shape"],
+            below=_below(network, saved.get("below")),
             epochs=saved["epochs"],
             stop_after=saved["stop_after"],
             head_start=saved["head_start"],
@@ -236,8 +260,8 @@ def _fit(
     train, valid = problem.part("train"), problem.part("valid")
     inputs = Inputs.fit(train, problem.inputs)
     length = min(config.max_length, base.encoder.max_tokens)
-    forward = forward_seconds(base, inputs.texts(train), length, watch, seed)
-    refuse_too_slow(problem, config.depth, forward, watch)
+    ids = base.ids(inputs.texts(train), length)
+    below, forward = _look_ahead(problem, config, base, inputs, ids, watch, seed)
     network, shape, head_start = _build(problem, config, base, inputs, train, watch)
     network.to(devices.device())
     mean, scale = target_scale(problem)
@@ -250,16 +274,17 @@ def _fit(
         mean,
         scale,
         shape,
+        below=below,
         remembers=True,
     )
-    ids = base.ids(inputs.texts(train), length)
-    rows = Rows(ids, inputs.dense(train), base.encoder.pad_id)
+    rows = model.rows(ids, inputs.dense(train), watch)
+    look = look_seconds(model.predict, valid, watch)
     looks = len(valid) if config.patience else 0
     pace = Pace(
         -(-len(rows) // config.batch_size),
         config.epochs,
         config.stop_after,
-        forward * (looks + len(problem.parts["test"])),
+        look * looks + max(look, forward) * len(problem.parts["test"]),
         watch,
     )
     truth = problem.truth("train")
@@ -317,8 +342,39 @@ def _fit(
         *course,
         head_start,
         None if best.prediction is None else (valid, best.prediction),
+        below=model.below,
         remembers=True,
     )
+
+
+def _look_ahead(
+    problem: Problem,
+    config: NeuralConfig,
+    base: Backbone,
+    inputs: Inputs,
+    ids: list[NDArray[np.int32]],
+    watch: Watch,
+    seed: int,
+) -> tuple[Below | None, float]:
+    """What is read from the store, None where nothing is; and the seconds that one row takes to run
+    through the whole encoder, 0 where that need not be known.
+
+    Raises:
+        BudgetError: It would not finish.
+    """
+    count, length = len(base.encoder.blocks), min(config.max_length, base.encoder.max_tokens)
+    trained = blocks_of(config.depth, count)
+    below = Below(base.trunk, count - trained, config.pooling)
+    new = int((~below.known(ids)).sum()) if below.cut else len(ids)
+    forward = 0.0
+    if new:
+        forward = forward_seconds(base, inputs.texts(problem.part("train")), length, watch, seed)
+    is_stored, reason = choose(below, ids, epochs=config.epochs, forward_seconds=forward)
+    watch.tell("store", reason)
+    refuse_too_slow(
+        problem, forward, trained=trained / count, new=new if is_stored else None, watch=watch
+    )
+    return (below if is_stored else None), forward
 
 
 def _build(
@@ -340,9 +396,9 @@ def _build(
         "dropout": config.dropout,
         "inner_dropout": config.inner_dropout,
     }
-    network = Network(copy.deepcopy(base.encoder), **shape)
-    count = len(network.encoder.blocks)
-    network.freeze_below(max(1, round(config.depth * count)))
+    trained = blocks_of(config.depth, len(base.encoder.blocks))
+    network = Network(_above_copied(base.encoder, trained), **shape)
+    network.freeze_below(trained)
     config.adapter.apply(network.trained(), network.encoder.lora_targets)
     if network.trains_stem and isinstance(config.adapter, Full):
         network.encoder.requires_grad_(True)
@@ -352,6 +408,26 @@ def _build(
         network, problem, base, inputs, config.max_length, watch, must=is_settled
     )
     return network, shape, "probe" if started else "random"
+
+
+def _below(network: Network, told: list[Any] | None) -> Below | None:
+    """What is frozen of a network that was saved, so that the fit that saved it finds its rows."""
+    from tunesmith.nn.activations import Trunk
+
+    if told is None or not 0 <= told[1] <= len(network.encoder.blocks):
+        return None
+    network.first_trained = told[1]
+    return Below(Trunk(network.encoder, str(told[0]), ""), told[1], network.pool.kind)
+
+
+def _above_copied(encoder: Encoder, trained: int) -> Encoder:
+    """The same encoder with weights of its own in the blocks that train; those below are shared."""
+    count = len(encoder.blocks)
+    shared = {} if trained == count else {id(p): p for p in encoder.parameters()}
+    for block in encoder.blocks[count - trained :]:
+        for parameter in block.parameters():
+            shared.pop(id(parameter), None)
+    return copy.deepcopy(encoder, shared)
 
 
 def _starts_with_probe(config: NeuralConfig) -> bool:

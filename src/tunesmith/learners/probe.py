@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._backbone import (
     Backbone,
     backbone,
-    features,
+    cuts,
     features_within,
     token_ids,
     why_not,
@@ -34,10 +35,12 @@ from tunesmith.learners._regularised import (
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.nn.shards import active
 from tunesmith.zoo import encoders
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:
+    from tunesmith.nn.activations import Trunk
     from tunesmith.nn.encoder import Encoder
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
@@ -53,6 +56,8 @@ class ProbeConfig:
     """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
+    readout: Annotated[str, Choice("several", "deep", "last", "ends")] = "several"
+    """Which layers are read and how they are pooled; see `nn/features.py`."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
     strength: float = 0.0
@@ -61,8 +66,8 @@ class ProbeConfig:
 
 @dataclass(frozen=True)
 class ProbeModel(Fitted):
-    """Encoder → pooled layers, standardised, dense inputs beside them → plane. While a fit runs
-    the features come from memory (`base`); a loaded model computes them."""
+    """Encoder → pooled layers, standardised, dense inputs beside them → plane. While a fit runs,
+    what is stored under `trunk` is not computed again."""
 
     classes: tuple[str, ...]
     inputs: Inputs
@@ -72,20 +77,23 @@ class ProbeModel(Fitted):
     center: NDArray[np.float32]
     plane: Plane
     strength: float
-    base: Backbone | None = None
+    readout: str = "several"
+    trunk: Trunk | None = None
 
     def predict(self, data: Dataset) -> Prediction:
         rows = np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
         return answer(self.plane.logits(rows), self.classes)
 
     def _read(self, data: Dataset) -> NDArray[np.float32]:
+        from tunesmith.nn import activations
         from tunesmith.nn.features import embed
 
         texts = self.inputs.texts(data)
-        if self.base is not None:
-            return features(self.base, texts, max_length=self.max_length)
-        ids = token_ids(self.tokenizer, texts, self.max_length, remember=False)
-        return embed(self.encoder, ids)
+        store = active()
+        ids = token_ids(self.tokenizer, texts, self.max_length, remember=store is not None)
+        if self.trunk is None or store is None:
+            return embed(self.encoder, ids, self.readout)
+        return activations.features(self.trunk, ids, self.readout)
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength}
@@ -98,6 +106,8 @@ class ProbeModel(Fitted):
             "inputs": self.inputs.state(),
             "max_length": self.max_length,
             "strength": self.strength,
+            "readout": self.readout,
+            "trunk": self.trunk.key if self.trunk else "",
         }
         write_json(folder / "model.json", state)
         write_json(folder / "config.json", self.encoder.model.config.to_dict())
@@ -130,15 +140,31 @@ class Probe(Learner[ProbeConfig]):
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
         length = min(config.max_length, base.encoder.max_tokens)
-        _read_all(base, inputs.texts(valid), length, watch, seed)
+        keep = cuts(base, watch.depths)
+        _read_all(base, inputs.texts(valid), length, watch, seed, keep)
         rows, seen = features_within(
-            base, inputs.texts(train), max_length=length, clock=watch.clock, seed=seed
+            base,
+            inputs.texts(train),
+            max_length=length,
+            clock=watch.clock,
+            seed=seed,
+            readout=config.readout,
+            keep=keep,
         )
         blank = Plane(np.empty((0, 0), dtype=np.float32), np.empty(0))
         center = seen.mean(axis=0)
         scale = np.maximum(seen.std(axis=0), 1e-4)
         model = ProbeModel(
-            problem.classes, inputs, base.encoder, base.tokenizer, length, center, blank, 0.0, base
+            problem.classes,
+            inputs,
+            base.encoder,
+            base.tokenizer,
+            length,
+            center,
+            blank,
+            0.0,
+            config.readout,
+            base.trunk,
         )
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
@@ -152,21 +178,28 @@ class Probe(Learner[ProbeConfig]):
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
+        from tunesmith.nn.activations import Trunk
+
         saved = read_json(folder / "model.json")
         head = load_file(folder / "head.safetensors")
+        encoder = encoders.restore(folder)
         return ProbeModel(
             classes=tuple(saved["classes"]),
             inputs=Inputs.restore(saved["inputs"]),
-            encoder=encoders.restore(folder),
+            encoder=encoder,
             tokenizer=encoders.read_tokenizer(folder),
             max_length=saved["max_length"],
             center=head["center"],
             plane=Plane(head["weights"], head["bias"]),
             strength=saved["strength"],
+            readout=saved["readout"],
+            trunk=Trunk(encoder, str(saved["trunk"]), ""),
         )
 
 
-def _read_all(base: Backbone, texts: list[str], length: int, watch: Watch, seed: int) -> None:
+def _read_all(
+    base: Backbone, texts: list[str], length: int, watch: Watch, seed: int, keep: Sequence[int]
+) -> None:
     """Bring the features of all the valid rows into memory.
 
     Raises:
@@ -175,7 +208,9 @@ def _read_all(base: Backbone, texts: list[str], length: int, watch: Watch, seed:
     clock = watch.clock
     if clock.has_deadline():
         clock = clock.until(clock.left() / 2)
-    rows, _ = features_within(base, texts, max_length=length, clock=clock, seed=seed)
+    rows, _ = features_within(
+        base, texts, max_length=length, clock=clock, seed=seed, readout="last", keep=keep
+    )
     if len(rows) < len(texts):
         raise BudgetError(
             f"{base.card.name} read {len(rows)} of {len(texts)} validation rows in half the time"

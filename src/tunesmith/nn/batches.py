@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,24 @@ POOL_BATCHES = 64
 PAD_MULTIPLE = 4
 
 
+class Stored(Protocol):
+    """Token vectors of rows at a cut, computed before."""
+
+    def padded(self, chosen: NDArray[np.int64], tokens: int) -> torch.Tensor:
+        """Those of the chosen rows, zero behind their end: (chosen, tokens, width)."""
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Model input of some rows: ids of any length, and dense inputs of shape (rows, width)."""
+    """Model input of some rows: ids of any length, and dense inputs of shape (rows, width);
+    `states` where the frozen part has been run over them, `pooled` (rows, width) where nothing but
+    the head trains and that is all it needs."""
 
     ids: Sequence[Tokens]
     dense: NDArray[np.float32]
     pad_id: int
+    states: Stored | None = None
+    pooled: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -36,12 +47,15 @@ class Rows:
 @dataclass(frozen=True)
 class Batch:
     """`ids` and `mask` (batch, tokens); `dense` (batch, width); `rows` says which rows these are.
-    `mask` is None where no row is padded."""
+    `mask` is None where no row is padded; `hidden` are token vectors at the cut (batch, tokens,
+    width) in fp32, `pooled` one vector a row (batch, width); None where to be computed."""
 
     rows: NDArray[np.int64]
     ids: torch.Tensor
     mask: torch.Tensor | None
     dense: torch.Tensor
+    hidden: torch.Tensor | None = None
+    pooled: torch.Tensor | None = None
 
 
 def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -> Batch:
@@ -57,11 +71,14 @@ def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -
         padded[place, : len(one)] = one
         mask[place, : len(one)] = 1
     whole = bool(mask.all())
+    hidden = None if rows.states is None else rows.states.padded(chosen, longest)
     return Batch(
         chosen,
         torch.from_numpy(padded).to(device),
         None if whole else torch.from_numpy(mask).to(device),
         torch.from_numpy(rows.dense[chosen]).to(device),
+        None if hidden is None else hidden.to(device).float(),
+        None if rows.pooled is None else torch.from_numpy(rows.pooled[chosen]).to(device),
     )
 
 

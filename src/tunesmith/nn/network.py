@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tunesmith.nn.batches import Batch
+from tunesmith.nn.tally import FROZEN
 
 
 class EncoderLike(Protocol):
@@ -28,7 +29,7 @@ class EncoderLike(Protocol):
     ) -> torch.Tensor: ...
 
 
-POOLS = ("mean", "first", "max", "attention")
+POOLS = ("mean", "first", "final", "max", "attention")
 
 
 class Pool(nn.Module):
@@ -46,6 +47,8 @@ class Pool(nn.Module):
         hidden = hidden.float()
         if self.kind == "first":
             return hidden[:, 0]
+        if self.kind == "final":
+            return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(dim=1) - 1]
         outside = mask.unsqueeze(-1) == 0
         if self.kind == "max":
             return hidden.masked_fill(outside, float("-inf")).amax(dim=1)
@@ -121,20 +124,31 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Logits (batch, outputs) in fp32."""
-        pooled = self.pool(*self.hidden(batch))
+        pooled = self.pool(*self.hidden(batch)) if batch.pooled is None else batch.pooled
         return self.head(torch.cat([pooled, batch.dense], dim=1)).float()  # type: ignore[no-any-return]
 
     def hidden(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Token vectors of the last block (batch, tokens, width), and their mask."""
         encoder = self.encoder
         mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
+        if batch.hidden is not None:
+            return self._above(batch.hidden, mask), mask
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_stem):
             hidden = encoder.stem(batch.ids, mask)
             context = encoder.context(hidden, mask)
-        if self.first_trained:
-            with torch.no_grad():
-                hidden = encoder.run(hidden, context, 0, self.first_trained)
-        return encoder.run(hidden, context, self.first_trained), mask
+        if not self.first_trained:
+            return encoder.run(hidden, context), mask
+        FROZEN.add(len(mask), self.first_trained)
+        with torch.no_grad():
+            hidden = encoder.run(hidden, context, 0, self.first_trained)
+        return self._above(hidden, mask, context), mask
+
+    def _above(self, hidden: torch.Tensor, mask: torch.Tensor, context: Any = None) -> torch.Tensor:
+        """The trained blocks over token vectors at the cut: the last ones where none trains."""
+        if self.first_trained == len(self.encoder.blocks):
+            return hidden
+        context = self.encoder.context(hidden, mask) if context is None else context
+        return self.encoder.run(hidden, context, self.first_trained)  # type: ignore[no-any-return]
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Parameters from the head down to the stem, a list for each layer."""

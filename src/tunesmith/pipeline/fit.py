@@ -17,6 +17,8 @@ from tunesmith.core.records import Budget, Problem, Result, Score
 from tunesmith.core.runfolder import RunFolder, is_full, recover_folder, replace_folder, write_json
 from tunesmith.data.read import read
 from tunesmith.data.readers._bytes import is_url
+from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
+from tunesmith.nn.tally import FROZEN
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
@@ -58,6 +60,7 @@ def fit(
     bad_rows: Any = "stop",
     listeners: Sequence[Listener] = (),
     started: float | None = None,
+    cache: bool = True,
 ) -> Path:
     """Fit, and give the run folder; its `best` is the artifact.
 
@@ -90,28 +93,59 @@ def fit(
             seed=seed,
         )
         _tell_problem(run, problem)
-        candidates, notes = plan(problem, wanted=wanted, pins=pins, clock=clock, offline=offline)
-        for text in notes:
-            run.note(text)
-        write_json(place.path / "candidates.json", [vars(c) for c in candidates])
-        run.stage("tuning")
-        results, interrupted = tune(
-            run,
-            problem,
-            candidates,
-            pins=pins,
-            better=lambda found: _save_best(run, problem, found),
-        )
-        _refuse_full_disk(run, results)
-        if not rank(problem, results):
-            raise DataError(_all_failed(results))
-        _finish(run, problem, results, may_refit=not interrupted)
+        store = open_store() if cache else Store(None, MEMORY_BYTES)
+        with using(store):
+            _search(run, problem, wanted, pins, store)
     except BaseException as error:
         _tidy(place)
         if is_full(error) and not isinstance(error, DataError):
             raise DataError(_full(run, str(error))) from error
         raise
     return place.path
+
+
+def _search(
+    run: Run, problem: Problem, wanted: Sequence[str] | None, pins: Pins, store: Store
+) -> None:
+    """Plan, tune, and finish, all with one activation store."""
+    candidates, notes = plan(
+        problem, wanted=wanted, pins=pins, clock=run.clock, offline=run.offline
+    )
+    for text in notes:
+        run.note(text)
+    write_json(run.folder.path / "candidates.json", [vars(c) for c in candidates])
+    depths = {c.config["depth"] for c in candidates if "depth" in c.config}
+    run = replace(run, depths=tuple(sorted(depths)))
+    run.stage("tuning")
+    results, interrupted = tune(
+        run,
+        problem,
+        candidates,
+        pins=pins,
+        better=lambda found: _save_best(run, problem, found),
+    )
+    _refuse_full_disk(run, results)
+    if not rank(problem, results):
+        raise DataError(_all_failed(results))
+    _finish(run, problem, results, store, may_refit=not interrupted)
+
+
+def _tell_store(run: Run, store: Store) -> None:
+    """What the activation store did, and what was run through frozen blocks all the same."""
+    run.journal.write(
+        "store",
+        folder=str(store.folder or "memory"),
+        **vars(store.counts),
+        frozen_rows=FROZEN.rows,
+        frozen_block_rows=FROZEN.block_rows,
+    )
+    if store.trouble:
+        run.note(f"the activation store took nothing more: {store.trouble}; the fit went on")
+    if store.counts.broken_shards:
+        run.note(
+            f"{store.counts.broken_shards} files of the activation store were not as they were "
+            "written; they were removed and computed again"
+        )
 
 
 def _tidy(place: RunFolder) -> None:
@@ -210,7 +244,9 @@ def _all_failed(results: Sequence[Result]) -> str:
     return f"No model could be fitted in the budget. {told or 'There was no time for any'}."
 
 
-def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
+def _finish(
+    run: Run, problem: Problem, results: Sequence[Result], store: Store, *, may_refit: bool
+) -> None:
     """Blend, prove on the rows kept apart, refit where there is time, save."""
     run.stage("blending")
     chosen = blend(problem, results)
@@ -245,6 +281,7 @@ def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit:
             )
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
     _clear(run)
+    _tell_store(run, store)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
     weights = {str(m.trial): m.weight for m in chosen.members()}
     write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})

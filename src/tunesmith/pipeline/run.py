@@ -22,6 +22,8 @@ class Run:
     seed: int
     offline: bool
     most_trials: int | None = None
+    depths: tuple[float, ...] = ()
+    """The shares of a network that its trials are to train, as far as they are known ahead."""
 
     def stage(self, name: str) -> None:
         """Say what comes now and how much time is left."""

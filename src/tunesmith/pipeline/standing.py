@@ -96,6 +96,7 @@ def facts(result: Result) -> dict[str, Any]:
         "fit_seconds": round(result.fit_seconds, 3),
         "predict_ms_per_row": round(1000 * result.predict_seconds, 4),
         "size_mb": round(result.size_bytes / 1e6, 3),
+        "notes": dict(result.notes),
     }
 
 

@@ -16,6 +16,8 @@ from tunesmith.core.space import from_dict
 from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
 from tunesmith.metrics import get
+from tunesmith.nn.shards import using
+from tunesmith.nn.tally import FROZEN
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import facts
 from tunesmith.stoppers import stoppers
@@ -41,6 +43,8 @@ def run_trial(
     curve: list[tuple[float, float]] = []
     sign = 1.0 if get(problem.metric).higher_is_better else -1.0
     stopped = False
+    notes: dict[str, str] = {}
+    before = replace(FROZEN)
 
     def report(value: float, progress: float) -> bool:
         nonlocal stopped
@@ -55,7 +59,7 @@ def run_trial(
     try:
         learner = learners[trial.learner]
         config = from_dict(learner.config, trial.config)
-        watch = Watch(clock, report, run.offline)
+        watch = Watch(clock, report, run.offline, lambda a, t: notes.update({a: t}), run.depths)
         fitted = learner.fit(problem, config, trial.seed, watch)
         seconds = time.monotonic() - began
         result = _scored(run, problem, trial, fitted, seconds)
@@ -70,7 +74,9 @@ def run_trial(
     if stopped and result.status == "done":
         reason = f"the {stopper} rule: others were better by then"
         result = replace(result, status="stopped", reason=reason)
-    result = replace(result, curve=tuple(sign * value for _, value in curve))
+    frozen = FROZEN.rows - before.rows
+    notes |= {"frozen_rows": f"{frozen:,} rows run through frozen blocks"} if frozen else {}
+    result = replace(result, curve=tuple(sign * value for _, value in curve), notes=notes)
     run.journal.write("result", **facts(result))
     return result
 
@@ -92,10 +98,11 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
     folder.mkdir(parents=True)
     fitted.save(folder)
     rows = np.arange(min(TIMED_ROWS, len(valid)))
-    opened = learners[trial.learner].load(folder)
-    began = time.monotonic()
-    again = opened.predict(valid.take(rows))
-    seconds = (time.monotonic() - began) / len(rows)
+    with using(None):  # the saved form is to answer by itself
+        opened = learners[trial.learner].load(folder)
+        began = time.monotonic()
+        again = opened.predict(valid.take(rows))
+        seconds = (time.monotonic() - began) / len(rows)
     wanted = prediction.take(rows).array()
     if np.abs(again.array() - wanted).max() > SAVED_TOLERANCE * max(1.0, np.abs(wanted).max()):
         raise TunesmithError("its saved form answers otherwise than the model that was saved")

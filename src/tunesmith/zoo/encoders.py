@@ -267,6 +267,16 @@ def load(folder: Path, pattern: str = "*.safetensors") -> Encoder:
     return encoder.float()
 
 
+def fingerprint(folder: Path, pattern: str = "*.safetensors") -> str:
+    """The sha256 of all that decides what the network of a checkpoint folder answers: its config
+    and its weights."""
+    told = hashlib.sha256()
+    for file in (folder / "config.json", *weight_files(folder, pattern)):
+        with file.open("rb") as stream:
+            told.update(hashlib.file_digest(stream, "sha256").digest())
+    return told.hexdigest()
+
+
 CONVERT = (
     "Only safetensors are read, never pickles: convert with "
     "`AutoModel.from_pretrained(FOLDER).save_pretrained(NEW, safe_serialization=True)`."

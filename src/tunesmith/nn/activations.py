@@ -1,0 +1,240 @@
+"""The activation store: the frozen part of a network runs once for a row, for all trials and runs.
+
+Two things are kept of a row: its pooled vectors (`nn/features.py`), which probes, heads and the
+scout read, and its token vectors at a cut, from which the blocks above it are trained. A row is
+known by its token ids, so that the text, the tokenizer and the length it was cut to are all in its
+key; a space by the hash of the weights, the cut and the precision.
+
+Imports torch: import this file where it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.nn import features as pooled
+from tunesmith.nn.batches import Rows, by_length, collate
+from tunesmith.nn.devices import autocast, precision
+from tunesmith.nn.encoder import Encoder
+from tunesmith.nn.shards import Key, Space, Store, StoreError, active, as_floats, as_stored
+from tunesmith.nn.tally import FROZEN
+from tunesmith.nn.tokens import Tokens
+
+VERSION = 1
+"""Raise it when the same row would be stored otherwise."""
+BYTES_A_NUMBER = 2
+After = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A frozen encoder and the hash of all that decides what it answers: weights and config."""
+
+    encoder: Encoder
+    key: str
+    name: str
+
+
+def row_key(ids: Tokens) -> Key:
+    """What a row is known by: a hash of its token ids."""
+    return hashlib.blake2b(np.asarray(ids, dtype=np.int32).tobytes(), digest_size=16).digest()
+
+
+def _space(store: Store, trunk: Trunk, what: str) -> Space:
+    return store.space(
+        _name(trunk, what), {"backbone": trunk.name, "what": what, "precision": precision()}
+    )
+
+
+def _name(trunk: Trunk, what: str) -> str:
+    told = json.dumps([VERSION, trunk.key, what, precision()])
+    return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+def _at(cut: int) -> str:
+    return f"token vectors after block {cut}"
+
+
+def features(
+    trunk: Trunk, ids: Sequence[Tokens], readout: str = "several", *, keep: Sequence[int] = ()
+) -> NDArray[np.float32]:
+    """A read-out of each row, shape (rows, width), what is stored read and the rest computed. The
+    pass that computes also keeps the token vectors at the cuts `keep`, as far as there is room."""
+    store = active()
+    if store is None:
+        FROZEN.add(len(ids), len(trunk.encoder.blocks))
+        return pooled.embed(trunk.encoder, ids, readout)
+    keys = [row_key(one) for one in ids]
+    space = _space(store, trunk, "pooled vectors")
+    new = space.missing(keys)
+    spilled = _fill(store, trunk, [ids[i] for i in new], [keys[i] for i in new], space, keep)
+    store.counts.read_rows += len(keys) - len(new)
+    places = pooled.places(trunk.encoder, readout)
+    found = np.empty((len(ids), len(places), trunk.encoder.width), dtype=np.float32)
+    for number, key in enumerate(keys):
+        found[number] = as_floats((spilled[key] if key in spilled else space.get(key))[places])
+    return found.reshape(len(ids), -1)
+
+
+def _fill(
+    store: Store,
+    trunk: Trunk,
+    ids: list[Tokens],
+    keys: list[Key],
+    space: Space,
+    keep: Sequence[int],
+) -> Mapping[Key, Any]:
+    """Compute the pooled vectors of rows and store them; gives those that the store refused."""
+    spilled: dict[Key, Any] = {}
+    cuts = {cut: _space(store, trunk, _at(cut)) for cut in keep if _has_room(trunk, ids, store)}
+    for chosen, states, vectors in pooled.read(
+        trunk.encoder, ids, precision=precision(), keep=tuple(cuts)
+    ):
+        FROZEN.add(len(chosen), len(trunk.encoder.blocks))
+        for number, row in zip(chosen, vectors, strict=True):
+            stored = as_stored(row)
+            try:
+                space.put(keys[number], stored)
+            except StoreError:
+                spilled[keys[number]] = stored
+        for cut, hidden in states.items():
+            try:
+                _put(cuts[cut], hidden, chosen, ids, keys)
+            except StoreError:
+                cuts = {}
+    for one in (space, *cuts.values()):
+        try:
+            one.flush()
+        except StoreError:
+            break  # what could not be written is held in memory
+    return spilled
+
+
+def _put(
+    space: Space,
+    hidden: torch.Tensor,
+    chosen: NDArray[np.int64],
+    ids: Sequence[Tokens],
+    keys: Sequence[Key],
+) -> None:
+    """Store the token vectors of a batch, without its padding."""
+    stored = as_stored(hidden.float().cpu().numpy())
+    for place, number in enumerate(chosen):
+        space.put(keys[number], stored[place, : len(ids[number])].copy())
+
+
+def state_bytes(trunk: Trunk, ids: Sequence[Tokens]) -> int:
+    """What the token vectors of rows take at one cut."""
+    return sum(map(len, ids)) * trunk.encoder.width * BYTES_A_NUMBER
+
+
+def _has_room(trunk: Trunk, ids: Sequence[Tokens], store: Store) -> bool:
+    return state_bytes(trunk, ids) <= store.room_bytes()
+
+
+def known(trunk: Trunk, ids: Sequence[Tokens], cut: int | None = None) -> NDArray[np.bool_]:
+    """Which rows have their pooled vectors stored, or their token vectors at a cut; shape (rows,).
+    Computes nothing."""
+    store = active()
+    what = "pooled vectors" if cut is None else _at(cut)
+    if store is None or not store.has(_name(trunk, what)):
+        return np.zeros(len(ids), dtype=np.bool_)
+    keys = [row_key(one) for one in ids]
+    space = _space(store, trunk, what)
+    new = {keys[i] for i in space.missing(keys)}
+    return np.array([key not in new for key in keys], dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class States:
+    """Token vectors of rows at a cut, each read when asked for."""
+
+    space: Space
+    keys: Sequence[Key]
+    width: int
+
+    def padded(self, chosen: NDArray[np.int64], tokens: int) -> torch.Tensor:
+        """Those of the chosen rows, zero behind their end, (chosen, tokens, width); fp16 or
+        fp32."""
+        rows = [self.space.get(self.keys[i]) for i in chosen]
+        if all(row.dtype == np.float16 for row in rows):
+            found = np.zeros((len(rows), tokens, self.width), dtype=np.float16)
+        else:
+            rows = [as_floats(row) for row in rows]
+            found = np.zeros((len(rows), tokens, self.width), dtype=np.float32)
+        for place, row in enumerate(rows):
+            found[place, : len(row)] = row
+        return torch.from_numpy(found)
+
+
+def states(trunk: Trunk, ids: Sequence[Tokens], cut: int, after: After | None = None) -> States:
+    """Token vectors of rows after `cut` blocks, what is stored read and the rest computed, from the
+    highest cut below that has them. `after` is told how many rows are done, and may raise.
+
+    Raises:
+        StoreError: There is no store, or no room in it.
+    """
+    store = active()
+    if store is None:
+        raise StoreError("no store is in use")
+    keys = [row_key(one) for one in ids]
+    space = _space(store, trunk, _at(cut))
+    new = space.missing(keys)
+    todo, named = [ids[i] for i in new], [keys[i] for i in new]
+    if todo and not _has_room(trunk, todo, store):
+        raise StoreError(
+            f"it would take {state_bytes(trunk, todo) / 1e9:.2f} GB, there is room for "
+            f"{store.room_bytes() / 1e9:.2f} GB"
+        )
+    _fill_cut(store, trunk, todo, named, cut, space, after)
+    store.counts.read_rows += len(keys) - len(new)
+    return States(space, keys, trunk.encoder.width)
+
+
+@torch.no_grad()
+def _fill_cut(
+    store: Store,
+    trunk: Trunk,
+    ids: list[Tokens],
+    keys: list[Key],
+    cut: int,
+    space: Space,
+    after: After | None,
+) -> None:
+    encoder, done = trunk.encoder.eval(), 0
+    start, below = _below(store, trunk, keys, cut)
+    dense = np.empty((len(ids), 0), dtype=np.float32)
+    rows = Rows(ids, dense, encoder.pad_id, below)
+    device = next(encoder.parameters()).device
+    try:
+        for chosen in by_length(rows.lengths(), pooled.BATCH):
+            batch = collate(rows, chosen, device)
+            mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
+            with autocast(precision()):
+                hidden = encoder.stem(batch.ids, mask) if batch.hidden is None else batch.hidden
+                hidden = encoder.run(hidden, encoder.context(hidden, mask), start, cut)
+            FROZEN.add(len(chosen), cut - start)
+            _put(space, hidden, chosen, ids, keys)
+            done += len(chosen)
+            if after:
+                after(done)
+    finally:
+        space.flush()
+
+
+def _below(store: Store, trunk: Trunk, keys: Sequence[Key], cut: int) -> tuple[int, States | None]:
+    """The highest cut below this one at which all the rows are stored, and what is there."""
+    for lower in range(cut - 1, 0, -1):
+        if store.has(_name(trunk, _at(lower))):
+            space = _space(store, trunk, _at(lower))
+            if keys and not space.missing(keys):
+                return lower, States(space, keys, trunk.encoder.width)
+    return 0, None
