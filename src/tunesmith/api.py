@@ -9,6 +9,7 @@ import re
 import time as clock
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import BudgetError, ConfigError, DataError, DataWarning, did_you_mean
 from tunesmith.core.events import Listener
@@ -30,8 +32,11 @@ from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
+from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fit as fit_run
+from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import label_of, labels
 
@@ -133,6 +138,44 @@ def _budget(budget: str | float | Budget | None, trials: int | None) -> Budget:
     if not isinstance(trials, int) or isinstance(trials, bool):
         raise BudgetError(f"A number of trials is a whole number, not {trials!r}.")
     return Budget(parsed.seconds, trials, parsed.memory_bytes)
+
+
+def scout(
+    source: Any,
+    target: str,
+    *,
+    budget: str | float | None = "2m",
+    backbones: Sequence[str] | None = None,
+    task: str | None = None,
+    seed: int = 0,
+    kinds: Mapping[str, Any] | None = None,
+    bad_rows: Any = "stop",
+    cache: bool = True,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Scouting:
+    """Rank pretrained checkpoints for labelled data, without fine-tuning any: from frozen features
+    of a sample of rows that grows while the ranking is unclear.
+
+    Args:
+        source, target, task, kinds, bad_rows, cache: As of `fit`.
+        budget: Time for it, and what a fine-tuning is said to fit or not.
+        backbones: Names of the zoo or folders; by default every built-in one that is here.
+        tell: Called with what is being done.
+
+    Raises:
+        TunesmithError: The data or a name cannot be used, or no checkpoint is on this machine.
+    """
+    parsed = Budget.parse(budget)
+    time_left = Clock(parsed.seconds)
+    cards, gone = cards_here(backbones)
+    problem = frame(
+        read(source, kinds=kinds, bad_rows=bad_rows, target=target), target, task=task, seed=seed
+    )
+    with using(open_store() if cache else Store(None, MEMORY_BYTES)):
+        found = scout_problem(problem, cards, clock=time_left, seed=seed, tell=tell)
+    found = replace(found, left_out={**gone, **found.left_out})
+    rows = sum(len(part) for part in problem.parts.values())
+    return Scouting(found, rows, parsed.seconds)
 
 
 def load(folder: str | Path) -> Predictor:

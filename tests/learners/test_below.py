@@ -158,7 +158,7 @@ def test_a_disk_that_fills_up_ends_nothing(
 def test_the_frozen_weights_are_shared_and_the_trained_ones_are_not(
     example: Problem, checkpoint: str
 ) -> None:
-    from tunesmith.learners._backbone import backbone
+    from tunesmith.zoo.backbones import backbone
 
     base = backbone(checkpoint).encoder
     model = fit(example, checkpoint, {})

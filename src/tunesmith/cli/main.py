@@ -21,6 +21,7 @@ from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.fit import fit
 from tunesmith.cli.leaderboard import leaderboard
 from tunesmith.cli.predict import predict
+from tunesmith.cli.scout import scout
 from tunesmith.cli.weights import weights
 from tunesmith.cli.zoo import zoo
 from tunesmith.core.errors import DataWarning, TunesmithError
@@ -39,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(fit)
+app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(leaderboard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.cli.options import Json
@@ -9,6 +10,8 @@ from tunesmith.cli.tables import Table, show, show_json, size
 
 if TYPE_CHECKING:
     from tunesmith.core.records import Card
+
+MOST_SHOWN = 4
 
 
 def zoo(as_json: Json = False) -> None:
@@ -38,9 +41,15 @@ def _cells(card: Card) -> tuple[str, ...]:
         str(card.blocks),
         str(card.width),
         size(card.download_bytes / 1e6),
-        " ".join(card.languages),
+        languages(card.languages),
         card.license,
     )
+
+
+def languages(codes: Sequence[str]) -> str:
+    """The first few codes, and how many more."""
+    shown, more = codes[:MOST_SHOWN], len(codes) - MOST_SHOWN
+    return " ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _facts(card: Card, here: bool) -> dict[str, Any]:

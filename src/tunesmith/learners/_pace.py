@@ -11,7 +11,7 @@ from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
-from tunesmith.learners._backbone import Backbone, token_ids
+from tunesmith.zoo.backbones import Backbone, token_ids
 
 if TYPE_CHECKING:
     from tunesmith.nn.loop import Step

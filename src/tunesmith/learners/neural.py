@@ -20,13 +20,6 @@ from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._answers import target_scale
-from tunesmith.learners._backbone import (
-    Backbone,
-    backbone,
-    blocks_of,
-    token_ids,
-    why_not,
-)
 from tunesmith.learners._below import Below, StoreError, choose
 from tunesmith.learners._head_start import start_head
 from tunesmith.learners._pace import Pace, forward_seconds, look_seconds, refuse_too_slow
@@ -38,6 +31,13 @@ from tunesmith.nn.batches import Rows
 from tunesmith.nn.optim import SGD, AdamW, Lion, factor, groups
 from tunesmith.nn.shards import active
 from tunesmith.zoo import encoders
+from tunesmith.zoo.backbones import (
+    Backbone,
+    backbone,
+    blocks_of,
+    token_ids,
+    why_not,
+)
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:

@@ -17,14 +17,6 @@ from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.core.space import Choice, config
 from tunesmith.learners._answers import answer, target_scale
-from tunesmith.learners._backbone import (
-    Backbone,
-    backbone,
-    cuts,
-    features_within,
-    token_ids,
-    why_not,
-)
 from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
@@ -37,6 +29,14 @@ from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active
 from tunesmith.zoo import encoders
+from tunesmith.zoo.backbones import (
+    Backbone,
+    backbone,
+    cuts,
+    features_within,
+    token_ids,
+    why_not,
+)
 from tunesmith.zoo.encoders import Tokenizer
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from tunesmith.core.errors import need
+from tunesmith.core.errors import ConfigError, need
 from tunesmith.core.space import Choice, Linear, config
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class LoRA:
                 lora_dropout=self.dropout,
                 target_modules=list(targets),
             )
-            peft.inject_adapter_in_model(settings, block)
+            with warnings.catch_warnings():  # it turns Conv1D's weights by itself, and warns of it
+                warnings.filterwarnings("ignore", message=".*fan_in_fan_out.*")
+                peft.inject_adapter_in_model(settings, block)
 
     def merge(self, blocks: Sequence[torch.nn.Module]) -> None:
         """Fold the additions into the weights, so that the saved network is a plain one."""
@@ -72,6 +75,11 @@ class BitFit:
         for block in blocks:
             for name, parameter in block.named_parameters():
                 parameter.requires_grad_(name.endswith("bias"))
+        if blocks and not any(p.requires_grad for block in blocks for p in block.parameters()):
+            raise ConfigError(
+                "The blocks of this checkpoint have no biases, so BitFit has nothing to train. "
+                "Choose another adapter: Full or LoRA."
+            )
 
     def merge(self, blocks: Sequence[torch.nn.Module]) -> None:
         """Nothing to merge."""

@@ -1,4 +1,4 @@
-"""Encoder language models seen as a stem, ordered blocks, and what the blocks share.
+"""Language models seen as a stem, ordered blocks, and what the blocks share.
 
 Imports torch: import this file where it is used.
 """
@@ -33,6 +33,8 @@ class Family:
     finish: Callable[[Any, Hidden], Hidden] = lambda model, hidden: hidden
     offset: int = 0
     """Positions that the family keeps for itself."""
+    is_causal: bool = False
+    """Whether a token sees only those before it, so that the last one knows most."""
 
 
 def _mask(model: Any, hidden: Hidden, mask: torch.Tensor) -> Any:
@@ -116,8 +118,60 @@ def _modern_step(model: Any, number: int, hidden: Hidden, context: Any) -> Hidde
     )
 
 
+def _gpt2_embed(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> Hidden:
+    places = torch.arange(ids.shape[1], device=ids.device).unsqueeze(0)
+    return model.drop(model.wte(ids) + model.wpe(places))  # type: ignore[no-any-return]
+
+
+def _gpt2_context(model: Any, hidden: Hidden, mask: torch.Tensor) -> Any:
+    from transformers.masking_utils import create_causal_mask
+
+    return create_causal_mask(model.config, hidden, mask, None)
+
+
+def _gpt2_step(model: Any, number: int, hidden: Hidden, context: Any) -> Hidden:
+    return model.h[number](hidden, attention_mask=context)  # type: ignore[no-any-return]
+
+
+def _llama_context(model: Any, hidden: Hidden, mask: torch.Tensor) -> Any:
+    """The mask of each kind of block, and the angles by which queries and keys are turned."""
+    from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
+
+    makers = {
+        "full_attention": create_causal_mask,
+        "sliding_attention": create_sliding_window_causal_mask,
+    }
+    masks = {
+        kind: makers[kind](model.config, hidden, mask, None) for kind in set(_kinds(model.config))
+    }
+    places = torch.arange(hidden.shape[1], device=hidden.device).unsqueeze(0)
+    return masks, model.rotary_emb(hidden, places)
+
+
+def _llama_step(model: Any, number: int, hidden: Hidden, context: Any) -> Hidden:
+    masks, turns = context
+    mask = masks[_kinds(model.config)[number]]
+    return model.layers[number](  # type: ignore[no-any-return]
+        hidden, attention_mask=mask, position_embeddings=turns
+    )
+
+
+def _kinds(config: Any) -> list[str]:
+    """What kind of attention each block has; a Llama has but one."""
+    return getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
+
+
 _BERT = Family(lambda m: m.encoder.layer, _embed, _mask, _bert_step, ("query", "value"))
 _ROBERTA = Family(_BERT.blocks, _embed, _mask, _bert_step, ("query", "value"), offset=2)
+_LLAMA = Family(
+    lambda m: m.layers,
+    lambda m, ids, mask: m.embed_tokens(ids),
+    _llama_context,
+    _llama_step,
+    ("q_proj", "v_proj"),
+    finish=lambda m, hidden: m.norm(hidden),
+    is_causal=True,
+)
 
 FAMILIES: Mapping[str, Family] = {
     "bert": _BERT,
@@ -143,17 +197,30 @@ FAMILIES: Mapping[str, Family] = {
         ("Wqkv",),
         finish=lambda m, hidden: m.final_norm(hidden),
     ),
+    "gpt2": Family(
+        lambda m: m.h,
+        _gpt2_embed,
+        _gpt2_context,
+        _gpt2_step,
+        ("c_attn",),
+        finish=lambda m, hidden: m.ln_f(hidden),
+        is_causal=True,
+    ),
+    "llama": _LLAMA,
+    "qwen2": _LLAMA,
+    "qwen3": _LLAMA,
 }
 
 
 class Encoder(nn.Module):
-    """A pretrained encoder as `stem`, `blocks` and `run`."""
+    """A pretrained language model as `stem`, `blocks` and `run`."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
         self.family = FAMILIES[model.config.model_type]
         self.lora_targets = self.family.lora_targets
+        self.is_causal = self.family.is_causal
         self.width = int(model.config.hidden_size)
         self.pad_id = int(model.config.pad_token_id or 0)
         self.max_tokens = int(model.config.max_position_embeddings) - self.family.offset

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from tunesmith.nn.shards import using
 
 
 @dataclass
 class Tally:
-    """Rows that frozen parts of networks were run over, and rows times blocks."""
+    """Rows that frozen parts of networks were run over, and rows times blocks; `checked_rows` are
+    those of saved models that answered a few rows to be compared and timed."""
 
     rows: int = 0
     block_rows: int = 0
+    checked_rows: int = 0
+    _checking: bool = False
 
     def add(self, rows: int, blocks: int) -> None:
+        if self._checking:
+            self.checked_rows += rows
+            return
         self.rows += rows
         self.block_rows += rows * blocks
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[None]:
+        """A saved model is to answer by itself in here: nothing comes from the store."""
+        before, self._checking = self._checking, True
+        try:
+            with using(None):
+                yield
+        finally:
+            self._checking = before
 
 
 FROZEN = Tally()

@@ -28,7 +28,7 @@ from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
-from tunesmith.nn.shards import using
+from tunesmith.nn.tally import FROZEN
 
 FORMAT = 1
 GOLDEN_ROWS = 4
@@ -128,7 +128,7 @@ def _link(source: Path, place: Path) -> None:
 def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> None:
     rows = problem.parts["valid"][:GOLDEN_ROWS]
     data = problem.data.take(rows).with_columns(problem.inputs)
-    with using(None):  # what is saved is to answer by itself
+    with FROZEN.checking():
         answers = _model(folder, spec).predict(data).array()
     cells = {name: [_to_json(value) for value in data.values(name)] for name in data.names}
     write_json(folder / "golden.json", {"cells": cells, "answers": answers.tolist()})

@@ -18,7 +18,7 @@ from tunesmith.core.runfolder import RunFolder, is_full, recover_folder, replace
 from tunesmith.data.read import read
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
-from tunesmith.nn.tally import FROZEN
+from tunesmith.nn.tally import FROZEN, Tally
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
@@ -108,6 +108,7 @@ def _search(
     run: Run, problem: Problem, wanted: Sequence[str] | None, pins: Pins, store: Store
 ) -> None:
     """Plan, tune, and finish, all with one activation store."""
+    before = replace(FROZEN)
     candidates, notes = plan(
         problem, wanted=wanted, pins=pins, clock=run.clock, offline=run.offline
     )
@@ -127,17 +128,21 @@ def _search(
     _refuse_full_disk(run, results)
     if not rank(problem, results):
         raise DataError(_all_failed(results))
-    _finish(run, problem, results, store, may_refit=not interrupted)
+    try:
+        _finish(run, problem, results, may_refit=not interrupted)
+    finally:
+        _tell_store(run, store, before)
 
 
-def _tell_store(run: Run, store: Store) -> None:
+def _tell_store(run: Run, store: Store, before: Tally) -> None:
     """What the activation store did, and what was run through frozen blocks all the same."""
     run.journal.write(
         "store",
         folder=str(store.folder or "memory"),
         **vars(store.counts),
-        frozen_rows=FROZEN.rows,
-        frozen_block_rows=FROZEN.block_rows,
+        frozen_rows=FROZEN.rows - before.rows,
+        frozen_block_rows=FROZEN.block_rows - before.block_rows,
+        checked_rows=FROZEN.checked_rows - before.checked_rows,
     )
     if store.trouble:
         run.note(f"the activation store took nothing more: {store.trouble}; the fit went on")
@@ -244,9 +249,7 @@ def _all_failed(results: Sequence[Result]) -> str:
     return f"No model could be fitted in the budget. {told or 'There was no time for any'}."
 
 
-def _finish(
-    run: Run, problem: Problem, results: Sequence[Result], store: Store, *, may_refit: bool
-) -> None:
+def _finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
     """Blend, prove on the rows kept apart, refit where there is time, save."""
     run.stage("blending")
     chosen = blend(problem, results)
@@ -281,7 +284,6 @@ def _finish(
             )
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
     _clear(run)
-    _tell_store(run, store)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
     weights = {str(m.trial): m.weight for m in chosen.members()}
     write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})

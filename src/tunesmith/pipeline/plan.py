@@ -12,6 +12,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.records import Candidate, Card, Problem
 from tunesmith.core.space import check_pins, default, to_dict
+from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 
 ORDER = ("majority", "linear", "probe", "neural")
@@ -23,6 +24,8 @@ LETTERS_A_TOKEN = 4.5
 START_SECONDS = 6.0
 SHORT_SHARE = 0.25
 SECOND_SHARE = 0.1
+GOOD_QUALITY = 0.8
+LANGUAGE_ROWS = 400
 DEPTHS = {0.34: "the top third of the blocks fine-tuned", 1.0: "all blocks fine-tuned"}
 MOST_CLASSES_FOR_PAIRS = 20
 
@@ -107,7 +110,8 @@ def _with_cards(
     if "backbone" in pins:
         cards: Sequence[Card] = (zoo.card_for(str(pins["backbone"])),)
     else:
-        cards = zoo.cards("text")
+        here = [card for card in zoo.cards("text") if zoo.is_here(card)]
+        cards = here or _to_fetch(problem)
     usable = [card for card in cards if not offline or zoo.is_here(card)]
     if not usable:
         notes.append(
@@ -122,7 +126,18 @@ def _with_cards(
     if name != "probe":
         return _by_depth(name, usable[0], pins, costs[usable[0].name])
     others = [card for card in usable[1:] if costs[card.name] <= SECOND_SHARE * limit]
-    return [_probe(card, pins, costs[card.name]) for card in (usable[0], *others)]
+    return [_probe(card, pins, costs[card.name]) for card in (usable[0], *others[:1])]
+
+
+def _to_fetch(problem: Problem) -> list[Card]:
+    """What is brought where no checkpoint is here: the lightest good one that reads the language of
+    the texts."""
+    names = problem.data.with_columns(problem.inputs).of_kind("text")
+    texts = [cell or "" for name in names for cell in problem.data.values(name)[:LANGUAGE_ROWS]]
+    main = detect(texts, seed=problem.seed).main
+    cards = sorted(zoo.cards("text"), key=lambda card: card.download_bytes)
+    good = [card for card in cards if card.quality >= GOOD_QUALITY]
+    return [card for card in good if suits_language(card.languages, main)][:1] or good[:1]
 
 
 def _probe(card: Card, pins: Mapping[str, Any], seconds: float) -> Candidate:

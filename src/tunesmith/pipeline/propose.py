@@ -8,16 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith import zoo
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Study
-from tunesmith.core.errors import WeightsError
+from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
+from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import default, flatten, from_dict, sample, space, to_dict
 from tunesmith.learners import learners
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.standing import best_backbone, signed, spare_seconds
+from tunesmith.scout.scout import work
 from tunesmith.search import searchers
+from tunesmith.zoo.backbones import backbone, release
 
 ROTATION = ("neural", "linear", "neural", "probe")
 PATIENCE_TRIALS = 8
@@ -30,6 +35,10 @@ WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
 LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
+SCOUT_SHARE = 0.1
+LEAST_SCOUT_SECONDS = 2.0
+READ_SHARE = 0.25
+"""Of the time left, what the frozen features of all rows may take."""
 
 
 class Proposals:
@@ -55,12 +64,15 @@ class Proposals:
         self._asked: dict[int, int] = {}
         self._missing: set[str] = set()
         self._number = 0
+        self._scouting: Scouting | None = None
+        self._has_scouted = False
+        self._picked: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Trial]:
         for candidate in self._candidates:
             if self._number and self._is_spent():
                 return  # one model there is always time for
-            ready = self._with_weights(self._on_best_backbone(candidate))
+            ready = self._with_weights(self._on_best_backbone(self._scouted(candidate)))
             if ready is not None and self._fits(ready):
                 yield self._trial(ready.learner, ready.config, ready.reason)
         yield from self._searched()
@@ -105,8 +117,63 @@ class Proposals:
         self._run.note(f"{candidate.learner} is left out: {self._spare():.0f} s are left for it")
         return False
 
-    def _on_best_backbone(self, candidate: Candidate) -> Candidate:
+    def _scouted(self, candidate: Candidate) -> Candidate | None:
+        """The candidate on the checkpoint, and with the read-out, that the scout found for this
+        data, a second probe on the next one; as it is where one is pinned, or nothing is to
+        choose. None where no second one can be afforded."""
+        pins = self._pins.get(candidate.learner, {})
+        if not candidate.config.get("backbone") or "backbone" in pins:
+            return candidate
+        if not self._has_scouted:
+            self._has_scouted = True
+            self._scout()
+        if self._scouting is None:
+            return candidate
+        rows = sum(len(part) for part in self._problem.parts.values())
+        scouted = self._scouting.scouted
+        first = self._picked.get("probe", "") if candidate.learner == "probe" else ""
+        name, why = scouted.pick(rows, READ_SHARE * self._spare(), besides=first)
+        if not name:
+            return None
+        self._picked.setdefault(candidate.learner, name)
+        config = {**candidate.config, "backbone": name}
+        if candidate.learner == "probe" and "readout" not in pins:
+            config["readout"] = scouted.readout(name)
+        return replace(candidate, config=config, reason=f"{candidate.reason}; scouted: {why}")
+
+    def _scout(self) -> None:
+        """Rank the checkpoints that are here by frozen features of some training rows."""
+        run, problem = self._run, self._problem
+        cards, gone = cards_here(None) if any(map(zoo.is_here, zoo.cards("text"))) else ((), {})
+        seconds = SCOUT_SHARE * self._spare()
+        if len(cards) < 2 or seconds < LEAST_SCOUT_SECONDS:
+            return
+        run.stage("scouting")
+        try:
+            backbone(min(cards, key=work).name)  # torch is imported: no part of the scout's time
+            clock = Clock(seconds, run.clock.now)
+            scouted = scout_problem(
+                problem,
+                cards,
+                clock=clock,
+                seed=run.seed,
+                most_seconds=READ_SHARE * self._spare(),
+            )
+        except TunesmithError as error:
+            run.note(f"the scout gave up: {error}")
+            return
+        for name, why in {**gone, **scouted.left_out}.items():
+            run.note(f"{name} is left out: {why}")
+        rows = sum(len(part) for part in problem.parts.values())
+        self._scouting = Scouting(scouted, rows, self._spare())
+        run.journal.write("scout", **self._scouting.facts)
+        write_json(run.folder.path / "scout.json", self._scouting.facts)
+        release(keep=scouted.ranking.order[:2])
+
+    def _on_best_backbone(self, candidate: Candidate | None) -> Candidate | None:
         """Fine-tune the checkpoint whose frozen features did best, unless one is pinned."""
+        if candidate is None:
+            return None
         if candidate.learner != "neural" or "backbone" in self._pins.get("neural", {}):
             return candidate
         name = best_backbone(self._problem, self._results)
@@ -115,9 +182,11 @@ class Proposals:
         config = {**candidate.config, "backbone": name}
         return replace(candidate, config=config, reason=f"fine-tuned; {name} had the best probe")
 
-    def _with_weights(self, candidate: Candidate) -> Candidate | None:
+    def _with_weights(self, candidate: Candidate | None) -> Candidate | None:
         """The candidate if its checkpoint is on this machine, after fetching where that is
         allowed."""
+        if candidate is None:
+            return None
         name = str(candidate.config.get("backbone", ""))
         if name in self._missing:
             return None

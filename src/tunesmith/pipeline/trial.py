@@ -16,7 +16,6 @@ from tunesmith.core.space import from_dict
 from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
 from tunesmith.metrics import get
-from tunesmith.nn.shards import using
 from tunesmith.nn.tally import FROZEN
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import facts
@@ -98,7 +97,7 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
     folder.mkdir(parents=True)
     fitted.save(folder)
     rows = np.arange(min(TIMED_ROWS, len(valid)))
-    with using(None):  # the saved form is to answer by itself
+    with FROZEN.checking():
         opened = learners[trial.learner].load(folder)
         began = time.monotonic()
         again = opened.predict(valid.take(rows))

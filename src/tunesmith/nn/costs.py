@@ -1,0 +1,154 @@
+"""What a network costs on this machine, measured in a few steps: time, memory, disk.
+
+Imports torch: import this file where it is used.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunesmith.nn.batches import Rows, collate
+from tunesmith.nn.devices import autocast, precision
+from tunesmith.nn.encoder import Encoder
+from tunesmith.nn.tokens import Tokens
+
+BATCH = 16
+ROUNDS = 3
+STATE_BYTES = 2
+KEPT_PER_TOKEN = 34
+"""Numbers of the width that one block keeps for its gradient, for each token.
+
+Source: Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models", MLSys
+2023, equation 1: 34 bytes at two bytes a number, less dropout; doubled here as half of it is fp32.
+"""
+BYTES_OF_TRAINED = 16
+"""A weight, its gradient and two moments of Adam, four bytes each."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds for one row of the usual length: `stem` and `block` to answer, `train_stem` and
+    `train_block` for a training step's share of a row. Bytes of the weights, of a block's weights,
+    of a row's token vectors on the disk."""
+
+    blocks: int
+    stem_seconds: float
+    block_seconds: float
+    train_stem_seconds: float
+    train_block_seconds: float
+    weight_bytes: int
+    block_bytes: int
+    row_tokens: float
+    width: int
+
+    @property
+    def row_bytes(self) -> float:
+        """Bytes that one row takes in the activation store, at one cut."""
+        return self.row_tokens * self.width * STATE_BYTES
+
+    def read_seconds(self, rows: int, *, start: int = 0, stop: int | None = None) -> float:
+        """To run rows through blocks start..stop, the stem too where they start there."""
+        count = (self.blocks if stop is None else stop) - start
+        return rows * (count * self.block_seconds + (0 if start else self.stem_seconds))
+
+    def train_seconds(self, rows: int, trained: int, epochs: float, *, stored: bool) -> float:
+        """To train so many top blocks over the rows. From the store the frozen blocks run once,
+        else in every epoch; where all train, the stem trains too."""
+        if trained == self.blocks:
+            each = self.train_stem_seconds + self.blocks * self.train_block_seconds
+            return epochs * rows * each
+        frozen = self.read_seconds(rows, stop=self.blocks - trained)
+        return epochs * rows * trained * self.train_block_seconds + frozen * (
+            1 if stored else epochs
+        )
+
+    def memory_bytes(self, trained: int) -> int:
+        """Of training so many blocks: weights, what the optimiser holds and the gradient needs."""
+        whole = trained == self.blocks
+        own = self.weight_bytes if whole else trained * self.block_bytes
+        kept = BATCH * self.row_tokens * self.width * KEPT_PER_TOKEN * 2 * trained
+        return int(self.weight_bytes + own / 4 * BYTES_OF_TRAINED + kept)
+
+
+def measure(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
+    """Time a few steps of one block and of the stem on the rows nearest to the mean length; the
+    other blocks are alike. A second or two for a small network."""
+    lengths = np.array([len(one) for one in ids])
+    near = np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:BATCH]
+    chosen = [ids[i] for i in near]
+    rows = Rows(chosen, np.empty((len(chosen), 0), dtype=np.float32), encoder.pad_id)
+    device = next(encoder.parameters()).device
+    batch = collate(rows, np.arange(len(chosen)), device)
+    mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
+    trained = copy.deepcopy(encoder).requires_grad_(True)
+    share = float(lengths.mean() / max(1.0, lengths[near].mean()) / len(chosen))
+
+    def stem() -> Any:
+        return encoder.stem(batch.ids, mask)
+
+    with torch.no_grad(), autocast():
+        hidden = stem()
+        context = encoder.context(hidden, mask)
+
+    def block() -> Any:
+        return encoder.run(hidden, context, 0, 1)
+
+    def train_block() -> Any:
+        return trained.run(hidden.detach().requires_grad_(True), context, 0, 1)
+
+    def train_stem() -> Any:
+        return trained.stem(batch.ids, mask)
+
+    above = list(trained.blocks[0].parameters())
+    inside = {id(p) for one in trained.blocks for p in one.parameters()}
+    below = [p for p in trained.parameters() if id(p) not in inside]
+    return Costs(
+        blocks=len(encoder.blocks),
+        stem_seconds=share * _timed(lambda: _answer(stem)),
+        block_seconds=share * _timed(lambda: _answer(block)),
+        train_stem_seconds=share * _timed(_stepping(train_stem, below)),
+        train_block_seconds=share * _timed(_stepping(train_block, above)),
+        weight_bytes=sum(p.nbytes for p in encoder.parameters()),
+        block_bytes=sum(p.nbytes for p in encoder.blocks[0].parameters()),
+        row_tokens=float(lengths.mean()),
+        width=encoder.width,
+    )
+
+
+@torch.no_grad()
+def _answer(work: Callable[[], torch.Tensor]) -> None:
+    with autocast(precision()):
+        work()[0, 0, 0].item()  # waits for the device
+
+
+def _stepping(
+    work: Callable[[], torch.Tensor], parameters: list[torch.nn.Parameter]
+) -> Callable[[], None]:
+    optimizer = torch.optim.AdamW(parameters, lr=0.0, fused=True)
+
+    def step() -> None:
+        with autocast(precision()):
+            loss = work().float().square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def _timed(work: Callable[[], None]) -> float:
+    work()
+    found = []
+    for _ in range(ROUNDS):
+        began = perf_counter()
+        work()
+        found.append(perf_counter() - began)
+    return statistics.median(found)

@@ -1,0 +1,231 @@
+"""The scout: which backbone suits this data, from frozen features of a few rows; and its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import TunesmithError, WeightsError
+from tunesmith.core.records import Card
+from tunesmith.core.seeds import generator
+from tunesmith.data.languages import UNKNOWN, Languages, detect, suits_language
+from tunesmith.scout.halving import HALVING, Halving, halve
+from tunesmith.scout.records import Ranking
+from tunesmith.zoo.backbones import backbone, blocks_of
+
+if TYPE_CHECKING:
+    from tunesmith.nn.costs import Costs
+
+READOUTS = ("several", "last", "deep")
+CAUSAL_READOUTS = ("several", "last", "ends")
+LENGTH = 128
+TIMED_ROWS = 256
+DEPTHS = (0.0, 0.17, 0.34, 1.0)
+EPOCHS = 3
+MEASURING = 0.5
+"""Of the time left, what has been spent before another checkpoint is not opened any more."""
+FEWEST_ROWS = 60
+
+
+@dataclass(frozen=True)
+class Scouted:
+    """What was found: the ranking, the read-out that suits each backbone, what each costs, and who
+    was left out before a row was read, with the reason."""
+
+    ranking: Ranking
+    costs: Mapping[str, Costs]
+    left_out: Mapping[str, str]
+    languages: Languages
+    seconds: float
+    notes: tuple[str, ...] = field(default=())
+
+    def readout(self, name: str) -> str:
+        """The read-out that told most of a backbone; the usual one where it was not read."""
+        rounds = [s for r in self.ranking.rounds for s in r.standings if s.backbone == name]
+        return rounds[-1].readout if rounds else READOUTS[0]
+
+    def pick(self, rows: int, seconds: float, besides: str = "") -> tuple[str, str]:
+        """The best backbone whose features of so many rows can be had in the time, of those tied
+        with the best the cheapest; and why. Not the one `besides` which it is to be."""
+        order = tuple(name for name in self.ranking.order if name != besides)
+        costs = {name: cost for name, cost in self.costs.items() if name != besides}
+        fits = [n for n in order if n in costs and costs[n].read_seconds(rows) <= seconds]
+        if not fits and besides:
+            return "", ""
+        if not fits:
+            cheap = min(costs, key=lambda n: costs[n].read_seconds(rows), default="")
+            return cheap, f"reading {rows:,} rows fits the time with none; this is the quickest"
+        tied = {s.backbone for s in self.ranking.standings if s.tied}
+        level = [name for name in fits if name in tied] if fits[0] in tied else fits[:1]
+        chosen = min(level, key=lambda n: costs[n].read_seconds(rows))
+        passed = [n for n in order[: order.index(fits[0])] if n in costs]
+        why = self.ranking.verdict
+        if passed:
+            told = ", ".join(f"{n} ({costs[n].read_seconds(rows):.0f} s)" for n in passed)
+            why += f"; reading {rows:,} rows takes too long with {told}"
+        if len(level) > 1:
+            why += f"; of those tied, {chosen} is the quickest"
+        return chosen, why
+
+    def table(self, rows: int, limit_seconds: float = float("inf")) -> list[dict[str, Any]]:
+        """A record for each backbone, best first: score, interval, and for each depth the seconds,
+        memory and disk that fine-tuning for some epochs takes."""
+        last = {s.backbone: s for r in self.ranking.rounds for s in r.standings}
+        last |= {s.backbone: s for s in self.ranking.standings}
+        out = {d.backbone: d.reason for d in self.ranking.dropped}
+        found = []
+        for place, name in enumerate(self.ranking.order, start=1):
+            one, cost = last.get(name), self.costs.get(name)
+            depths = {} if cost is None else _depths(cost, rows, limit_seconds)
+            found.append(
+                {
+                    "rank": place,
+                    "backbone": name,
+                    "readout": one.readout if one else "",
+                    "score": one.score if one else None,
+                    "low": one.low if one else None,
+                    "high": one.high if one else None,
+                    "tied": bool(one and one.tied and name not in out),
+                    "scores": dict(one.scores) if one else {},
+                    "dropped": out.get(name, ""),
+                    "features_seconds": None if cost is None else cost.read_seconds(rows),
+                    "depths": depths,
+                }
+            )
+        return found
+
+
+def _depths(cost: Costs, rows: int, limit_seconds: float) -> dict[str, dict[str, Any]]:
+    found = {}
+    for depth in DEPTHS:
+        trained = blocks_of(depth, cost.blocks)
+        seconds = cost.train_seconds(rows, trained, EPOCHS, stored=True)
+        found[f"{depth:g}"] = {
+            "blocks": trained,
+            "seconds": seconds,
+            "memory_bytes": cost.memory_bytes(trained),
+            "disk_bytes": int(rows * cost.row_bytes) if trained < cost.blocks else 0,
+            "fits": seconds <= limit_seconds,
+        }
+    return found
+
+
+def scout(
+    texts: Sequence[str],
+    truth: NDArray[Any],
+    cards: Sequence[Card],
+    *,
+    clock: Clock,
+    seed: int,
+    settings: Halving = HALVING,
+    rows: int = 0,
+    most_seconds: float = float("inf"),
+    tell: Callable[[str], None] = lambda text: None,
+) -> Scouted:
+    """Rank the checkpoints for these texts and their truth (class codes or numbers).
+
+    Those that do not read the language of the texts are left out, if there is one that does; and
+    those whose features of `rows` rows would take more than `most_seconds`, but for the quickest.
+    Every feature goes through the activation store, so that nothing of it is computed again.
+
+    Raises:
+        WeightsError: None of the checkpoints can be used.
+    """
+    began = clock.elapsed()
+    languages = detect(texts, seed=seed)
+    left_out = {
+        card.name: f"it does not read {languages.main!r}, the language of most texts"
+        for card in cards
+        if not suits_language(card.languages, languages.main)
+    }
+    if len(left_out) == len(cards):
+        left_out = {}
+    reader = _Reader(texts, seed, left_out, tell)
+    names: list[str] = []
+    usable = [card for card in cards if card.name not in left_out]
+    for card in sorted(usable, key=work):
+        if names and clock.has_deadline() and clock.elapsed() - began > MEASURING * clock.left():
+            left_out[card.name] = "there was no time to look at it"
+        elif reader.opens(card.name):
+            names.append(card.name)
+    if not names:
+        raise WeightsError(f"No checkpoint can be used: {'; '.join(left_out.values())}")
+    for name in names[1:]:
+        seconds = reader.costs[name].read_seconds(rows)
+        if seconds > most_seconds:
+            left_out[name] = (
+                f"reading {rows:,} rows takes about {seconds:.0f} s, there are {most_seconds:.0f} s"
+            )
+    names = [name for name in names if name not in left_out]
+    settings = replace(settings, first_rows=_first_rows(reader, names, clock, settings))
+    ranking = halve(
+        names,
+        reader.read,
+        truth,
+        quality={card.name: _quality(card, languages) for card in cards},
+        clock=clock,
+        seed=seed,
+        settings=settings,
+    )
+    return Scouted(ranking, reader.costs, left_out, languages, clock.elapsed() - began)
+
+
+def work(card: Card) -> int:
+    """What a token costs in a network of this shape, to sort by."""
+    return card.blocks * card.width**2
+
+
+def _first_rows(reader: _Reader, names: list[str], clock: Clock, settings: Halving) -> int:
+    """As many rows as all can read in half of the time, within what is usual."""
+    if not clock.has_deadline():
+        return settings.first_rows
+    each = sum(reader.costs[name].read_seconds(1) for name in names)
+    fits = int(clock.left() / 2 / max(each, 1e-9))
+    return min(settings.first_rows, max(FEWEST_ROWS, fits))
+
+
+def _quality(card: Card, languages: Languages) -> float:
+    """What is known of a card beforehand; of an English one nothing where the language is none that
+    is known."""
+    sure = languages.main != UNKNOWN and suits_language(card.languages, languages.main)
+    return card.quality if sure or "unknown" not in card.languages else float("nan")
+
+
+@dataclass
+class _Reader:
+    """Reads rows by one backbone after another, and measures what each costs when first used."""
+
+    texts: Sequence[str]
+    seed: int
+    left_out: dict[str, str]
+    tell: Callable[[str], None]
+    costs: dict[str, Costs] = field(default_factory=dict)
+
+    def opens(self, name: str) -> bool:
+        """Whether a checkpoint can be brought into memory; measures it."""
+        from tunesmith.nn.costs import measure
+
+        try:
+            base = backbone(name)
+        except TunesmithError as error:
+            self.left_out[name] = str(error)
+            return False
+        some = generator(self.seed, "costs").permutation(len(self.texts))[:TIMED_ROWS]
+        self.tell(f"measuring {name}")
+        self.costs[name] = measure(base.encoder, base.ids([self.texts[i] for i in some], LENGTH))
+        return True
+
+    def read(self, name: str, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """The read-outs of rows, from the store where they are there."""
+        from tunesmith.nn import activations
+
+        self.tell(f"reading {len(rows)} rows with {name}")
+        base = backbone(name)
+        ids = base.ids([self.texts[i] for i in rows], LENGTH)
+        wanted = CAUSAL_READOUTS if base.encoder.is_causal else READOUTS
+        return {one: activations.features(base.trunk, ids, one) for one in wanted}
