@@ -21,7 +21,7 @@ from tunesmith.nn.encoder import Encoder
 from tunesmith.nn.tokens import Tokens
 
 BATCH = 16
-ROUNDS = 3
+ROUNDS = 2
 STATE_BYTES = 2
 KEPT_PER_TOKEN = 34
 """Numbers of the width that one block keeps for its gradient, for each token.

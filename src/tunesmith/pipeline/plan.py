@@ -87,7 +87,7 @@ def _why(name: str, problem: Problem) -> str:
 
 
 def _with_pairs(found: list[Candidate], problem: Problem, pins: Pins) -> list[Candidate]:
-    """A second linear model, on pairs of words too, before the costly fine-tuning. With many
+    """A second linear model, on pairs of words too, before a checkpoint is opened. With many
     classes it takes long and gains little."""
     plain = [c for c in found if c.learner == "linear"]
     text = problem.data.with_columns(problem.inputs).of_kind("text")
@@ -96,8 +96,8 @@ def _with_pairs(found: list[Candidate], problem: Problem, pins: Pins) -> list[Ca
     if len(problem.classes) > MOST_CLASSES_FOR_PAIRS:
         return found
     pairs = Candidate("linear", {**plain[0].config, "words": 2}, "pairs of words count as well")
-    before = [c for c in found if c.learner != "neural"]
-    return [*before, pairs, *(c for c in found if c.learner == "neural")]
+    place = found.index(plain[0]) + 1
+    return [*found[:place], pairs, *found[place:]]
 
 
 def _has_backbone(name: str) -> bool:

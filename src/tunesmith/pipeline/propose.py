@@ -35,9 +35,9 @@ WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
 LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
-SCOUT_SHARE = 0.1
+SCOUT_SHARE = 0.15
 LEAST_SCOUT_SECONDS = 2.0
-READ_SHARE = 0.25
+READ_SHARE = 0.4
 """Of the time left, what the frozen features of all rows may take."""
 
 
