@@ -100,9 +100,9 @@ def plain(rows: Rows, truth: np.ndarray) -> Iterator[object]:
 
 
 def flops(network: Network, lengths: np.ndarray, *, padded: bool) -> float:
-    """Of the matrix products of a step over rows of these lengths, forward and back (twice forward):
-    2 a weight of the blocks and token, 4 a number of the width and pair of tokens. Embeddings are
-    none."""
+    """Of the matrix products of a step over rows of these lengths, forward and back (which is twice
+    forward): 2 a weight of the blocks and token, 4 a number of the width and pair of tokens.
+    Embeddings are none."""
     blocks = network.encoder.blocks
     weights = sum(m.weight.numel() for m in blocks.modules() if isinstance(m, torch.nn.Linear))
     pairs = 4 * network.encoder.width * len(blocks)

@@ -128,6 +128,7 @@ def _devices() -> dict[str, Any]:
         "device": place.type,
         "cuda": torch.cuda.get_device_name(0) if place.type == "cuda" else None,
         "threads": torch.get_num_threads(),
+        "machine": devices.facts(),
         "gflops": {
             "fp32": round(_gflops(torch, place, torch.float32), 1),
             "bf16": round(_gflops(torch, place, torch.bfloat16), 1),
@@ -216,5 +217,5 @@ def _device_lines(devices: dict[str, Any]) -> list[tuple[str, str]]:
         ("CUDA device", devices["cuda"] or "none"),
         ("threads", str(devices["threads"])),
         ("matmul", f"fp32 {speed['fp32']:.0f} GFLOP/s, bf16 {speed['bf16']:.0f} GFLOP/s"),
-        ("bf16", "native, used" if devices["bf16_good"] else "not native, fp32 is used"),
+        ("bf16", "faster, used" if devices["bf16_good"] else "not faster, fp32 is used"),
     ]

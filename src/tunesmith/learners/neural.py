@@ -201,8 +201,9 @@ class Neural(Learner[NeuralConfig]):
 
         from tunesmith.nn.devices import forget_memory
 
-        backbone(config.backbone)  # loading draws random numbers: before the seed is set
-        for micro_batch in (config.batch_size, max(1, config.batch_size // 4)):
+        encoder = backbone(config.backbone).encoder  # loading draws: before the seed is set
+        first = _micro_batch(encoder, config)
+        for micro_batch in (first, max(1, first // 4)):
             try:
                 with torch.random.fork_rng():
                     torch.manual_seed(derive(seed, "neural"))
@@ -408,6 +409,21 @@ def _build(
         network, problem, base, inputs, config.max_length, watch, must=is_settled
     )
     return network, shape, "probe" if started else "random"
+
+
+def _micro_batch(encoder: Encoder, config: NeuralConfig) -> int:
+    """Rows that go through at once within the free memory; the gradients of a batch add up."""
+    from tunesmith.nn import devices, memory
+
+    return memory.micro_batch(
+        config.batch_size,
+        min(config.max_length, encoder.max_tokens),
+        width=encoder.width,
+        blocks=blocks_of(config.depth, len(encoder.blocks)),
+        heads=int(encoder.model.config.num_attention_heads),
+        precision=devices.precision(),
+        free=memory.free_bytes(),
+    )
 
 
 def _below(network: Network, told: list[Any] | None) -> Below | None:

@@ -3,44 +3,93 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import ConfigError
+from tunesmith.nn import machine
 
 if TYPE_CHECKING:
     import torch
 
+PRECISIONS = ("fp32", "bf16")
+
 
 @cache
 def device() -> torch.device:
-    """The fastest device here."""
+    """The fastest device here. The first to ask also settles the number of threads."""
     import torch
 
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
+    torch.set_num_threads(threads())
     return torch.device("cpu")
 
 
 @cache
-def is_bf16_good() -> bool:
-    """Whether this device multiplies bf16 natively. Decided from what the device says of itself,
-    not from a timing, so that one machine always decides the same."""
+def precision() -> str:
+    """The precision of matrix products here: "bf16" where that is faster, else "fp32". On a
+    processor it is measured once and remembered; TUNESMITH_PRECISION says otherwise.
+
+    Raises:
+        ConfigError: TUNESMITH_PRECISION is neither.
+    """
     import torch
 
+    if told := os.environ.get("TUNESMITH_PRECISION", "").strip().lower():
+        if told not in PRECISIONS:
+            raise ConfigError(f"TUNESMITH_PRECISION is {told!r}; allowed are fp32 and bf16.")
+        return told
     kind = device().type
     if kind == "cuda":
-        return torch.cuda.get_device_capability() >= (8, 0)
-    if kind == "cpu":
-        known = torch.cpu.get_capabilities()
-        return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
-    return False
+        return "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp32"
+    return machine.find().precision if kind == "cpu" else "fp32"
 
 
-def precision() -> str:
-    """The precision of matrix products here: "bf16" or "fp32"."""
-    return "bf16" if is_bf16_good() else "fp32"
+def is_bf16_good() -> bool:
+    """Whether matrix products are done in bf16 here."""
+    return precision() == "bf16"
 
+
+@cache
+def threads() -> int:
+    """Threads that one process computes with, never more than its cores: TUNESMITH_THREADS or
+    OMP_NUM_THREADS where set, else as measured once and remembered.
+
+    Raises:
+        ConfigError: TUNESMITH_THREADS is not a whole number above zero.
+    """
+    told = os.environ.get("TUNESMITH_THREADS", "").strip()
+    if told and not (told.isdecimal() and int(told)):
+        raise ConfigError(f"TUNESMITH_THREADS is {told!r}; it must be a whole number above 0.")
+    told = told or os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if told.isdecimal() and int(told):
+        return min(int(told), machine.cores())
+    return machine.find().threads
+
+
+def threads_for(processes: int) -> int:
+    """Threads for each of so many processes side by side, so that they share the cores."""
+    return max(1, min(threads(), machine.cores() // max(1, processes)))
+
+
+def facts() -> dict[str, Any]:
+    """What is used and why, for `doctor`."""
+    told = {name: os.environ[name] for name in _TOLD if os.environ.get(name)}
+    if device().type != "cpu":
+        return {"precision": precision(), "told": told}
+    return {
+        **machine.facts(),
+        "precision": precision(),
+        "threads": threads(),
+        "told": told,
+    }
+
+
+_TOLD = ("TUNESMITH_PRECISION", "TUNESMITH_THREADS", "OMP_NUM_THREADS")
 
 FEW_ROWS = 4
 
@@ -52,12 +101,16 @@ def precision_for(rows: int) -> str:
 
 
 def autocast(wanted: str | None = None) -> contextlib.AbstractContextManager[Any]:
-    """Matrix products in the precision wanted (this machine's own by default); sums, norms and
-    weights stay in fp32."""
+    """Matrix products in the precision wanted (this machine's own by default), attention with the
+    way back that is quick in it; sums, norms and weights stay in fp32."""
     import torch
+
+    from tunesmith.nn.attention import low
 
     if (wanted or precision()) != "bf16":
         return contextlib.nullcontext()
+    if device().type == "cpu":
+        return low()
     return torch.autocast(device().type, dtype=torch.bfloat16)
 
 

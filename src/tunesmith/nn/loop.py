@@ -16,6 +16,7 @@ from tunesmith.nn import heads
 from tunesmith.nn.batches import Batch, Rows, by_length, collate, shuffled
 from tunesmith.nn.devices import autocast, precision_for
 from tunesmith.nn.network import Network
+from tunesmith.nn.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,18 @@ def train(
     generator: np.random.Generator,
 ) -> Iterator[Step]:
     """Train in place, without end: the caller stops drawing steps."""
+    with Tables(network) as tables:
+        yield from _steps(network, optimizer, rows, settings, generator, tables)
+
+
+def _steps(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    rows: Rows,
+    settings: Settings,
+    generator: np.random.Generator,
+    tables: Tables,
+) -> Iterator[Step]:
     device = next(network.parameters()).device
     kind = np.int64 if settings.classes else np.float32
     truth = torch.from_numpy(np.asarray(settings.truth, dtype=kind)).to(device)
@@ -70,7 +83,7 @@ def train(
             share = settings.rate(settings.progress(number))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
-            optimizer.zero_grad(set_to_none=True)
+            tables.clear(optimizer)
             network.train()
             loss = _backward(network, rows, chosen, truth, class_weights, settings)
             if settings.clip:

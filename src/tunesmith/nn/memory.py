@@ -1,0 +1,65 @@
+"""How many rows fit into memory at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+SHARE = 0.5
+"""Of the free memory that a step may take: gradients on their way need some, and others too."""
+KEPT_BYTES: Mapping[str, int] = {"fp32": 65, "bf16": 41}
+"""For each token, block and number of its width, until the gradient is known; measured on BERT,
+four times as wide inside, see `tests/nn/test_memory.py`."""
+PAIR_BYTES: Mapping[str, int] = {"fp32": 4, "bf16": 2}
+"""For each pair of tokens, block and head; a fused kernel spares them."""
+GROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current"))
+
+
+def step_bytes(
+    rows: int, tokens: int, *, width: int, blocks: int, heads: int, precision: str
+) -> int:
+    """What the way through so many trained blocks keeps for the way back."""
+    each = width * KEPT_BYTES[precision] + heads * tokens * PAIR_BYTES[precision]
+    return rows * tokens * blocks * each
+
+
+def free_bytes(
+    info: Path = Path("/proc/meminfo"), groups: tuple[Path, Path] = GROUPS
+) -> int | None:
+    """Memory that this process can still take, on the device where that has its own; None where
+    nobody tells. A container's limit counts too."""
+    from tunesmith.nn.devices import device
+
+    if device().type == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        lines = info.read_text(encoding="ascii").splitlines()
+        free = 1024 * next(int(one.split()[1]) for one in lines if one.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+    try:
+        most, taken = (int(group.read_text(encoding="ascii")) for group in groups)
+    except (OSError, ValueError):
+        return free
+    return min(free, max(0, most - taken))
+
+
+def micro_batch(
+    batch: int,
+    tokens: int,
+    *,
+    width: int,
+    blocks: int,
+    heads: int,
+    precision: str,
+    free: int | None,
+) -> int:
+    """Rows to go through at once so that a step keeps at most half of the free bytes: the batch, or
+    as many of equal pieces of it as are needed."""
+    if free is None:
+        return batch
+    row = step_bytes(1, tokens, width=width, blocks=blocks, heads=heads, precision=precision)
+    most = max(1, int(free * SHARE) // max(1, row))
+    return -(-batch // -(-batch // most))

@@ -1,0 +1,84 @@
+import pytest
+import torch
+
+from tunesmith.nn import devices
+from tunesmith.nn.memory import free_bytes, micro_batch, step_bytes
+from tunesmith.zoo import encoders
+
+SHAPE = {"width": 64, "blocks": 2, "heads": 4}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("tokens", [8, 32])
+def test_the_estimate_is_near_what_torch_keeps(precision, tokens):
+    encoder = encoders.from_config(
+        {
+            "model_type": "bert",
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 256,
+            "vocab_size": 50,
+            "max_position_embeddings": 32,
+        }
+    ).eval()
+    own = {p.untyped_storage().data_ptr() for p in encoder.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own and tensor.numel() >= 16 * tokens:  # no copies of weights
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    ids = torch.randint(0, 50, (16, tokens), generator=torch.Generator().manual_seed(0))
+    hidden = encoder.stem(ids, torch.ones_like(ids)).detach().requires_grad_()
+    context = encoder.context(hidden, torch.ones_like(ids))
+    with (
+        devices.autocast(precision),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        encoder.run(hidden, context)
+    copies = 0 if precision == "fp32" else 2 * sum(p.numel() for p in encoder.blocks.parameters())
+    found = sum(storage.nbytes() for storage in kept.values()) - copies
+    guess = step_bytes(16, tokens, precision=precision, **SHAPE)
+    assert 0.85 * found < guess < 1.35 * found
+
+
+def asked(batch, free, tokens=64):
+    return micro_batch(batch, tokens, precision="bf16", free=free, **SHAPE)
+
+
+def test_a_batch_that_fits_is_one_piece():
+    row = step_bytes(1, 64, precision="bf16", **SHAPE)
+    assert asked(32, 64 * row) == 32
+    assert asked(32, 64 * row - 1) == 16
+    assert asked(32, None) == 32
+
+
+def test_pieces_are_equal_and_never_empty():
+    row = step_bytes(1, 64, precision="bf16", **SHAPE)
+    assert asked(32, 60 * row) == 16
+    assert asked(30, 24 * row) == 10
+    assert asked(32, 0) == 1
+    assert asked(32, 60 * row, tokens=32) == 32
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(**texts):
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text)
+        return tmp_path / "info", (tmp_path / "most", tmp_path / "now")
+
+    return write
+
+
+@pytest.mark.skipif(devices.device().type == "cuda", reason="asks the device")
+def test_free_memory_is_the_machines_or_what_the_container_has_left(files):
+    info = "MemTotal: 9 kB\nMemAvailable:  1000 kB\n"
+    assert free_bytes(*files(info=info)) == 1_024_000
+    assert free_bytes(*files(info=info, most="max", now="5")) == 1_024_000
+    assert free_bytes(*files(info=info, most="5000", now="2000")) == 3000
+    assert free_bytes(*files(info=info, most="5000", now="6000")) == 0
+    assert free_bytes(*files(info="nothing")) is None
