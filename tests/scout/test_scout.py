@@ -39,14 +39,21 @@ def scouted(seconds: dict[str, float], standings: list[Standing]) -> Scouted:
     return Scouted(ranking, costs, {}, Languages({}, "en", ""), 1.0)
 
 
+def test_a_tie_for_want_of_rows_does_not_cost_the_better_one() -> None:
+    found = scouted(
+        {"big": 10, "small": 1}, [standing("big", 0.9, True), standing("small", 0.8, True)]
+    )
+    assert found.pick(10, 1000)[0] == "big"
+
+
 def test_of_those_tied_the_cheapest_is_picked() -> None:
     found = scouted(
         {"big": 10, "small": 1, "bad": 0.1},
-        [standing("big", 0.9, True), standing("small", 0.89, True), standing("bad", 0.5, False)],
+        [standing("big", 0.9, True), standing("small", 0.895, True), standing("bad", 0.5, False)],
     )
     name, why = found.pick(10, 1000)
     assert name == "small"
-    assert "tied" in why
+    assert "small is the quickest" in why
 
 
 def test_what_takes_too_long_is_passed_over_with_the_reason() -> None:

@@ -30,6 +30,9 @@ EPOCHS = 3
 MEASURING = 0.5
 """Of the time left, what has been spent before another checkpoint is not opened any more."""
 FEWEST_ROWS = 60
+LITTLE = 0.01
+"""A cheaper backbone is preferred where it is tied with the best and its score so much lower at
+most: few rows make many ties."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Scouted:
 
     def pick(self, rows: int, seconds: float, besides: str = "") -> tuple[str, str]:
         """The best backbone whose features of so many rows can be had in the time, of those tied
-        with the best the cheapest; and why. Not the one `besides` which it is to be."""
+        with it and hardly lower the cheapest; and why. Not the one `besides` which it is to be."""
         order = tuple(name for name in self.ranking.order if name != besides)
         costs = {name: cost for name, cost in self.costs.items() if name != besides}
         fits = [n for n in order if n in costs and costs[n].read_seconds(rows) <= seconds]
@@ -60,8 +63,9 @@ class Scouted:
         if not fits:
             cheap = min(costs, key=lambda n: costs[n].read_seconds(rows), default="")
             return cheap, f"reading {rows:,} rows fits the time with none; this is the quickest"
-        tied = {s.backbone for s in self.ranking.standings if s.tied}
-        level = [name for name in fits if name in tied] if fits[0] in tied else fits[:1]
+        scores = {s.backbone: s.score for s in self.ranking.standings if s.tied}
+        best = scores.get(fits[0], float("inf"))
+        level = [n for n in fits if n == fits[0] or scores.get(n, -1.0) >= best - LITTLE]
         chosen = min(level, key=lambda n: costs[n].read_seconds(rows))
         passed = [n for n in order[: order.index(fits[0])] if n in costs]
         why = self.ranking.verdict
@@ -69,7 +73,7 @@ class Scouted:
             told = ", ".join(f"{n} ({costs[n].read_seconds(rows):.0f} s)" for n in passed)
             why += f"; reading {rows:,} rows takes too long with {told}"
         if len(level) > 1:
-            why += f"; of those tied, {chosen} is the quickest"
+            why += f"; of those within {LITTLE:g}, {chosen} is the quickest"
         return chosen, why
 
     def table(self, rows: int, limit_seconds: float = float("inf")) -> list[dict[str, Any]]:
