@@ -139,7 +139,12 @@ class Proposals:
         config = {**candidate.config, "backbone": name}
         if candidate.learner == "probe" and "readout" not in pins:
             config["readout"] = scouted.readout(name)
-        return replace(candidate, config=config, reason=f"{candidate.reason}; scouted: {why}")
+        seconds = scouted.costs[name].read_seconds(rows)
+        told = f"frozen features, about {seconds:.0f} s where none is stored"
+        about = told if candidate.learner == "probe" else candidate.reason.partition(" (")[0]
+        return replace(
+            candidate, config=config, reason=f"{about}; scouted: {why}", cost_seconds=seconds
+        )
 
     def _scout(self) -> None:
         """Rank the checkpoints that are here by frozen features of some training rows."""
