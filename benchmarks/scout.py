@@ -5,8 +5,8 @@ cost of those fits.
 
     python benchmarks/scout.py FOLDER_OF_DATA [--rows 400] [--test 600] [--only NAME ...]
 
-FOLDER_OF_DATA holds banking77/, adult/ and german_credit/, each with train.csv. Fine-tuning: the
-best by validation of a probe and of the top third of the blocks, all on the same rows.
+FOLDER_OF_DATA holds banking77/train.csv, adult/train.csv and german_credit/german.csv. Fine-tuning:
+the best by validation of a probe and of the top third of the blocks, all on the same rows.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def data_sets(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "clothing, recommended", recommended.groupby("label").head(3000)[["text", "label"]]
     adult = pd.read_csv(folder / "adult" / "train.csv", nrows=6000)
     yield "adult, in words", _as_text(adult, adult.columns[-1])
-    credit = pd.read_csv(folder / "german_credit" / "train.csv")
+    credit = pd.read_csv(folder / "german_credit" / "german.csv", header=None)
+    credit.columns = [f"attribute {number}" for number in range(1, len(credit.columns) + 1)]
     yield "german credit, in words", _as_text(credit, credit.columns[-1])
 
 
