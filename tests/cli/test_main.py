@@ -88,7 +88,7 @@ def _with_doctor_raising(
     def fail() -> str:
         raise error
 
-    monkeypatch.setattr("tunesmith.cli.doctor._cpu", fail)
+    monkeypatch.setattr("tunesmith.nn.machine.processor", fail)
     return command("doctor")
 
 

@@ -9,7 +9,6 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,14 @@ SIDE = 1024
 
 def doctor(as_json: Json = False) -> None:
     """Say what is installed, what this machine can do, and how fast it multiplies."""
+    from tunesmith.nn import machine
+
     facts = {
         "tunesmith": importlib.metadata.version("tunesmith"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu(),
-        "cores": _cores(),
+        "cpu": machine.processor(),
+        "cores": machine.cores(),
         "memory_bytes": _memory_bytes(),
         "disk_free_bytes": _disk_free(),
         "packages": _packages(),
@@ -40,22 +41,6 @@ def doctor(as_json: Json = False) -> None:
         show_json(facts)
     else:
         _show(facts)
-
-
-def _cpu() -> str:
-    """The processor's name as Linux gives it, else as Python knows it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1] if found else platform.machine()
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _memory_bytes() -> int | None:

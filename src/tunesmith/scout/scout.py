@@ -13,7 +13,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Card
 from tunesmith.core.seeds import generator
-from tunesmith.data.languages import UNKNOWN, Languages, detect, suits_language
+from tunesmith.data.languages import Languages, detect, suits_language
 from tunesmith.scout.halving import HALVING, Halving, halve
 from tunesmith.scout.records import Ranking
 from tunesmith.zoo.backbones import backbone, blocks_of
@@ -45,7 +45,6 @@ class Scouted:
     left_out: Mapping[str, str]
     languages: Languages
     seconds: float
-    notes: tuple[str, ...] = field(default=())
 
     def readout(self, name: str) -> str:
         """The read-out that told most of a backbone; the usual one where it was not read."""
@@ -171,7 +170,7 @@ def scout(
         names,
         reader.read,
         truth,
-        quality={card.name: _quality(card, languages) for card in cards},
+        quality={card.name: card.quality for card in cards},
         clock=clock,
         seed=seed,
         settings=settings,
@@ -191,13 +190,6 @@ def _first_rows(reader: _Reader, names: list[str], clock: Clock, settings: Halvi
     each = sum(reader.costs[name].read_seconds(1) for name in names)
     fits = int(clock.left() / 2 / max(each, 1e-9))
     return min(settings.first_rows, max(FEWEST_ROWS, fits))
-
-
-def _quality(card: Card, languages: Languages) -> float:
-    """What is known of a card beforehand; of an English one nothing where the language is none that
-    is known."""
-    sure = languages.main != UNKNOWN and suits_language(card.languages, languages.main)
-    return card.quality if sure or "unknown" not in card.languages else float("nan")
 
 
 @dataclass
