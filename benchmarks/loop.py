@@ -16,18 +16,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 import transformers
-from _reviews import CARD, reviews
+from _reviews import BATCH, CARD, reviews, usual
 
 from tunesmith import zoo
 from tunesmith.core.seeds import generator
 from tunesmith.nn import devices
 from tunesmith.nn.batches import Rows, collate, shuffled
-from tunesmith.nn.loop import Settings, train
+from tunesmith.nn.loop import train
 from tunesmith.nn.network import Network
-from tunesmith.nn.optim import AdamW, factor, groups
+from tunesmith.nn.optim import AdamW, groups
 from tunesmith.zoo import encoders
-
-BATCH = 32
 
 
 def ours(rows: Rows, truth: np.ndarray) -> float:
@@ -46,18 +44,7 @@ def ours(rows: Rows, truth: np.ndarray) -> float:
     network.to(devices.device())
     optimizer = AdamW().build(groups(network.layers(), 1e-4, 0.9, network.undecayed()), 1e-4)
     steps = -(-len(rows) // BATCH)
-    settings = Settings(
-        truth=truth,
-        classes=2,
-        batch_size=BATCH,
-        smoothing=0.0,
-        class_weights=None,
-        clip=1.0,
-        rate=lambda progress: factor("linear", progress, 0.06),
-        progress=lambda number: number / steps,
-        micro_batch=BATCH,
-        precision=devices.precision(),
-    )
+    settings = usual(truth, lambda number: number / steps, devices.precision())
     began = time.perf_counter()
     for step in train(network, optimizer, rows, settings, generator(0, "batches")):
         if step.ends_epoch:

@@ -18,18 +18,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 import transformers
-from _reviews import CARD, reviews
+from _reviews import BATCH, CARD, reviews, usual
 
 from tunesmith import zoo
 from tunesmith.core.seeds import generator
 from tunesmith.nn import devices
 from tunesmith.nn.batches import PAD_MULTIPLE, Rows, collate, shuffled
-from tunesmith.nn.loop import Settings, train
+from tunesmith.nn.loop import train
 from tunesmith.nn.network import Network
-from tunesmith.nn.optim import AdamW, factor, groups
+from tunesmith.nn.optim import AdamW, groups
 from tunesmith.zoo import encoders
 
-BATCH = 32
 FIXED = 128
 ROWS = 2048
 """One pool of batches of like length, as a training set has."""
@@ -54,18 +53,7 @@ def ours(rows: Rows, truth: np.ndarray, precision: str) -> Iterator[object]:
     """Steps as the product takes them."""
     made = network()
     optimizer = AdamW().build(groups(made.layers(), 1e-4, 0.9, made.undecayed()), 1e-4)
-    settings = Settings(
-        truth=truth,
-        classes=2,
-        batch_size=BATCH,
-        smoothing=0.0,
-        class_weights=None,
-        clip=1.0,
-        rate=lambda progress: factor("linear", progress, 0.06),
-        progress=lambda number: min(1.0, number / 1000),
-        micro_batch=BATCH,
-        precision=precision,
-    )
+    settings = usual(truth, lambda number: min(1.0, number / 1000), precision)
     return train(made, optimizer, rows, settings, generator(0, "batches"))
 
 

@@ -19,19 +19,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
-from _reviews import CARD, reviews
+from _reviews import BATCH, CARD, reviews, usual
 
 from tunesmith.core.seeds import generator
 from tunesmith.learners.neural import _above_copied
 from tunesmith.nn import activations, devices
 from tunesmith.nn.batches import Rows, by_length, collate
-from tunesmith.nn.loop import Settings, train
+from tunesmith.nn.loop import train
 from tunesmith.nn.network import Network
-from tunesmith.nn.optim import AdamW, factor, groups
+from tunesmith.nn.optim import AdamW, groups
 from tunesmith.nn.shards import Store, using
 from tunesmith.zoo.backbones import backbone
-
-BATCH = 32
 
 
 def network_of(trained: int) -> Network:
@@ -55,17 +53,8 @@ def epoch(rows: Rows, truth: np.ndarray, trained: int) -> float:
     """Rows a second of one epoch."""
     network = network_of(trained)
     optimizer = AdamW().build(groups(network.layers(), 1e-4, 0.9, network.undecayed()), 1e-4)
-    settings = Settings(
-        truth=truth,
-        classes=2,
-        batch_size=BATCH,
-        smoothing=0.0,
-        class_weights=None,
-        clip=1.0,
-        rate=lambda progress: factor("linear", progress, 0.06),
-        progress=lambda number: min(1.0, number * BATCH / len(rows)),
-        micro_batch=BATCH,
-        precision=devices.precision(),
+    settings = usual(
+        truth, lambda number: min(1.0, number * BATCH / len(rows)), devices.precision()
     )
     began = time.perf_counter()
     for step in train(network, optimizer, rows, settings, generator(0, "batches")):
