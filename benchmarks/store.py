@@ -22,7 +22,7 @@ import torch
 from _reviews import BATCH, CARD, reviews, usual
 
 from tunesmith.core.seeds import generator
-from tunesmith.learners.neural import _above_copied
+from tunesmith.learners._course import above_copied
 from tunesmith.nn import activations, devices
 from tunesmith.nn.batches import Rows, by_length, collate
 from tunesmith.nn.loop import train
@@ -34,7 +34,7 @@ from tunesmith.zoo.backbones import backbone
 
 def network_of(trained: int) -> Network:
     network = Network(
-        _above_copied(backbone(CARD).encoder, trained),
+        above_copied(backbone(CARD).encoder, trained),
         pool="mean",
         dense=0,
         outputs=2,

@@ -18,7 +18,7 @@ from tunesmith.core.errors import BudgetError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
-from tunesmith.learners.neural import NeuralModel
+from tunesmith.learners._network_model import NeuralModel
 from tunesmith.nn.shards import Store, using
 from tunesmith.zoo.backbones import backbone, features, release
 
@@ -150,10 +150,10 @@ def test_progress_follows_the_time_where_that_runs_out_first(
 def test_running_out_of_memory_is_tried_again_in_smaller_pieces(
     example: Problem, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tunesmith.learners import neural
+    from tunesmith.learners import _course
 
     tried: list[int] = []
-    real = neural._fit
+    real = _course.fit
 
     def short(*given: Any) -> Any:
         tried.append(given[-1])
@@ -161,7 +161,7 @@ def test_running_out_of_memory_is_tried_again_in_smaller_pieces(
             raise torch.OutOfMemoryError("no room")
         return real(*given)
 
-    monkeypatch.setattr(neural, "_fit", short)
+    monkeypatch.setattr(_course, "fit", short)
     assert tuned(example, checkpoint, {})
     assert tried == [16, 4]
 
@@ -229,3 +229,31 @@ def test_looking_at_nothing_is_no_reason_to_want_a_start_from_memory(
     timed = Watch(Clock(600.0), lambda score, progress: True)
     model = learners["neural"].fit(example, default(learners["neural"].config, pins), 0, timed)
     assert model.settled()["head_start"] == "random"
+
+
+def test_what_is_frozen_is_saved_as_the_checkpoint_has_it(
+    example: Problem, checkpoint: str, tmp_path: Path
+) -> None:
+    fitted = tuned(example, checkpoint, {"depth": 0.5})
+    fitted.save(tmp_path)
+    own = (Path(checkpoint) / "model.safetensors").read_bytes()
+    assert (tmp_path / "encoder.safetensors").read_bytes() == own
+    assert (tmp_path / "network.safetensors").stat().st_size < len(own)
+    test, opened = example.part("test"), learners["neural"].load(tmp_path)
+    assert np.allclose(opened.predict(test).array(), fitted.predict(test).array(), atol=1e-6)
+    again = tmp_path / "again"
+    again.mkdir()
+    opened.save(again)
+    once_more = learners["neural"].load(again)
+    assert np.allclose(once_more.predict(test).array(), fitted.predict(test).array(), atol=1e-6)
+
+
+def test_a_network_that_trained_as_a_whole_is_saved_as_a_whole(
+    example: Problem, checkpoint: str, tmp_path: Path
+) -> None:
+    fitted = tuned(example, checkpoint, {"depth": 1.0})
+    fitted.save(tmp_path)
+    assert not (tmp_path / "encoder.safetensors").exists()
+    test = example.part("test")
+    opened = learners["neural"].load(tmp_path)
+    assert np.allclose(opened.predict(test).array(), fitted.predict(test).array(), atol=1e-6)

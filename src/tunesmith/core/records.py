@@ -264,7 +264,8 @@ Status = Literal["done", "stopped", "failed"]
 @dataclass(frozen=True)
 class Result:
     """How a trial ended. `prediction` is for the valid rows, in their order; `size_bytes` is that
-    of the saved model in `folder`."""
+    of the saved model in `folder`. Of `fit_seconds`, `stored_seconds` went into what the activation
+    store now holds."""
 
     trial: Trial
     status: Status
@@ -273,6 +274,7 @@ class Result:
     curve: tuple[float, ...] = ()
     prediction: Prediction | None = None
     fit_seconds: float = 0.0
+    stored_seconds: float = 0.0
     predict_seconds: float = 0.0
     size_bytes: int = 0
     folder: str = ""

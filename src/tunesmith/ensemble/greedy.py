@@ -1,4 +1,4 @@
-"""Greedy selection with replacement of what goes into the blend."""
+"""What goes into the blend: of classes the likeliest mean, of numbers greedy selection."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Metric
 from tunesmith.core.predictions import ClassScores, Prediction, mix
+from tunesmith.ensemble.pool import likeliest
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.metrics import get
 
 ROUNDS = 20
 MOST_MEMBERS = 5
+LEAST_LESS = 0.001
+"""Log loss that a blend must gain."""
 
 
 def select(
@@ -22,15 +25,24 @@ def select(
 ) -> tuple[tuple[float, ...], str]:
     """Weights (summing to one) over predictions of the valid rows, and the reason. `predictions`
     come best first. All the weight is on the first where the blend gains no more than noise: the
-    80 % bootstrap interval of its gain reaches zero, both in the metric and (of class scores, where
-    the metric itself does not fall) in log loss, which tells smaller gains.
+    80 % bootstrap interval of its gain reaches zero. Of class scores a gain in log loss is enough,
+    where the metric itself does not fall: it tells smaller gains, and weights that make the labels
+    likeliest are seldom worse on other rows than the best model alone.
+
+    Class probabilities are weighted by their likelihood (`pool.py`), whatever the metric: right and
+    wrong answers on a few hundred rows tell too little. Numbers are selected greedily, with
+    replacement.
 
     Source: Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.
     """
     alone = (1.0, *(0.0 for _ in predictions[1:]))
     if len(predictions) < 2:
         return alone, "one model is all there is to choose from"
-    weights = _climb(metric, truth, predictions)
+    scores = [prediction for prediction in predictions if isinstance(prediction, ClassScores)]
+    if len(scores) == len(predictions):
+        weights = likeliest(truth, scores, MOST_MEMBERS)
+    else:
+        weights = _climb(metric, truth, predictions)
     blend = _mixed(predictions, weights)
     gain, low, high = paired_gain(metric, truth, blend, predictions[0], seed=seed)
     told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} validation rows"
@@ -38,7 +50,7 @@ def select(
     if not sure and gain >= 0 and isinstance(blend, ClassScores):
         less, low, high = paired_gain(get("log_loss"), truth, blend, predictions[0], seed=seed)
         told += f", and {less:+.4f} [{low:+.4f}, {high:+.4f}] in log loss"
-        sure = low > 0
+        sure = less > LEAST_LESS
     if not sure:
         return alone, f"the best model alone: a blend would gain {told}, no more than noise"
     members = sum(weight > 0 for weight in weights)

@@ -34,6 +34,7 @@ from tunesmith.zoo.backbones import (
     backbone,
     cuts,
     features_within,
+    known_rows,
     token_ids,
     why_not,
 )
@@ -79,6 +80,8 @@ class ProbeModel(Fitted):
     strength: float
     readout: str = "several"
     trunk: Trunk | None = None
+    source: Path | None = None
+    """The file that the encoder's weights came from."""
 
     def predict(self, data: Dataset) -> Prediction:
         rows = np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
@@ -99,8 +102,6 @@ class ProbeModel(Fitted):
         return {"strength": self.strength}
 
     def save(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
         state = {
             "classes": self.classes,
             "inputs": self.inputs.state(),
@@ -112,7 +113,7 @@ class ProbeModel(Fitted):
         write_json(folder / "model.json", state)
         write_json(folder / "config.json", self.encoder.model.config.to_dict())
         write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
-        save_file(encoders.tensors(self.encoder), folder / "encoder.safetensors")
+        encoders.write(self.encoder, folder, self.source)
         _save_plane(folder / "head.safetensors", self.plane, self.center)
 
 
@@ -141,12 +142,13 @@ class Probe(Learner[ProbeConfig]):
         inputs = Inputs.fit(train, problem.inputs)
         length = min(config.max_length, base.encoder.max_tokens)
         keep = cuts(base, watch.depths)
-        _read_all(base, inputs.texts(valid), length, watch, seed, keep)
+        each = _read_all(base, inputs.texts(valid), length, watch, seed, keep)
+        after = each * len(problem.parts["test"])
         rows, seen = features_within(
             base,
             inputs.texts(train),
             max_length=length,
-            clock=watch.clock,
+            clock=watch.clock.until(after) if after else watch.clock,
             seed=seed,
             readout=config.readout,
             keep=keep,
@@ -165,6 +167,7 @@ class Probe(Learner[ProbeConfig]):
             0.0,
             config.readout,
             base.trunk,
+            base.source,
         )
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
@@ -194,13 +197,15 @@ class Probe(Learner[ProbeConfig]):
             strength=saved["strength"],
             readout=saved["readout"],
             trunk=Trunk(encoder, str(saved["trunk"]), ""),
+            source=folder / encoders.OWN_FILE,
         )
 
 
 def _read_all(
     base: Backbone, texts: list[str], length: int, watch: Watch, seed: int, keep: Sequence[int]
-) -> None:
-    """Bring the features of all the valid rows into memory.
+) -> float:
+    """Bring the features of all the valid rows into memory; gives the seconds that one of them took
+    which was not known, 0 where all were or there is no deadline.
 
     Raises:
         BudgetError: That alone would take more than half of the time left.
@@ -208,13 +213,17 @@ def _read_all(
     clock = watch.clock
     if clock.has_deadline():
         clock = clock.until(clock.left() / 2)
+    new = len(texts) - len(known_rows(base, texts, length))
+    began = clock.elapsed()
     rows, _ = features_within(
         base, texts, max_length=length, clock=clock, seed=seed, readout="last", keep=keep
     )
+    seconds = clock.elapsed() - began
     if len(rows) < len(texts):
         raise BudgetError(
             f"{base.card.name} read {len(rows)} of {len(texts)} validation rows in half the time"
         )
+    return seconds / new if new and clock.has_deadline() else 0.0
 
 
 def _strengths(config: ProbeConfig, rows: int) -> tuple[float, ...]:

@@ -75,7 +75,8 @@ def features(
     keys = [row_key(one) for one in ids]
     space = _space(store, trunk, "pooled vectors")
     new = space.missing(keys)
-    spilled = _fill(store, trunk, [ids[i] for i in new], [keys[i] for i in new], space, keep)
+    with FROZEN.storing():
+        spilled = _fill(store, trunk, [ids[i] for i in new], [keys[i] for i in new], space, keep)
     store.counts.read_rows += len(keys) - len(new)
     places = pooled.places(trunk.encoder, readout)
     found = np.empty((len(ids), len(places), trunk.encoder.width), dtype=np.float32)
@@ -194,7 +195,8 @@ def states(trunk: Trunk, ids: Sequence[Tokens], cut: int, after: After | None = 
             f"it would take {state_bytes(trunk, todo) / 1e9:.2f} GB, there is room for "
             f"{store.room_bytes() / 1e9:.2f} GB"
         )
-    _fill_cut(store, trunk, todo, named, cut, space, after)
+    with FROZEN.storing():
+        _fill_cut(store, trunk, todo, named, cut, space, after)
     store.counts.read_rows += len(keys) - len(new)
     return States(space, keys, trunk.encoder.width)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ from tunesmith.nn.shards import using
 @dataclass
 class Tally:
     """Rows that frozen parts of networks were run over, and rows times blocks; `checked_rows` are
-    those of saved models that answered a few rows to be compared and timed."""
+    those of saved models that answered a few rows to be compared and timed. `stored_seconds` went
+    into what the store now holds, and need not be spent again."""
 
     rows: int = 0
     block_rows: int = 0
     checked_rows: int = 0
+    stored_seconds: float = 0.0
     _checking: bool = False
 
     def add(self, rows: int, blocks: int) -> None:
@@ -25,6 +28,15 @@ class Tally:
             return
         self.rows += rows
         self.block_rows += rows * blocks
+
+    @contextlib.contextmanager
+    def storing(self) -> Iterator[None]:
+        """What is computed in here is stored."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stored_seconds += time.perf_counter() - began
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[None]:

@@ -16,10 +16,17 @@ from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import default, flatten, from_dict, sample, space, to_dict
 from tunesmith.learners import learners
+from tunesmith.nn.shards import active
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
-from tunesmith.pipeline.standing import best_backbone, signed, spare_seconds
+from tunesmith.pipeline.standing import (
+    again_seconds,
+    best_backbone,
+    rank,
+    signed,
+    spare_seconds,
+)
 from tunesmith.scout.scout import work
 from tunesmith.search import searchers
 from tunesmith.zoo.backbones import backbone, release
@@ -37,8 +44,10 @@ LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
 SCOUT_SHARE = 0.15
 LEAST_SCOUT_SECONDS = 2.0
-READ_SHARE = 0.4
+READ_SHARE = 0.75
 """Of the time left, what the frozen features of all rows may take."""
+FEW_SECONDS = 20.0
+"""With so much time left a checkpoint is opened though it cannot read every row."""
 
 
 class Proposals:
@@ -112,9 +121,18 @@ class Proposals:
 
     def _fits(self, candidate: Candidate) -> bool:
         """Whether a candidate's expected cost is at all near what is left."""
-        if not candidate.config.get("backbone") or self._spare() >= SHORTEST_SECONDS:
+        name, spare = str(candidate.config.get("backbone", "")), self._spare()
+        if not name:
             return True
-        self._run.note(f"{candidate.learner} is left out: {self._spare():.0f} s are left for it")
+        least = SHORTEST_SECONDS
+        if self._results and not _holds(name):
+            least = max(least, min(candidate.cost_seconds, FEW_SECONDS))
+        if spare >= least:
+            return True
+        self._run.note(
+            f"{candidate.learner} on {name} is left out: {spare:.0f} s are left, it takes at least "
+            f"{least:.0f} s"
+        )
         return False
 
     def _scouted(self, candidate: Candidate) -> Candidate | None:
@@ -233,10 +251,9 @@ class Proposals:
             return False
         if all(result.score is None for result in self._of(name)[-MOST_FAILURES:]):
             return False
-        costs = [result.fit_seconds for result in done]
         if learners[name].uses_all_time:
-            return LEAST_SHARE * statistics.median(costs) < self._spare()
-        return WHOLE_SHARE * max(costs) < self._spare()
+            return LEAST_SHARE * statistics.median(r.fit_seconds for r in done) < self._spare()
+        return WHOLE_SHARE * max(map(again_seconds, done)) < self._spare()
 
     def _since_better(self, name: str) -> int:
         """Trials of a learner since its best one."""
@@ -252,6 +269,8 @@ class Proposals:
         chosen = best_backbone(self._problem, self._results)
         if chosen and "backbone" in kind.__dataclass_fields__:
             pins.setdefault("backbone", chosen)
+        if self._reads_anew_too_long(name):
+            pins.setdefault("max_length", self._best_of(name).trial.config["max_length"])
         study = self._study(name)
         tried = {repr(from_dict(kind, result.trial.config)): result for result in self._of(name)}
         for _ in range(MOST_DRAWS):
@@ -261,6 +280,16 @@ class Proposals:
                 return proposal, config
             study.tell(proposal, signed(self._problem, known) if known.score else None)
         return None
+
+    def _reads_anew_too_long(self, name: str) -> bool:
+        """Whether there is no time for features of another length, which are not stored."""
+        if learners[name].uses_all_time or "max_length" not in self._space(name):
+            return False
+        costs = [result.fit_seconds for result in self._of(name)]
+        return WHOLE_SHARE * max(costs, default=0.0) >= self._spare()
+
+    def _best_of(self, name: str) -> Result:
+        return rank(self._problem, self._of(name))[0]
 
     def _study(self, name: str) -> Study:
         """The search of one learner, told of what its candidates did."""
@@ -280,3 +309,11 @@ class Proposals:
         values = flatten(from_dict(kind, result.trial.config))
         kept = {path: value for path, value in values.items() if path in ranges}
         study.add(kept, ranges, signed(self._problem, result))
+
+
+def _holds(backbone: str) -> bool:
+    """Whether the store has anything that a checkpoint answered: then much may be there already."""
+    store = active()
+    return store is not None and any(
+        one.get("backbone") == backbone and one["bytes"] for one in store.listing()
+    )

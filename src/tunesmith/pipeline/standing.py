@@ -63,10 +63,16 @@ def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
     return run.reserve_seconds() + answers + proof + 0.5 * len(ranked)
 
 
+def again_seconds(result: Result) -> float:
+    """What a trial would cost once more: nothing that is stored is computed again."""
+    return result.fit_seconds - result.stored_seconds
+
+
 def refit_seconds(problem: Problem, result: Result) -> float:
-    """About how long the same model takes to fit to all rows."""
+    """About how long the same model takes to fit to all rows, the kept-apart ones being stored by
+    then where others of their kind are."""
     rows = sum(len(part) for part in problem.parts.values())
-    return 1.2 * result.fit_seconds * rows / max(1, len(problem.parts["train"]))
+    return 1.2 * again_seconds(result) * rows / max(1, len(problem.parts["train"]))
 
 
 def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
@@ -94,6 +100,7 @@ def facts(result: Result) -> dict[str, Any]:
         "low": None if value is None else value.low,
         "high": None if value is None else value.high,
         "fit_seconds": round(result.fit_seconds, 3),
+        "stored_seconds": round(result.stored_seconds, 3),
         "predict_ms_per_row": round(1000 * result.predict_seconds, 4),
         "size_mb": round(result.size_bytes / 1e6, 3),
         "notes": dict(result.notes),

@@ -21,7 +21,7 @@ from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import facts
 from tunesmith.stoppers import stoppers
 
-TIMED_ROWS = 64
+TIMED_ROWS = 32
 TRIAL_RESAMPLES = 300
 SAVED_TOLERANCE = 0.02
 
@@ -75,7 +75,12 @@ def run_trial(
         result = replace(result, status="stopped", reason=reason)
     frozen = FROZEN.rows - before.rows
     notes |= {"frozen_rows": f"{frozen:,} rows run through frozen blocks"} if frozen else {}
-    result = replace(result, curve=tuple(sign * value for _, value in curve), notes=notes)
+    result = replace(
+        result,
+        curve=tuple(sign * value for _, value in curve),
+        stored_seconds=min(result.fit_seconds, FROZEN.stored_seconds - before.stored_seconds),
+        notes=notes,
+    )
     run.journal.write("result", **facts(result))
     return result
 
@@ -99,6 +104,7 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
     rows = np.arange(min(TIMED_ROWS, len(valid)))
     with FROZEN.checking():
         opened = learners[trial.learner].load(folder)
+        opened.predict(valid.take(rows[:1]))  # the first call allots memory
         began = time.monotonic()
         again = opened.predict(valid.take(rows))
         seconds = (time.monotonic() - began) / len(rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tunesmith.core.clock import Clock
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
+from tunesmith.learners import learners
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
 from tunesmith.pipeline.run import Run
@@ -17,6 +18,8 @@ from tunesmith.pipeline.trial import run_trial
 from tunesmith.run import runners
 
 SHARE_OF_SPARE = 0.7
+"""What a learner that fills all its time gets of it, so that something is left for the next."""
+MOST_OF_SPARE = 0.9
 Better = Callable[[Sequence[Result]], None]
 
 
@@ -89,7 +92,8 @@ def _worker(
         clock = run.clock
         if clock.has_deadline():
             spare = spare_seconds(run, problem, history.results)
-            clock = Clock(max(0.1, SHARE_OF_SPARE * spare), clock.now)
+            share = SHARE_OF_SPARE if learners[trial.learner].uses_all_time else MOST_OF_SPARE
+            clock = Clock(max(0.1, share * spare), clock.now)
         finished = history.curves.setdefault(trial.learner, [])
         return run_trial(run, problem, trial, clock, stopper, finished)
 

@@ -30,6 +30,9 @@ EPOCHS = 3
 MEASURING = 0.5
 """Of the time left, what has been spent before another checkpoint is not opened any more."""
 FEWEST_ROWS = 60
+ENOUGH = 0.7
+"""Of the rows, that a backbone must be able to read in the time to be looked at: better features of
+so many tell more than worse ones of all."""
 LITTLE = 0.01
 """A cheaper backbone is preferred where it is tied with the best and its score so much lower at
 most: few rows make many ties."""
@@ -52,11 +55,13 @@ class Scouted:
         return rounds[-1].readout if rounds else READOUTS[0]
 
     def pick(self, rows: int, seconds: float, besides: str = "") -> tuple[str, str]:
-        """The best backbone whose features of so many rows can be had in the time, of those tied
-        with it and hardly lower the cheapest; and why. Not the one `besides` which it is to be."""
+        """The best backbone whose features of enough of the rows can be had in the time, of those
+        tied with it and hardly lower the cheapest; and why. Not the one `besides` which it is to
+        be."""
         order = tuple(name for name in self.ranking.order if name != besides)
         costs = {name: cost for name, cost in self.costs.items() if name != besides}
-        fits = [n for n in order if n in costs and costs[n].read_seconds(rows) <= seconds]
+        enough = int(ENOUGH * rows)
+        fits = [n for n in order if n in costs and costs[n].read_seconds(enough) <= seconds]
         if not fits and besides:
             return "", ""
         if not fits:
@@ -133,7 +138,8 @@ def scout(
     """Rank the checkpoints for these texts and their truth (class codes or numbers).
 
     Those that do not read the language of the texts are left out, if there is one that does; and
-    those whose features of `rows` rows would take more than `most_seconds`, but for the quickest.
+    those whose features of enough of `rows` rows would take more than `most_seconds`, but for the
+    quickest.
     Every feature goes through the activation store, so that nothing of it is computed again.
 
     Raises:
@@ -160,7 +166,7 @@ def scout(
         raise WeightsError(f"No checkpoint can be used: {'; '.join(left_out.values())}")
     for name in names[1:]:
         seconds = reader.costs[name].read_seconds(rows)
-        if seconds > most_seconds:
+        if ENOUGH * seconds > most_seconds:
             left_out[name] = (
                 f"reading {rows:,} rows takes about {seconds:.0f} s, there are {most_seconds:.0f} s"
             )

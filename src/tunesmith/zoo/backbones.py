@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ CHUNK_ROWS = 2048
 FIRST_CHUNK_ROWS = 64
 CHUNK_SECONDS = 1.0
 FEWEST_ROWS = 64
-SHARE_OF_TIME = 0.75
+SHARE_OF_TIME = 0.85
 
 
 def why_not(problem_texts: Sequence[str]) -> str:
@@ -48,6 +49,8 @@ class Backbone:
     card: Card
     trunk: Trunk
     tokenizer: Tokenizer
+    source: Path | None = None
+    """The file of its weights, where it is one."""
 
     @property
     def encoder(self) -> Encoder:
@@ -106,7 +109,8 @@ def _opened(name: str) -> Backbone:
     encoder = encoders.load(folder).to(devices.device()).eval()
     encoder.requires_grad_(False)
     trunk = Trunk(encoder, encoders.fingerprint(folder), card.name)
-    return Backbone(card, trunk, encoders.read_tokenizer(folder))
+    source = encoders.only_file(folder)
+    return Backbone(card, trunk, encoders.read_tokenizer(folder), source)
 
 
 def features(

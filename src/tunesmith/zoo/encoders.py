@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import DataError, WeightsError, did_you_mean, need
 from tunesmith.core.records import Card
-from tunesmith.core.runfolder import read_json, read_text
+from tunesmith.core.runfolder import cannot_write, read_json, read_text
 
 if TYPE_CHECKING:
     from tunesmith.nn.encoder import Encoder
@@ -30,6 +31,8 @@ FAMILIES = (
     "qwen3",
 )
 WORDS_OF_SIZE = {"distilbert": ("n_layers", "dim"), "gpt2": ("n_layer", "n_embd")}
+OWN_FILE = "encoder.safetensors"
+"""The weights of an encoder that is as it came, in a saved model."""
 MOST_BLOCKS = 1000
 """Each costs memory before a byte of its weights is looked at; known encoders have up to 48."""
 ROOM_BYTES = 64 * 1024**2
@@ -334,7 +337,7 @@ def load(folder: Path, pattern: str = "*.safetensors") -> Encoder:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    encoder = from_config(read_config(folder))
+    encoder = blank(read_config(folder))
     found: dict[str, Any] = {}
     for file in weight_files(folder, pattern):
         try:
@@ -356,6 +359,38 @@ def load(folder: Path, pattern: str = "*.safetensors") -> Encoder:
         )
     encoder.model.load_state_dict({n: v for n, v in fitting.items() if v is not None}, strict=False)
     return encoder.float()
+
+
+def blank(config: Mapping[str, Any]) -> Encoder:
+    """A network of this shape whose weights are about to be read from a file: none are drawn, which
+    takes a second for a large vocabulary."""
+    need("transformers", extra="text")
+    try:
+        from transformers.initialization import no_init_weights
+    except ImportError:  # moved by another version: the same network, a little later
+        return from_config(config)
+    with no_init_weights():
+        return from_config(config)
+
+
+def write(encoder: Encoder, folder: Path, source: Path | None) -> None:
+    """Write the weights of an encoder that is as it came: the bytes of the file it came from, or
+    from memory where that was not one file."""
+    if source is not None:
+        try:
+            shutil.copyfile(source, folder / OWN_FILE)
+        except OSError as error:
+            raise cannot_write(folder / OWN_FILE, error) from error
+        return
+    from safetensors.torch import save_file
+
+    save_file(tensors(encoder), folder / OWN_FILE)
+
+
+def only_file(folder: Path) -> Path | None:
+    """The file of weights of a checkpoint folder, where it is but one."""
+    files = weight_files(folder)
+    return files[0] if len(files) == 1 else None
 
 
 def fingerprint(folder: Path, pattern: str = "*.safetensors") -> str:
@@ -414,11 +449,11 @@ def tensors(encoder: Encoder) -> dict[str, Any]:
 
 
 def restore(folder: Path) -> Encoder:
-    """The network that was saved as config.json and encoder.safetensors, on the fastest device.
+    """The network that was saved with `write` beside a config.json, on the fastest device.
 
     Raises:
         WeightsError: They are missing or do not fit.
     """
     from tunesmith.nn import devices
 
-    return load(folder, "encoder.safetensors").to(devices.device()).eval()
+    return load(folder, OWN_FILE).to(devices.device()).eval()

@@ -1,0 +1,57 @@
+"""How much each model's class probabilities count in the mean that makes the labels likeliest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.predictions import ClassScores
+
+PRIOR_ROWS = 1.0
+"""Rows that each model is held to have been right about beforehand: few valid rows then leave the
+weights near equal, and a copy of a model shares its weight."""
+ROUNDS = 200
+SETTLED = 1e-4
+LEAST_WEIGHT = 0.04
+FLOOR = 1e-6
+
+
+def likeliest(
+    truth: NDArray[np.int64], predictions: Sequence[ClassScores], most: int
+) -> tuple[float, ...]:
+    """Weights (summing to one) over predictions of the same rows, at most `most` above zero.
+
+    `truth` holds class codes, shape (rows,); rows whose label the models do not know (-1) tell
+    nothing. The mean's likelihood has one top, to which each round goes nearer, so that a few
+    hundred rows are enough: a metric of right and wrong answers has many tops and much luck.
+
+    Source: Stone, "The Opinion Pool", Annals of Mathematical Statistics 1961; Dempster, Laird &
+    Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", JRSS B 1977, section 4.3.
+    """
+    known = truth >= 0
+    rows = np.flatnonzero(known)
+    shares = np.stack([p.array()[rows, truth[rows]] for p in predictions], axis=1)
+    shares = np.maximum(shares, FLOOR)
+    weights = _climb(shares)
+    order = np.argsort(-weights, kind="stable")
+    kept = np.sort([i for i in order[:most] if weights[i] >= LEAST_WEIGHT or i == order[0]])
+    found = np.zeros(len(predictions))
+    found[kept] = _climb(shares[:, kept])
+    return tuple(float(weight) for weight in found)
+
+
+def _climb(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights under which rows of `shares` (rows, models) are likeliest, with the prior."""
+    rows, models = shares.shape
+    weights = np.full(models, 1 / models)
+    for _ in range(ROUNDS):
+        parts = weights * shares
+        parts /= parts.sum(axis=1, keepdims=True)
+        new = (parts.sum(axis=0) + PRIOR_ROWS) / (rows + models * PRIOR_ROWS)
+        moved = float(np.abs(new - weights).max())
+        weights = new
+        if moved < SETTLED:
+            break
+    return weights

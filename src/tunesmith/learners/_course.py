@@ -1,0 +1,284 @@
+"""The course of one fine-tuning: look ahead, build, train by the clock, keep the best state."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Watch
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.seeds import generator
+from tunesmith.learners._answers import target_scale
+from tunesmith.learners._below import Below, choose
+from tunesmith.learners._head_start import start_head
+from tunesmith.learners._network_model import NeuralModel
+from tunesmith.learners._pace import Pace, forward_seconds, look_seconds, refuse_too_slow
+from tunesmith.learners._steering import selection_score
+from tunesmith.modalities.inputs import Inputs
+from tunesmith.nn.adapters import Full
+from tunesmith.nn.optim import factor, groups
+from tunesmith.zoo.backbones import Backbone, backbone, blocks_of
+
+if TYPE_CHECKING:
+    from tunesmith.learners.neural import NeuralConfig
+    from tunesmith.nn.encoder import Encoder
+    from tunesmith.nn.network import Network
+
+
+def fit(
+    problem: Problem, config: NeuralConfig, seed: int, watch: Watch, micro_batch: int
+) -> NeuralModel:
+    """Fine-tune a checkpoint on the training rows; the valid rows say when it is best.
+
+    Raises:
+        BudgetError: The time is not enough for the least of training.
+        TunesmithError: The loss is not finite.
+    """
+    from tunesmith.nn import devices, loop
+
+    base = backbone(config.backbone)
+    train, valid = problem.part("train"), problem.part("valid")
+    inputs = Inputs.fit(train, problem.inputs)
+    length = min(config.max_length, base.encoder.max_tokens)
+    ids = base.ids(inputs.texts(train), length)
+    below, forward = _look_ahead(problem, config, base, inputs, ids, watch, seed)
+    network, shape, head_start = _build(problem, config, base, inputs, train, watch)
+    network.to(devices.device())
+    mean, scale = target_scale(problem)
+    model = NeuralModel(
+        problem.classes,
+        inputs,
+        network,
+        base.tokenizer,
+        length,
+        mean,
+        scale,
+        shape,
+        below=below,
+        source=base.source,
+        remembers=True,
+    )
+    rows = model.rows(ids, inputs.dense(train), watch)
+    look = look_seconds(model.predict, valid, watch)
+    looks = len(valid) if config.patience else 0
+    pace = Pace(
+        -(-len(rows) // config.batch_size),
+        config.epochs,
+        config.stop_after,
+        look * looks + max(look, forward) * len(problem.parts["test"]),
+        watch,
+    )
+    truth = problem.truth("train")
+    rate = config.optimizer.build(
+        groups(network.layers(), config.lr, config.layer_decay, network.undecayed()), config.lr
+    )
+    settings = loop.Settings(
+        truth=truth if problem.classes else (truth - mean) / scale,
+        classes=len(problem.classes),
+        batch_size=config.batch_size,
+        smoothing=config.label_smoothing,
+        class_weights=_class_weights(problem, truth, config),
+        clip=config.clip,
+        rate=lambda progress: factor(config.schedule, progress, config.warmup),
+        progress=pace.progress,
+        micro_batch=micro_batch,
+        precision=devices.precision(),
+    )
+    best = _Best(network, lambda: model.predict(valid), selection_score(problem, seed))
+    if config.patience and head_start == "probe":
+        best.look()
+    epochs, is_finite = 0.0, True
+    steps = loop.train(network, rate, rows, settings, generator(seed, "batches"))
+    for step in steps if config.epochs else ():
+        epochs, is_finite = step.epoch, math.isfinite(step.loss)
+        pace.measure(step.number)
+        is_over = pace.is_done(step) or not is_finite
+        if config.patience and is_finite and (is_over or step.ends_epoch):
+            score = best.look(epochs, pace.progress(step.number))
+            is_finite = math.isfinite(score)
+            if not is_finite:
+                break
+            goes_on = watch.report(score, min(1.0, pace.progress(step.number)))
+            is_over = is_over or not goes_on or best.waits >= config.patience
+        if is_over:
+            break
+    if not is_finite and not best.epochs:
+        raise TunesmithError(
+            f"it diverged within {epochs:.2g} epochs: the loss is not finite; the learning rate "
+            f"of {config.lr:g} may be too high"
+        )
+    best.restore()
+    config.adapter.merge(network.trained())
+    network.requires_grad_(False)
+    course = best.course() if config.patience else (config.epochs, config.stop_after)
+    return NeuralModel(
+        problem.classes,
+        inputs,
+        network.eval(),
+        base.tokenizer,
+        length,
+        mean,
+        scale,
+        shape,
+        *course,
+        head_start,
+        None if best.prediction is None else (valid, best.prediction),
+        below=model.below,
+        source=base.source,
+        remembers=True,
+    )
+
+
+def _look_ahead(
+    problem: Problem,
+    config: NeuralConfig,
+    base: Backbone,
+    inputs: Inputs,
+    ids: list[NDArray[np.int32]],
+    watch: Watch,
+    seed: int,
+) -> tuple[Below | None, float]:
+    """What is read from the store, None where nothing is; and the seconds that one row takes to run
+    through the whole encoder, 0 where that need not be known.
+
+    Raises:
+        BudgetError: It would not finish.
+    """
+    count, length = len(base.encoder.blocks), min(config.max_length, base.encoder.max_tokens)
+    trained = blocks_of(config.depth, count)
+    below = Below(base.trunk, count - trained, config.pooling)
+    new = int((~below.known(ids)).sum()) if below.cut else len(ids)
+    forward = 0.0
+    if new:
+        forward = forward_seconds(base, inputs.texts(problem.part("train")), length, watch, seed)
+    is_stored, reason = choose(below, ids, epochs=config.epochs, forward_seconds=forward)
+    watch.tell("store", reason)
+    refuse_too_slow(
+        problem, forward, trained=trained / count, new=new if is_stored else None, watch=watch
+    )
+    return (below if is_stored else None), forward
+
+
+def _build(
+    problem: Problem,
+    config: NeuralConfig,
+    base: Backbone,
+    inputs: Inputs,
+    train: Dataset,
+    watch: Watch,
+) -> tuple[Network, dict[str, Any], str]:
+    """The network with what trains let loose, its shape for JSON, and how its head starts."""
+    from tunesmith.nn.network import Network
+
+    shape = {
+        "pool": config.pooling,
+        "dense": inputs.dense(train.take(np.arange(1))).shape[1],
+        "outputs": len(problem.classes) or 1,
+        "hidden": config.head,
+        "dropout": config.dropout,
+        "inner_dropout": config.inner_dropout,
+    }
+    trained = blocks_of(config.depth, len(base.encoder.blocks))
+    network = Network(above_copied(base.encoder, trained), **shape)
+    network.freeze_below(trained)
+    config.adapter.apply(network.trained(), network.encoder.lora_targets)
+    if network.trains_stem and isinstance(config.adapter, Full):
+        network.encoder.requires_grad_(True)
+    # A course that was settled (by a trial before) only fits the start that it was settled with.
+    is_settled = bool(config.stop_after) or not config.epochs
+    started = _starts_with_probe(config) and start_head(
+        network, problem, base, inputs, config.max_length, watch, must=is_settled
+    )
+    return network, shape, "probe" if started else "random"
+
+
+def micro_batch_of(encoder: Encoder, config: NeuralConfig) -> int:
+    """Rows that go through at once within the free memory; the gradients of a batch add up."""
+    from tunesmith.nn import devices, memory
+
+    return memory.micro_batch(
+        config.batch_size,
+        min(config.max_length, encoder.max_tokens),
+        width=encoder.width,
+        blocks=blocks_of(config.depth, len(encoder.blocks)),
+        heads=int(encoder.model.config.num_attention_heads),
+        precision=devices.precision(),
+        free=memory.free_bytes(),
+    )
+
+
+def above_copied(encoder: Encoder, trained: int) -> Encoder:
+    """The same encoder with weights of its own in the blocks that train; those below are shared."""
+    count = len(encoder.blocks)
+    shared = {} if trained == count else {id(p): p for p in encoder.parameters()}
+    for block in encoder.blocks[count - trained :]:
+        for parameter in block.parameters():
+            shared.pop(id(parameter), None)
+    return copy.deepcopy(encoder, shared)
+
+
+def _starts_with_probe(config: NeuralConfig) -> bool:
+    return config.head_start == "probe" and config.pooling == "mean" and not config.head
+
+
+def _class_weights(
+    problem: Problem, truth: NDArray[Any], config: NeuralConfig
+) -> NDArray[np.float32] | None:
+    """Inverse frequencies with a mean of one over the rows, none above ten."""
+    if not (config.class_weights and problem.classes):
+        return None
+    counts = np.maximum(np.bincount(truth, minlength=len(problem.classes)), 1)
+    return np.minimum(len(truth) / (len(counts) * counts), 10.0).astype(np.float32)
+
+
+class _Best:
+    """The best state seen so far of what trains."""
+
+    def __init__(
+        self,
+        network: Network,
+        answer: Callable[[], Prediction],
+        rate: Callable[[Prediction], float],
+    ) -> None:
+        self._network = network
+        self._answer = answer
+        self._rate = rate
+        self._state: dict[str, Any] = {}
+        self._value = float("-inf")
+        self.prediction: Prediction | None = None
+        self.epochs = 0.0
+        self.progress = 0.0
+        self.waits = 0
+
+    def course(self) -> tuple[int, float]:
+        """Epochs of the schedule that led to the best state, and after how many of them it came."""
+        if not self.epochs:
+            return 0, 0.0
+        return max(1, round(self.epochs / min(1.0, self.progress))), self.epochs
+
+    def look(self, epochs: float = 0.0, progress: float = 0.0) -> float:
+        """Score the network as it is; keep it if it is the best."""
+        prediction = self._answer()
+        value = self._rate(prediction)
+        self.waits += 1
+        if value > self._value:
+            self._value, self.waits = value, 0
+            self.epochs, self.progress = epochs, progress
+            self.prediction = prediction
+            self._state = {
+                name: parameter.detach().clone()
+                for name, parameter in self._network.named_parameters()
+                if parameter.requires_grad
+            }
+        return value
+
+    def restore(self) -> None:
+        if self._state:
+            self._network.load_state_dict(self._state, strict=False)

@@ -1,0 +1,194 @@
+"""A fine-tuned network as a model: what it answers, how it is written down and read again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Fitted, Watch
+from tunesmith.core.errors import WeightsError
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Dataset
+from tunesmith.core.runfolder import read_json, write_bytes, write_json
+from tunesmith.learners._below import Below, StoreError
+from tunesmith.modalities.inputs import Inputs
+from tunesmith.nn.batches import Rows
+from tunesmith.nn.shards import active
+from tunesmith.zoo import encoders
+from tunesmith.zoo.backbones import token_ids
+from tunesmith.zoo.encoders import Tokenizer
+
+if TYPE_CHECKING:
+    from tunesmith.nn.network import Network
+
+
+@dataclass(frozen=True)
+class NeuralModel(Fitted):
+    """A fine-tuned network with everything that turns rows into its input."""
+
+    classes: tuple[str, ...]
+    inputs: Inputs
+    network: Network
+    tokenizer: Tokenizer
+    max_length: int
+    mean: float
+    scale: float
+    shape: dict[str, Any]
+    epochs: int = 0
+    stop_after: float = 0.0
+    head_start: str = "random"
+    known: tuple[Dataset, Prediction] | None = None
+    """While a fit runs: rows that were answered already, and the answers."""
+    below: Below | None = None
+    """While a fit runs: what is frozen, where its answers are stored."""
+    source: Path | None = None
+    """The file that the frozen weights came from."""
+    remembers: bool = False
+    """While a fit runs: the token ids of what is asked."""
+
+    def predict(self, data: Dataset) -> Prediction:
+        from tunesmith.nn import heads, loop
+
+        if self.known is not None and _is_same(self.known[0], data):
+            return self.known[1]
+        texts = self.inputs.texts(data)
+        ids = token_ids(self.tokenizer, texts, self.max_length, remember=self.remembers)
+        rows = self.rows(ids, self.inputs.dense(data))
+        return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
+
+    def rows(
+        self, ids: list[NDArray[np.int32]], dense: NDArray[np.float32], watch: Watch | None = None
+    ) -> Rows:
+        """The network's input: what lies below the cut from the store, where one is in use."""
+        plain = Rows(ids, dense, self.network.encoder.pad_id)
+        if self.below is None or active() is None:
+            return plain
+        try:
+            return self.below.rows(ids, dense, watch.clock if watch else None)
+        except StoreError as error:
+            if watch:
+                watch.tell("store", f"given up: {error}; the frozen blocks run in every step")
+            return plain
+
+    def settled(self) -> dict[str, Any]:
+        return {**self._course(), "patience": 0}
+
+    def _course(self) -> dict[str, Any]:
+        """How its training went, so that it can go the same way again."""
+        return {
+            "epochs": self.epochs,
+            "stop_after": self.stop_after,
+            "head_start": self.head_start,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the model down. What is frozen is copied from the checkpoint's own file, where it
+        is one: half the bytes where that holds fp16, and no second copy in memory."""
+        from safetensors.torch import save_file
+
+        frozen = _frozen(self.network) if self.source else set()
+        write_json(
+            folder / "model.json",
+            {
+                "classes": self.classes,
+                "inputs": self.inputs.state(),
+                "max_length": self.max_length,
+                "mean": self.mean,
+                "scale": self.scale,
+                "shape": self.shape,
+                "frozen_blocks": self.network.first_trained,
+                "below": None if self.below is None else [self.below.trunk.key, self.below.cut],
+                **self._course(),
+            },
+        )
+        write_json(folder / "config.json", self.network.encoder.model.config.to_dict())
+        write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
+        if frozen:
+            encoders.write(self.network.encoder, folder, self.source)
+        state = {
+            name: value.detach().cpu().contiguous().clone()
+            for name, value in self.network.state_dict().items()
+            if name not in frozen
+        }
+        save_file(state, folder / "network.safetensors")
+
+
+def _is_same(one: Dataset, other: Dataset) -> bool:
+    """Whether both are the same rows of one source."""
+    return one.source == other.source and np.array_equal(one.lines, other.lines)
+
+
+def load(folder: Path) -> NeuralModel:
+    """The model that was saved in a folder, on the fastest device.
+
+    Raises:
+        WeightsError: Weights are missing or do not fit.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from tunesmith.nn import devices
+    from tunesmith.nn.network import Network
+
+    saved = read_json(folder / "model.json")
+    config = encoders.read_config(folder)
+    own = folder / encoders.OWN_FILE
+    try:
+        state = load_file(folder / "network.safetensors")
+        with torch.device("meta"):  # no memory is taken for shapes that the file does not have
+            shapes = Network(encoders.from_config(config), **saved["shape"]).state_dict()
+        gone = [n for n in shapes if n not in state and not (own.is_file() and _is_encoder(n))]
+        if gone:
+            raise ValueError(f"{gone[0]} is missing")
+        wrong = [name for name in state if state[name].shape != shapes[name].shape]
+        if wrong:
+            raise ValueError(f"{wrong[0]} has another shape than its description")
+        encoder = encoders.load(folder, own.name) if own.is_file() else encoders.blank(config)
+        network = Network(encoder, **saved["shape"])
+        network.load_state_dict(state, strict=False)
+    except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
+        raise WeightsError(f"{folder} holds weights that do not fit: {error}") from error
+    network.first_trained = int(saved["frozen_blocks"])
+    network.requires_grad_(False).to(devices.device()).eval()
+    return NeuralModel(
+        classes=tuple(saved["classes"]),
+        inputs=Inputs.restore(saved["inputs"]),
+        network=network,
+        tokenizer=encoders.read_tokenizer(folder),
+        max_length=saved["max_length"],
+        mean=saved["mean"],
+        scale=saved["scale"],
+        shape=saved["shape"],
+        below=_below(network, saved.get("below")),
+        source=own if own.is_file() else None,
+        epochs=saved["epochs"],
+        stop_after=saved["stop_after"],
+        head_start=saved["head_start"],
+    )
+
+
+def _is_encoder(name: str) -> bool:
+    return name.startswith("encoder.")
+
+
+def _frozen(network: Network) -> set[str]:
+    """The tensors that are as the checkpoint has them, by name."""
+    if not network.first_trained:
+        return set()
+    blocks = {id(block) for block in network.trained()}
+    above = tuple(f"{name}." for name, part in network.named_modules() if id(part) in blocks)
+    return {n for n in network.state_dict() if _is_encoder(n) and not n.startswith(above)}
+
+
+def _below(network: Network, told: list[Any] | None) -> Below | None:
+    """What is frozen of a network that was saved, so that the fit that saved it finds its rows."""
+    from tunesmith.nn.activations import Trunk
+
+    if told is None or not 0 <= told[1] <= len(network.encoder.blocks):
+        return None
+    return Below(Trunk(network.encoder, str(told[0]), ""), told[1], network.pool.kind)
