@@ -26,8 +26,8 @@ def select(
     """Weights (summing to one) over predictions of the valid rows, and the reason. `predictions`
     come best first. All the weight is on the first where the blend gains no more than noise: the
     80 % bootstrap interval of its gain reaches zero. Of class scores a gain in log loss is enough,
-    where the metric itself does not fall: it tells smaller gains, and weights that make the labels
-    likeliest are seldom worse on other rows than the best model alone.
+    where the metric itself does not clearly fall: it tells smaller gains, and weights that make the
+    labels likeliest are seldom worse on other rows than the best model alone.
 
     Class probabilities are weighted by their likelihood (`pool.py`), whatever the metric: right and
     wrong answers on a few hundred rows tell too little. Numbers are selected greedily, with
@@ -47,7 +47,7 @@ def select(
     gain, low, high = paired_gain(metric, truth, blend, predictions[0], seed=seed)
     told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} validation rows"
     sure = low > 0
-    if not sure and gain >= 0 and isinstance(blend, ClassScores):
+    if not sure and high >= 0 and isinstance(blend, ClassScores):
         less, low, high = paired_gain(get("log_loss"), truth, blend, predictions[0], seed=seed)
         told += f", and {less:+.4f} [{low:+.4f}, {high:+.4f}] in log loss"
         sure = less > LEAST_LESS

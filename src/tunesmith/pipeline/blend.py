@@ -55,6 +55,7 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
     """Choose who answers: greedy selection over the predictions of the valid rows."""
     ranked = [r for r in keepers(problem, results) if r.prediction is not None]
     ranked = [r for r in ranked if r.trial.learner != "majority"] or ranked[:1]
+    ranked = _one_of_a_kind(ranked)
     predictions = [r.prediction for r in ranked if r.prediction is not None]
     truth = problem.truth("valid")
     weights, reason = select(get(problem.metric), truth, predictions, seed=problem.seed)
@@ -66,6 +67,20 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
         reason,
         mix([predictions[i] for i in chosen], kept),
     )
+
+
+def _one_of_a_kind(ranked: Sequence[Result]) -> list[Result]:
+    """Without the further ones of a learner that does not train its checkpoint: they are nearly
+    the same, and each would be saved and asked with a checkpoint of its own."""
+    found: list[Result] = []
+    seen: set[tuple[str, str]] = set()
+    for result in ranked:
+        kind = (result.trial.learner, str(result.trial.config.get("backbone", "")))
+        if kind[1] and not learners[kind[0]].uses_all_time and kind in seen:
+            continue
+        seen.add(kind)
+        found.append(result)
+    return found
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
 LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
-SCOUT_SHARE = 0.15
+SCOUT_SHARE = 0.22
 LEAST_SCOUT_SECONDS = 2.0
-READ_SHARE = 0.75
+READ_SHARE = 0.55
 """Of the time left, what the frozen features of all rows may take."""
 FEW_SECONDS = 20.0
 """With so much time left a checkpoint is opened though it cannot read every row."""
@@ -76,6 +76,7 @@ class Proposals:
         self._scouting: Scouting | None = None
         self._has_scouted = False
         self._picked: dict[str, str] = {}
+        self._read_seconds = 0.0
 
     def __iter__(self) -> Iterator[Trial]:
         for candidate in self._candidates:
@@ -150,7 +151,8 @@ class Proposals:
         rows = sum(len(part) for part in self._problem.parts.values())
         scouted = self._scouting.scouted
         first = self._picked.get("probe", "") if candidate.learner == "probe" else ""
-        name, why = scouted.pick(rows, READ_SHARE * self._spare(), besides=first)
+        limit = READ_SHARE * self._spare() if first else self._read_seconds
+        name, why = scouted.pick(rows, limit, besides=first)
         if not name:
             return None
         self._picked.setdefault(candidate.learner, name)
@@ -175,12 +177,13 @@ class Proposals:
         try:
             backbone(min(cards, key=work).name)  # torch is imported: no part of the scout's time
             clock = Clock(seconds, run.clock.now)
+            self._read_seconds = READ_SHARE * self._spare()
             scouted = scout_problem(
                 problem,
                 cards,
                 clock=clock,
                 seed=run.seed,
-                most_seconds=READ_SHARE * self._spare(),
+                most_seconds=self._read_seconds,
             )
         except TunesmithError as error:
             run.note(f"the scout gave up: {error}")

@@ -9,7 +9,7 @@ from tunesmith.core.records import Problem, Result
 from tunesmith.metrics import get
 from tunesmith.pipeline.run import Run
 
-CHEAP_REFIT_SHARE = 0.15
+CHEAP_REFIT_SHARE = 0.3
 MOST_KEPT = 8
 PROOF_SHARE = 0.02
 MOST_PROOF_SECONDS = 4.0

@@ -27,6 +27,15 @@ LENGTH = 128
 TIMED_ROWS = 256
 DEPTHS = (0.0, 0.17, 0.34, 1.0)
 EPOCHS = 3
+DEARER = 3
+BETTER = 0.05
+"""Under a deadline a backbone is not looked at where another costs a third of it or less and is
+known to be so much better."""
+LEAST_OF_RATIO = 0.6
+"""A wide network does more operations in a second than a narrow one."""
+SPARED_DEPTH = 0.34
+SPENT_SHARE = 0.08
+"""Of the fits it spares, what the scout may take; a tenth with what cannot be foreseen."""
 MEASURING = 0.5
 """Of the time left, what has been spent before another checkpoint is not opened any more."""
 FEWEST_ROWS = 60
@@ -112,7 +121,7 @@ def _depths(cost: Costs, rows: int, limit_seconds: float) -> dict[str, dict[str,
     found = {}
     for depth in DEPTHS:
         trained = blocks_of(depth, cost.blocks)
-        seconds = cost.train_seconds(rows, trained, EPOCHS, stored=True)
+        seconds = _fine_tuning_seconds(cost, rows, depth)
         found[f"{depth:g}"] = {
             "blocks": trained,
             "seconds": seconds,
@@ -140,7 +149,8 @@ def scout(
     Those that do not read the language of the texts are left out, if there is one that does; and
     those whose features of enough of `rows` rows would take more than `most_seconds`, but for the
     quickest.
-    Every feature goes through the activation store, so that nothing of it is computed again.
+    Every feature goes through the activation store, so that nothing of it is computed again. The
+    sample stops growing where the scout would cost more than a tenth of the fits that it spares.
 
     Raises:
         WeightsError: None of the checkpoints can be used.
@@ -157,9 +167,19 @@ def scout(
     reader = _Reader(texts, seed, left_out, tell)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
+    if clock.has_deadline():
+        left_out |= _outdone(usable)
     for card in sorted(usable, key=work):
+        if card.name in left_out:
+            continue
+        least = reader.least_seconds(card, cards, rows)
         if names and clock.has_deadline() and clock.elapsed() - began > MEASURING * clock.left():
             left_out[card.name] = "there was no time to look at it"
+        elif least > most_seconds:
+            left_out[card.name] = (
+                f"by its size, reading {rows:,} rows takes {least:.0f} s at least, there are "
+                f"{most_seconds:.0f} s"
+            )
         elif reader.opens(card.name):
             names.append(card.name)
     if not names:
@@ -171,6 +191,7 @@ def scout(
                 f"reading {rows:,} rows takes about {seconds:.0f} s, there are {most_seconds:.0f} s"
             )
     names = [name for name in names if name not in left_out]
+    clock = _within_means(reader, names, clock, rows or len(texts), clock.elapsed() - began)
     settings = replace(settings, first_rows=_first_rows(reader, names, clock, settings))
     ranking = halve(
         names,
@@ -184,9 +205,43 @@ def scout(
     return Scouted(ranking, reader.costs, left_out, languages, clock.elapsed() - began)
 
 
+def _outdone(cards: Sequence[Card]) -> dict[str, str]:
+    """Those that cost several times what another does which is known to be clearly better: where
+    time is short they are not looked at."""
+    found = {}
+    for card in cards:
+        better = [
+            other
+            for other in cards
+            if work(other) * DEARER <= work(card) and other.quality >= card.quality + BETTER
+        ]
+        if better:
+            best = max(better, key=lambda other: other.quality).name
+            found[card.name] = f"{best} is known to be better, at a fraction of the cost"
+    return found
+
+
 def work(card: Card) -> int:
     """What a token costs in a network of this shape, to sort by."""
     return card.blocks * card.width**2
+
+
+def _within_means(
+    reader: _Reader, names: list[str], clock: Clock, rows: int, spent: float
+) -> Clock:
+    """Without a deadline, a clock that ends where the scout would have taken a tenth of the fits
+    that it spares: of all the backbones but the dearest, as measured. A few rows are read in any
+    case."""
+    if clock.has_deadline():
+        return clock
+    fits = [_fine_tuning_seconds(reader.costs[name], rows, SPARED_DEPTH) for name in names]
+    least = FEWEST_ROWS * sum(reader.costs[name].read_seconds(1) for name in names)
+    means = max(least, SPENT_SHARE * (sum(fits) - max(fits)) - spent)
+    return Clock(means, clock.now)
+
+
+def _fine_tuning_seconds(cost: Costs, rows: int, depth: float) -> float:
+    return cost.train_seconds(rows, blocks_of(depth, cost.blocks), EPOCHS, stored=True)
 
 
 def _first_rows(reader: _Reader, names: list[str], clock: Clock, settings: Halving) -> int:
@@ -207,6 +262,16 @@ class _Reader:
     left_out: dict[str, str]
     tell: Callable[[str], None]
     costs: dict[str, Costs] = field(default_factory=dict)
+
+    def least_seconds(self, card: Card, cards: Sequence[Card], rows: int) -> float:
+        """What reading rows with a backbone that is not opened yet takes at the least, by its size
+        and what the largest one that was measured took; 0 where nothing is known."""
+        known = {one.name: work(one) for one in cards if one.name in self.costs}
+        if not known or not work(card):
+            return 0.0
+        name = max(known, key=lambda one: known[one])
+        ratio = work(card) / max(1, known[name])
+        return LEAST_OF_RATIO * ratio * self.costs[name].read_seconds(int(ENOUGH * rows))
 
     def opens(self, name: str) -> bool:
         """Whether a checkpoint can be brought into memory; measures it."""
