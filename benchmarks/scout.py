@@ -205,7 +205,7 @@ def one(name: str, table: pd.DataFrame, random: str, place: Path, rows: int, tes
 def show(records: dict) -> None:
     for what in ("scout", "quality", "regret", "cost"):
         print(f"{what}: mean {np.mean([one[what] for one in records.values()]):.3f}")
-    off = [abs(np.log(ratio)) for one in records.values() for ratio in one["forecast"]]
+    off = [abs(np.log(ratio)) for one in records.values() for ratio in one.get("forecast", ())]
     print(f"forecasts of the fits' seconds: off by {np.expm1(np.median(off)):.0%} in the median")
     picked = sum(one["picked"] == "control" for one in records.values())
     print(f"data sets: {len(records)}; control picked: {picked} times")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
@@ -231,14 +233,27 @@ def test_looking_at_nothing_is_no_reason_to_want_a_start_from_memory(
     assert model.settled()["head_start"] == "random"
 
 
-def test_what_is_frozen_is_saved_as_the_checkpoint_has_it(
+def halved(checkpoint: str, place: Path) -> str:
+    """A copy of a checkpoint with its weights in fp16."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(checkpoint, place)
+    file = place / "model.safetensors"
+    save_file({name: value.half() for name, value in load_file(file).items()}, file)
+    return str(place)
+
+
+def test_what_is_frozen_is_saved_as_the_checkpoint_has_it_where_that_takes_less(
     example: Problem, checkpoint: str, tmp_path: Path
 ) -> None:
+    checkpoint = halved(checkpoint, tmp_path / "half")
     fitted = tuned(example, checkpoint, {"depth": 0.5})
     fitted.save(tmp_path)
     own = (Path(checkpoint) / "model.safetensors").read_bytes()
     assert (tmp_path / "encoder.safetensors").read_bytes() == own
-    assert (tmp_path / "network.safetensors").stat().st_size < len(own)
+    with safe_open(tmp_path / "network.safetensors", "np") as written:
+        names = list(written.keys())
+    assert all("layer.1." in name or "head." in name for name in names)
     test, opened = example.part("test"), learners["neural"].load(tmp_path)
     assert np.allclose(opened.predict(test).array(), fitted.predict(test).array(), atol=1e-6)
     again = tmp_path / "again"
@@ -257,3 +272,47 @@ def test_a_network_that_trained_as_a_whole_is_saved_as_a_whole(
     test = example.part("test")
     opened = learners["neural"].load(tmp_path)
     assert np.allclose(opened.predict(test).array(), fitted.predict(test).array(), atol=1e-6)
+
+
+def test_a_checkpoint_that_goes_away_meanwhile_is_saved_from_memory(
+    example: Problem, checkpoint: str, tmp_path: Path
+) -> None:
+    place = Path(halved(checkpoint, tmp_path / "moved"))
+    fitted = tuned(example, str(place), {"depth": 0.5})
+    (tmp_path / "one").mkdir()
+    with (place / "model.safetensors").open("ab") as file:
+        file.write(b"another training writes here")
+    fitted.save(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    shutil.rmtree(place)
+    fitted.save(tmp_path / "two")
+    release()
+    test = example.part("test")
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        opened = learners["neural"].load(folder)
+        assert np.allclose(opened.predict(test).array(), fitted.predict(test).array(), atol=1e-6)
+
+
+@pytest.mark.parametrize("frozen", [None, "1", -1, 99, 1.0, True])
+def test_a_forged_number_of_frozen_blocks_is_refused(
+    example: Problem, checkpoint: str, tmp_path: Path, frozen: Any
+) -> None:
+    tuned(example, checkpoint, {"depth": 0.5}).save(tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**told, "frozen_blocks": frozen}))
+    with pytest.raises(WeightsError, match="weights that do not fit"):
+        learners["neural"].load(tmp_path)
+
+
+def test_trained_blocks_are_never_taken_from_the_checkpoint(
+    example: Problem, checkpoint: str, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tuned(example, halved(checkpoint, tmp_path / "half"), {"depth": 0.5}).save(tmp_path)
+    file = tmp_path / "network.safetensors"
+    tensors = load_file(file)
+    gone = next(name for name in tensors if name.startswith("encoder."))
+    save_file({name: value for name, value in tensors.items() if name != gone}, file)
+    with pytest.raises(WeightsError, match=f"{gone} is missing"):
+        learners["neural"].load(tmp_path)

@@ -9,11 +9,12 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.events import read_journal
-from tunesmith.core.records import Problem
+from tunesmith.core.records import Problem, Result, Score, Trial
 from tunesmith.learners import learners
 from tunesmith.pipeline.blend import answer_test, blend, prove, refit, winner_reason
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.standing import candidates, refit_seconds
 from tunesmith.pipeline.tune import tune
 
 
@@ -78,3 +79,27 @@ def test_without_time_nothing_is_fitted_again(run: Run, problem: Problem) -> Non
     members, count = refit(late, problem, chosen)
     assert count == 0
     assert members == chosen.members()
+
+
+def test_of_probes_on_one_checkpoint_only_the_best_may_answer(problem: Problem) -> None:
+    def made(number: int, learner: str, backbone: str) -> Result:
+        config = {"backbone": backbone} if backbone else {}
+        value = Score("accuracy", 1 - number / 10, 0.0, 1.0, 10)
+        return Result(Trial(number, learner, config, "", 0), "done", score=value)
+
+    ranked = [
+        made(1, "probe", "one"),
+        made(2, "neural", "one"),
+        made(3, "probe", "one"),
+        made(4, "linear", ""),
+        made(5, "neural", "one"),
+        made(6, "probe", "two"),
+        made(7, "linear", ""),
+    ]
+    assert [result.trial.number for result in candidates(problem, ranked)] == [1, 2, 4, 5, 6, 7]
+
+
+def test_what_is_stored_is_no_cost_of_fitting_again(problem: Problem) -> None:
+    result = Result(Trial(1, "probe", {}, "", 0), "done", fit_seconds=30.0, stored_seconds=28.0)
+    rows = sum(map(len, problem.parts.values())) / len(problem.parts["train"])
+    assert refit_seconds(problem, result) == pytest.approx(1.2 * 2.0 * rows)

@@ -15,8 +15,9 @@ from tunesmith.data.languages import Languages
 from tunesmith.nn.costs import Costs
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
+from tunesmith.scout.halving import Halving
 from tunesmith.scout.records import Ranking, Standing
-from tunesmith.scout.scout import Scouted, scout
+from tunesmith.scout.scout import DEARER, FEWEST_ROWS, Scouted, scout
 
 COSTS = Costs(4, 0.0, 1.0, 0.0, 3.0, 4000, 500, 10.0, 8)
 
@@ -63,7 +64,7 @@ def test_what_takes_too_long_is_passed_over_with_the_reason() -> None:
     assert found.pick(10, 1000)[0] == "big"
     name, why = found.pick(10, 50)
     assert name == "small"
-    assert "big (100 s)" in why
+    assert "big (70 s)" in why
     assert found.pick(10, 0.1)[0] == "small"
 
 
@@ -108,3 +109,55 @@ def test_where_no_checkpoint_opens_it_says_why(checkpoint: str) -> None:
     gone = replace(zoo.card_for(checkpoint), name="/not/there")
     with pytest.raises(WeightsError, match="No checkpoint can be used"):
         scout(["a", "b", "c"], np.array([0, 1, 0]), [gone], clock=Clock(), seed=0)
+
+
+def test_what_is_known_to_be_outdone_is_passed_over_where_that_is_asked_for(
+    checkpoint: str, tmp_path: Path
+) -> None:
+    texts, truth = [f"word{n % 7} word{n % 3}" for n in range(60)], np.arange(60) % 2
+    good = replace(zoo.card_for(checkpoint), quality=0.8, source="wheel:good==1")
+    (tmp_path / "other").symlink_to(checkpoint)
+    folder = replace(
+        zoo.card_for(str(tmp_path / "other")), quality=0.7, blocks=DEARER * good.blocks
+    )
+    dear = replace(folder, source="wheel:dear==1")
+    with using(Store(None, 2**30)):
+        own = scout(texts, truth, [good, folder], clock=Clock(60), seed=0, passes_over=True)
+        assert set(own.ranking.order) == {good.name, folder.name}  # nothing is known of it
+        late = scout(texts, truth, [good, dear], clock=Clock(60), seed=0, passes_over=True)
+        assert "known to be better" in late.left_out[dear.name]
+        assert late.ranking.order == (good.name,)
+        free = scout(texts, truth, [good, dear], clock=Clock(), seed=0)
+        assert set(free.ranking.order) == {good.name, dear.name}
+
+
+def test_what_is_too_large_for_the_time_is_not_even_opened(checkpoint: str, tmp_path: Path) -> None:
+    texts, truth = [f"word{n % 7} word{n % 3}" for n in range(60)], np.arange(60) % 2
+    small = zoo.card_for(checkpoint)
+    huge = replace(small, name=str(tmp_path / "not there"), blocks=10**6)
+    with using(Store(None, 2**30)):
+        found = scout(
+            texts, truth, [small, huge], clock=Clock(60), seed=0, rows=10**4, most_seconds=100
+        )
+    assert "by its size, reading 7,000 rows takes" in found.left_out[huge.name]
+
+
+def test_without_a_deadline_the_scout_keeps_to_a_tenth_of_what_it_spares(
+    checkpoint: str, tmp_path: Path
+) -> None:
+    dice = np.random.default_rng(0)
+    texts = [" ".join(dice.choice(["a", "b", "c", "d"], 6)) for _ in range(400)]
+    truth = dice.integers(0, 2, 400)
+    (tmp_path / "other").symlink_to(checkpoint)
+    cards = [zoo.card_for(checkpoint), zoo.card_for(str(tmp_path / "other"))]
+
+    def rows_read(rows: int) -> tuple[int, int]:
+        """Rows of the last look, and backbones that were looked at then."""
+        with using(Store(None, 2**30)):
+            found = scout(texts, truth, cards, clock=Clock(), seed=0, settings=settings, rows=rows)
+        return found.ranking.rows, len(found.ranking.standings)
+
+    settings = Halving(first_rows=50, negligible=0.0)
+    assert rows_read(200) == (FEWEST_ROWS, 2)
+    assert FEWEST_ROWS < rows_read(1200)[0] < 400
+    assert rows_read(10**5) == (400, 2)

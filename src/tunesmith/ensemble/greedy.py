@@ -47,7 +47,7 @@ def select(
     gain, low, high = paired_gain(metric, truth, blend, predictions[0], seed=seed)
     told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} validation rows"
     sure = low > 0
-    if not sure and high >= 0 and isinstance(blend, ClassScores):
+    if not sure and (gain >= 0 or high > 0) and isinstance(blend, ClassScores):
         less, low, high = paired_gain(get("log_loss"), truth, blend, predictions[0], seed=seed)
         told += f", and {less:+.4f} [{low:+.4f}, {high:+.4f}] in log loss"
         sure = less > LEAST_LESS

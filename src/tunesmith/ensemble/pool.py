@@ -14,14 +14,16 @@ PRIOR_ROWS = 1.0
 weights near equal, and a copy of a model shares its weight."""
 ROUNDS = 200
 SETTLED = 1e-4
-LEAST_WEIGHT = 0.04
+LEAST_SHARE = 0.1
+"""Of the largest weight."""
 FLOOR = 1e-6
 
 
 def likeliest(
     truth: NDArray[np.int64], predictions: Sequence[ClassScores], most: int
 ) -> tuple[float, ...]:
-    """Weights (summing to one) over predictions of the same rows, at most `most` above zero.
+    """Weights (summing to one) over predictions of the same rows, at most `most` above zero, that
+    of the first among them.
 
     `truth` holds class codes, shape (rows,); rows whose label the models do not know (-1) tell
     nothing. The mean's likelihood has one top, to which each round goes nearer, so that a few
@@ -36,7 +38,8 @@ def likeliest(
     shares = np.maximum(shares, FLOOR)
     weights = _climb(shares)
     order = np.argsort(-weights, kind="stable")
-    kept = np.sort([i for i in order[:most] if weights[i] >= LEAST_WEIGHT or i == order[0]])
+    chosen = [i for i in order[:most] if weights[i] >= LEAST_SHARE * weights[order[0]]]
+    kept = np.array(sorted(chosen if 0 in chosen else [0, *chosen[: most - 1]]))
     found = np.zeros(len(predictions))
     found[kept] = _climb(shares[:, kept])
     return tuple(float(weight) for weight in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,10 +11,23 @@ from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Problem
 from tunesmith.metrics import get
 
+TRACE = 1e-3
+LUCK = 5.0
+FEW_ROWS = 300
 
-def selection_score(problem: Problem, seed: int) -> Callable[[Prediction], float]:
-    """The problem's metric on the valid part, turned so that higher is better, with a trace of
-    log-likelihood to break ties between equally right models."""
+
+def by_likelihood(rows: int) -> float:
+    """What a nat of log-likelihood counts beside the metric on so many valid rows, where models
+    differ in nothing but how strongly they are held back: about as much as luck moves a share of
+    right answers, which fewer rows leave more room for."""
+    return max(TRACE, LUCK / math.sqrt(max(rows, FEW_ROWS)))
+
+
+def selection_score(
+    problem: Problem, seed: int, *, likelihood: float = TRACE
+) -> Callable[[Prediction], float]:
+    """The problem's metric on the valid part, turned so that higher is better, with some
+    log-likelihood: a trace of it breaks ties between equally right models."""
     metric, truth = get(problem.metric), problem.truth("valid")
     sign = 1.0 if metric.higher_is_better else -1.0
 
@@ -23,6 +37,6 @@ def selection_score(problem: Problem, seed: int) -> Callable[[Prediction], float
             return value
         known = truth >= 0
         likely = prediction.probabilities[known, truth[known]]
-        return value + 1e-3 * float(np.log(np.clip(likely, 1e-9, 1.0)).mean())
+        return value + likelihood * float(np.log(np.clip(likely, 1e-9, 1.0)).mean())
 
     return rate

@@ -26,7 +26,7 @@ from tunesmith.learners._regularised import (
     unscaled,
 )
 from tunesmith.learners._shelf import learners
-from tunesmith.learners._steering import selection_score
+from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
 
 STRENGTHS = (1.0, 5.0, 20.0, 80.0)
@@ -213,7 +213,7 @@ class Linear(Learner[LinearConfig]):
             target = (truth - mean) / scale
             planes = ridge_path(features, target, strengths=strengths, clock=watch.clock)
         held_out = _features(inputs, terms, valid)
-        rate = selection_score(problem, seed)
+        rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
         plane, place = best_on_path(
             (unscaled(plane, mean, scale) for plane in planes),
             lambda plane: rate(answer(plane.logits(held_out), problem.classes)),

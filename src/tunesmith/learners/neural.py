@@ -73,6 +73,7 @@ class Neural(Learner[NeuralConfig]):
 
     config = NeuralConfig
     uses_all_time = True
+    version = 2
 
     def suits(self, problem: Problem) -> str:
         return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))

@@ -25,9 +25,10 @@ from tunesmith.learners._regularised import (
     unscaled,
 )
 from tunesmith.learners._shelf import learners
-from tunesmith.learners._steering import selection_score
+from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active
+from tunesmith.nn.tally import FROZEN
 from tunesmith.zoo import encoders
 from tunesmith.zoo.backbones import (
     Backbone,
@@ -38,7 +39,7 @@ from tunesmith.zoo.backbones import (
     token_ids,
     why_not,
 )
-from tunesmith.zoo.encoders import Tokenizer
+from tunesmith.zoo.encoders import Source, Tokenizer
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
@@ -80,7 +81,7 @@ class ProbeModel(Fitted):
     strength: float
     readout: str = "several"
     trunk: Trunk | None = None
-    source: Path | None = None
+    source: Source | None = None
     """The file that the encoder's weights came from."""
 
     def predict(self, data: Dataset) -> Prediction:
@@ -143,7 +144,7 @@ class Probe(Learner[ProbeConfig]):
         length = min(config.max_length, base.encoder.max_tokens)
         keep = cuts(base, watch.depths)
         each = _read_all(base, inputs.texts(valid), length, watch, seed, keep)
-        after = each * len(problem.parts["test"])
+        after = each and each * _unknown(base, inputs.texts(problem.part("test")), length)
         rows, seen = features_within(
             base,
             inputs.texts(train),
@@ -171,7 +172,7 @@ class Probe(Learner[ProbeConfig]):
         )
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
-        rate = selection_score(problem, seed)
+        rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
         plane, place = best_on_path(
             (_unscaled(plane, scale, problem) for plane in planes),
             lambda plane: rate(replace(model, plane=plane).predict(valid)),
@@ -197,7 +198,7 @@ class Probe(Learner[ProbeConfig]):
             strength=saved["strength"],
             readout=saved["readout"],
             trunk=Trunk(encoder, str(saved["trunk"]), ""),
-            source=folder / encoders.OWN_FILE,
+            source=Source.of(folder / encoders.OWN_FILE),
         )
 
 
@@ -213,17 +214,21 @@ def _read_all(
     clock = watch.clock
     if clock.has_deadline():
         clock = clock.until(clock.left() / 2)
-    new = len(texts) - len(known_rows(base, texts, length))
-    began = clock.elapsed()
+    new, began, stored = _unknown(base, texts, length), clock.elapsed(), FROZEN.stored_seconds
     rows, _ = features_within(
         base, texts, max_length=length, clock=clock, seed=seed, readout="last", keep=keep
     )
-    seconds = clock.elapsed() - began
+    seconds = FROZEN.stored_seconds - stored if active() else clock.elapsed() - began
     if len(rows) < len(texts):
         raise BudgetError(
             f"{base.card.name} read {len(rows)} of {len(texts)} validation rows in half the time"
         )
     return seconds / new if new and clock.has_deadline() else 0.0
+
+
+def _unknown(base: Backbone, texts: list[str], length: int) -> int:
+    """How many texts have no features stored."""
+    return len(texts) - len(known_rows(base, texts, length))
 
 
 def _strengths(config: ProbeConfig, rows: int) -> tuple[float, ...]:

@@ -75,8 +75,9 @@ def features(
     keys = [row_key(one) for one in ids]
     space = _space(store, trunk, "pooled vectors")
     new = space.missing(keys)
-    with FROZEN.storing():
+    with FROZEN.storing() as share:
         spilled = _fill(store, trunk, [ids[i] for i in new], [keys[i] for i in new], space, keep)
+        share.append(1 - len(spilled) / max(1, len(new)))
     store.counts.read_rows += len(keys) - len(new)
     places = pooled.places(trunk.encoder, readout)
     found = np.empty((len(ids), len(places), trunk.encoder.width), dtype=np.float32)

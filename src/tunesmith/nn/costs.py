@@ -51,6 +51,11 @@ class Costs:
     width: int
 
     @property
+    def work(self) -> int:
+        """What a token costs by the shape alone, to sort by."""
+        return self.blocks * self.width**2
+
+    @property
     def row_bytes(self) -> float:
         """Bytes that one row takes in the activation store, at one cut."""
         return self.row_tokens * self.width * STATE_BYTES

@@ -22,7 +22,7 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import keepers, rank, refit_seconds, signed
+from tunesmith.pipeline.standing import candidates, rank, refit_seconds, signed
 
 CHECKED_ROWS = 256
 WORSE_THAN = 0.02
@@ -52,10 +52,8 @@ def member_of(result: Result, weight: float, folder: Path) -> Member:
 
 
 def blend(problem: Problem, results: Sequence[Result]) -> Blend:
-    """Choose who answers: greedy selection over the predictions of the valid rows."""
-    ranked = [r for r in keepers(problem, results) if r.prediction is not None]
-    ranked = [r for r in ranked if r.trial.learner != "majority"] or ranked[:1]
-    ranked = _one_of_a_kind(ranked)
+    """Choose who answers, by the predictions of the valid rows."""
+    ranked = [r for r in candidates(problem, results) if r.prediction is not None]
     predictions = [r.prediction for r in ranked if r.prediction is not None]
     truth = problem.truth("valid")
     weights, reason = select(get(problem.metric), truth, predictions, seed=problem.seed)
@@ -67,20 +65,6 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
         reason,
         mix([predictions[i] for i in chosen], kept),
     )
-
-
-def _one_of_a_kind(ranked: Sequence[Result]) -> list[Result]:
-    """Without the further ones of a learner that does not train its checkpoint: they are nearly
-    the same, and each would be saved and asked with a checkpoint of its own."""
-    found: list[Result] = []
-    seen: set[tuple[str, str]] = set()
-    for result in ranked:
-        kind = (result.trial.learner, str(result.trial.config.get("backbone", "")))
-        if kind[1] and not learners[kind[0]].uses_all_time and kind in seen:
-            continue
-        seen.add(kind)
-        found.append(result)
-    return found
 
 
 @dataclass(frozen=True)

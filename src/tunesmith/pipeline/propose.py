@@ -43,9 +43,15 @@ WHOLE_SHARE = 1.2
 LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
 SCOUT_SHARE = 0.22
+FIRST_SCOUT_SECONDS = 10.0
+LATER_SCOUT_SHARE = 0.05
+"""What the scout may take of the time left, first and of what goes beyond."""
 LEAST_SCOUT_SECONDS = 2.0
 READ_SHARE = 0.55
-"""Of the time left, what the frozen features of all rows may take."""
+FIRST_READ_SECONDS = 30.0
+LATER_READ_SHARE = 0.25
+"""Of the time left, what the frozen features of all rows may take: more than half where it is short
+and nothing else will fit, a quarter and half a minute where there is time to fine-tune as well."""
 FEW_SECONDS = 20.0
 """With so much time left a checkpoint is opened though it cannot read every row."""
 
@@ -77,6 +83,7 @@ class Proposals:
         self._has_scouted = False
         self._picked: dict[str, str] = {}
         self._read_seconds = 0.0
+        self._held = _held()
 
     def __iter__(self) -> Iterator[Trial]:
         for candidate in self._candidates:
@@ -126,7 +133,7 @@ class Proposals:
         if not name:
             return True
         least = SHORTEST_SECONDS
-        if self._results and not _holds(name):
+        if self._results and not self._is_read(name):
             least = max(least, min(candidate.cost_seconds, FEW_SECONDS))
         if spare >= least:
             return True
@@ -151,7 +158,7 @@ class Proposals:
         rows = sum(len(part) for part in self._problem.parts.values())
         scouted = self._scouting.scouted
         first = self._picked.get("probe", "") if candidate.learner == "probe" else ""
-        limit = READ_SHARE * self._spare() if first else self._read_seconds
+        limit = self._may_read() if first else self._read_seconds
         name, why = scouted.pick(rows, limit, besides=first)
         if not name:
             return None
@@ -166,24 +173,37 @@ class Proposals:
             candidate, config=config, reason=f"{about}; scouted: {why}", cost_seconds=seconds
         )
 
+    def _is_read(self, backbone: str) -> bool:
+        """Whether much of what a checkpoint answers may be stored: by an earlier fit, or a trial
+        of this one."""
+        done = (r.trial.config.get("backbone") for r in self._results if r.score is not None)
+        return backbone in self._held or backbone in done
+
+    def _may_read(self) -> float:
+        """Seconds that frozen features may take now."""
+        spare = self._spare()
+        return min(READ_SHARE * spare, FIRST_READ_SECONDS + LATER_READ_SHARE * spare)
+
     def _scout(self) -> None:
         """Rank the checkpoints that are here by frozen features of some training rows."""
         run, problem = self._run, self._problem
         cards, gone = cards_here(None) if any(map(zoo.is_here, zoo.cards("text"))) else ((), {})
-        seconds = SCOUT_SHARE * self._spare()
+        spare = self._spare()
+        seconds = min(SCOUT_SHARE * spare, FIRST_SCOUT_SECONDS + LATER_SCOUT_SHARE * spare)
         if len(cards) < 2 or seconds < LEAST_SCOUT_SECONDS:
             return
         run.stage("scouting")
         try:
             backbone(min(cards, key=work).name)  # torch is imported: no part of the scout's time
             clock = Clock(seconds, run.clock.now)
-            self._read_seconds = READ_SHARE * self._spare()
+            self._read_seconds = self._may_read()
             scouted = scout_problem(
                 problem,
                 cards,
                 clock=clock,
                 seed=run.seed,
                 most_seconds=self._read_seconds,
+                passes_over=run.clock.has_deadline(),
             )
         except TunesmithError as error:
             run.note(f"the scout gave up: {error}")
@@ -289,6 +309,9 @@ class Proposals:
         if learners[name].uses_all_time or "max_length" not in self._space(name):
             return False
         costs = [result.fit_seconds for result in self._of(name)]
+        if self._scouting is not None:
+            chosen = self._scouting.scouted.costs.get(best_backbone(self._problem, self._results))
+            costs += [chosen.read_seconds(self._scouting.rows)] if chosen else []
         return WHOLE_SHARE * max(costs, default=0.0) >= self._spare()
 
     def _best_of(self, name: str) -> Result:
@@ -314,9 +337,8 @@ class Proposals:
         study.add(kept, ranges, signed(self._problem, result))
 
 
-def _holds(backbone: str) -> bool:
-    """Whether the store has anything that a checkpoint answered: then much may be there already."""
+def _held() -> frozenset[str]:
+    """The checkpoints of whose answers the store has any, by name."""
     store = active()
-    return store is not None and any(
-        one.get("backbone") == backbone and one["bytes"] for one in store.listing()
-    )
+    found = store.listing() if store is not None else []
+    return frozenset(str(one.get("backbone")) for one in found if one["bytes"])

@@ -105,6 +105,7 @@ def scout_problem(
     seed: int,
     settings: Halving = HALVING,
     most_seconds: float = float("inf"),
+    passes_over: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Scouted:
     """Scout on the training rows alone: those that validate and test are not looked at.
@@ -125,5 +126,6 @@ def scout_problem(
         settings=settings,
         rows=sum(len(part) for part in problem.parts.values()),
         most_seconds=most_seconds,
+        passes_over=passes_over,
         tell=tell,
     )

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.core.records import Problem, Result
+from tunesmith.ensemble.greedy import MOST_MEMBERS
+from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.pipeline.run import Run
 
@@ -54,13 +56,30 @@ def keepers(problem: Problem, results: Sequence[Result]) -> list[Result]:
     return rank(problem, chosen)
 
 
+def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
+    """Of the kept ones those that may answer together, best first: without the further ones of a
+    learner that does not train its checkpoint, which are nearly the same, and each would be saved
+    and asked with a checkpoint of its own; the majority only where it is alone."""
+    found: list[Result] = []
+    seen: set[tuple[str, str]] = set()
+    for result in keepers(problem, results):
+        kind = (result.trial.learner, str(result.trial.config.get("backbone", "")))
+        if kind[1] and not learners[kind[0]].uses_all_time and kind in seen:
+            continue
+        seen.add(kind)
+        found.append(result)
+    return [r for r in found if r.trial.learner != "majority"] or found[:1]
+
+
 def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
-    """What must be kept for the end: the kept-apart rows scored by the best few, and the saving."""
-    ranked = rank(problem, results)[:3]
+    """What must be kept for the end: the kept-apart rows scored by the dearest few that may answer
+    together, and the saving."""
+    ranked = sorted(candidates(problem, results), key=lambda r: -r.predict_seconds)[:MOST_MEMBERS]
     each = sum(result.predict_seconds for result in ranked)
     proof = min(MOST_PROOF_SECONDS, PROOF_SHARE * run.clock.limit_seconds)
     answers = 1.3 * each * len(problem.parts["test"])
-    return run.reserve_seconds() + answers + proof + 0.5 * len(ranked)
+    opened = [result for result in ranked if result.trial.config.get("backbone")]
+    return run.reserve_seconds() + answers + proof + 0.5 + 0.5 * len(opened)
 
 
 def again_seconds(result: Result) -> float:
@@ -77,14 +96,14 @@ def refit_seconds(problem: Problem, result: Result) -> float:
 
 def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
     """What tuning may still spend: the time left but for the end, and for refitting the best where
-    that is cheap."""
+    that is cheap and can be done yet."""
     if not run.clock.has_deadline():
         return float("inf")
     ranked = rank(problem, results)
     refit = refit_seconds(problem, ranked[0]) if ranked else 0.0
-    if refit > CHEAP_REFIT_SHARE * run.clock.limit_seconds:
-        refit = 0.0
-    return run.clock.left() - closing_seconds(run, problem, results) - refit
+    spare = run.clock.left() - closing_seconds(run, problem, results)
+    is_affordable = refit <= min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
+    return spare - (refit if is_affordable else 0.0)
 
 
 def facts(result: Result) -> dict[str, Any]:

@@ -29,8 +29,8 @@ DEPTHS = (0.0, 0.17, 0.34, 1.0)
 EPOCHS = 3
 DEARER = 3
 BETTER = 0.05
-"""Under a deadline a backbone is not looked at where another costs a third of it or less and is
-known to be so much better."""
+"""A backbone is outdone by another that costs a third of it or less and is known to be so much
+better."""
 LEAST_OF_RATIO = 0.6
 """A wide network does more operations in a second than a narrow one."""
 SPARED_DEPTH = 0.34
@@ -75,16 +75,19 @@ class Scouted:
             return "", ""
         if not fits:
             cheap = min(costs, key=lambda n: costs[n].read_seconds(rows), default="")
-            return cheap, f"reading {rows:,} rows fits the time with none; this is the quickest"
+            return cheap, f"reading {enough:,} rows fits the time with none; this is the quickest"
         scores = {s.backbone: s.score for s in self.ranking.standings if s.tied}
         best = scores.get(fits[0], float("inf"))
         level = [n for n in fits if n == fits[0] or scores.get(n, -1.0) >= best - LITTLE]
-        chosen = min(level, key=lambda n: costs[n].read_seconds(rows))
+        is_timed = seconds < float("inf")  # else every run is to choose the same
+        chosen = min(
+            level, key=lambda n: costs[n].read_seconds(rows) if is_timed else costs[n].work
+        )
         passed = [n for n in order[: order.index(fits[0])] if n in costs]
         why = self.ranking.verdict
         if passed:
-            told = ", ".join(f"{n} ({costs[n].read_seconds(rows):.0f} s)" for n in passed)
-            why += f"; reading {rows:,} rows takes too long with {told}"
+            told = ", ".join(f"{n} ({costs[n].read_seconds(enough):.0f} s)" for n in passed)
+            why += f"; reading {enough:,} rows takes too long with {told}"
         if len(level) > 1:
             why += f"; of those within {LITTLE:g}, {chosen} is the quickest"
         return chosen, why
@@ -121,7 +124,7 @@ def _depths(cost: Costs, rows: int, limit_seconds: float) -> dict[str, dict[str,
     found = {}
     for depth in DEPTHS:
         trained = blocks_of(depth, cost.blocks)
-        seconds = _fine_tuning_seconds(cost, rows, depth)
+        seconds = cost.train_seconds(rows, trained, EPOCHS, stored=True)
         found[f"{depth:g}"] = {
             "blocks": trained,
             "seconds": seconds,
@@ -142,6 +145,7 @@ def scout(
     settings: Halving = HALVING,
     rows: int = 0,
     most_seconds: float = float("inf"),
+    passes_over: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Scouted:
     """Rank the checkpoints for these texts and their truth (class codes or numbers).
@@ -150,7 +154,9 @@ def scout(
     those whose features of enough of `rows` rows would take more than `most_seconds`, but for the
     quickest.
     Every feature goes through the activation store, so that nothing of it is computed again. The
-    sample stops growing where the scout would cost more than a tenth of the fits that it spares.
+    sample stops growing where the scout would cost a tenth or so of the fits that it spares. With
+    `passes_over`, a checkpoint that another outdoes for a fraction of its cost, as far as is known
+    beforehand, is not looked at.
 
     Raises:
         WeightsError: None of the checkpoints can be used.
@@ -167,17 +173,18 @@ def scout(
     reader = _Reader(texts, seed, left_out, tell)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
-    if clock.has_deadline():
-        left_out |= _outdone(usable)
+    enough = int(ENOUGH * rows)
     for card in sorted(usable, key=work):
-        if card.name in left_out:
+        better = _outdoes(card, [one for one in usable if one.name in names])
+        if passes_over and better:
+            left_out[card.name] = f"{better} is known to be better, at a fraction of the cost"
             continue
-        least = reader.least_seconds(card, cards, rows)
+        least = reader.least_seconds(card, cards, enough)
         if names and clock.has_deadline() and clock.elapsed() - began > MEASURING * clock.left():
             left_out[card.name] = "there was no time to look at it"
         elif least > most_seconds:
             left_out[card.name] = (
-                f"by its size, reading {rows:,} rows takes {least:.0f} s at least, there are "
+                f"by its size, reading {enough:,} rows takes {least:.0f} s at least, there are "
                 f"{most_seconds:.0f} s"
             )
         elif reader.opens(card.name):
@@ -185,14 +192,18 @@ def scout(
     if not names:
         raise WeightsError(f"No checkpoint can be used: {'; '.join(left_out.values())}")
     for name in names[1:]:
-        seconds = reader.costs[name].read_seconds(rows)
-        if ENOUGH * seconds > most_seconds:
+        seconds = reader.costs[name].read_seconds(enough)
+        if seconds > most_seconds:
             left_out[name] = (
-                f"reading {rows:,} rows takes about {seconds:.0f} s, there are {most_seconds:.0f} s"
+                f"reading {enough:,} rows takes about {seconds:.0f} s, there are "
+                f"{most_seconds:.0f} s"
             )
     names = [name for name in names if name not in left_out]
-    clock = _within_means(reader, names, clock, rows or len(texts), clock.elapsed() - began)
-    settings = replace(settings, first_rows=_first_rows(reader, names, clock, settings))
+    if clock.has_deadline():
+        settings = replace(settings, first_rows=_first_rows(reader, names, clock, settings))
+    else:
+        shapes = [card for card in cards if card.name in names]
+        settings = _within_means(shapes, rows or len(texts), settings)
     ranking = halve(
         names,
         reader.read,
@@ -205,20 +216,17 @@ def scout(
     return Scouted(ranking, reader.costs, left_out, languages, clock.elapsed() - began)
 
 
-def _outdone(cards: Sequence[Card]) -> dict[str, str]:
-    """Those that cost several times what another does which is known to be clearly better: where
-    time is short they are not looked at."""
-    found = {}
-    for card in cards:
-        better = [
-            other
-            for other in cards
-            if work(other) * DEARER <= work(card) and other.quality >= card.quality + BETTER
-        ]
-        if better:
-            best = max(better, key=lambda other: other.quality).name
-            found[card.name] = f"{best} is known to be better, at a fraction of the cost"
-    return found
+def _outdoes(card: Card, others: Sequence[Card]) -> str:
+    """The name of one that costs a fraction of a card and is known to be clearly better; empty
+    where there is none, or where nothing is known of the card."""
+    if card.source.startswith(("folder:", "hub:")):
+        return ""
+    better = [
+        other
+        for other in others
+        if work(other) * DEARER <= work(card) and other.quality >= card.quality + BETTER
+    ]
+    return max(better, key=lambda other: other.quality).name if better else ""
 
 
 def work(card: Card) -> int:
@@ -226,28 +234,26 @@ def work(card: Card) -> int:
     return card.blocks * card.width**2
 
 
-def _within_means(
-    reader: _Reader, names: list[str], clock: Clock, rows: int, spent: float
-) -> Clock:
-    """Without a deadline, a clock that ends where the scout would have taken a tenth of the fits
-    that it spares: of all the backbones but the dearest, as measured. A few rows are read in any
-    case."""
-    if clock.has_deadline():
-        return clock
-    fits = [_fine_tuning_seconds(reader.costs[name], rows, SPARED_DEPTH) for name in names]
-    least = FEWEST_ROWS * sum(reader.costs[name].read_seconds(1) for name in names)
-    means = max(least, SPENT_SHARE * (sum(fits) - max(fits)) - spent)
-    return Clock(means, clock.now)
+def _within_means(cards: Sequence[Card], rows: int, settings: Halving) -> Halving:
+    """No more rows than cost a tenth or so of the fits that the scout spares: of all the backbones
+    but the dearest. Counted in work, not in seconds, so that every run reads the same rows."""
+    reading = sum(map(work, cards))
+    if not reading:
+        return settings
+    fits = [rows * work(card) * _passes(card) for card in cards]
+    means = int(SPENT_SHARE * (sum(fits) - max(fits)) / reading)
+    most = min(settings.most_rows, max(FEWEST_ROWS, means))
+    return replace(settings, first_rows=min(settings.first_rows, most), most_rows=most)
 
 
-def _fine_tuning_seconds(cost: Costs, rows: int, depth: float) -> float:
-    return cost.train_seconds(rows, blocks_of(depth, cost.blocks), EPOCHS, stored=True)
+def _passes(card: Card) -> float:
+    """What fine-tuning the top blocks from the store costs, in passes over the rows."""
+    trained = blocks_of(SPARED_DEPTH, card.blocks) / max(1, card.blocks)
+    return (1 - trained) + 3 * EPOCHS * trained
 
 
 def _first_rows(reader: _Reader, names: list[str], clock: Clock, settings: Halving) -> int:
     """As many rows as all can read in half of the time, within what is usual."""
-    if not clock.has_deadline():
-        return settings.first_rows
     each = sum(reader.costs[name].read_seconds(1) for name in names)
     fits = int(clock.left() / 2 / max(each, 1e-9))
     return min(settings.first_rows, max(FEWEST_ROWS, fits))
@@ -271,7 +277,7 @@ class _Reader:
             return 0.0
         name = max(known, key=lambda one: known[one])
         ratio = work(card) / max(1, known[name])
-        return LEAST_OF_RATIO * ratio * self.costs[name].read_seconds(int(ENOUGH * rows))
+        return LEAST_OF_RATIO * ratio * self.costs[name].read_seconds(rows)
 
     def opens(self, name: str) -> bool:
         """Whether a checkpoint can be brought into memory; measures it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -361,6 +362,11 @@ def load(folder: Path, pattern: str = "*.safetensors") -> Encoder:
     return encoder.float()
 
 
+_ALONE = threading.Lock()
+"""What draws weights is replaced for the whole process meanwhile: two at once would not put it
+back."""
+
+
 def blank(config: Mapping[str, Any]) -> Encoder:
     """A network of this shape whose weights are about to be read from a file: none are drawn, which
     takes a second for a large vocabulary."""
@@ -369,28 +375,51 @@ def blank(config: Mapping[str, Any]) -> Encoder:
         from transformers.initialization import no_init_weights
     except ImportError:  # moved by another version: the same network, a little later
         return from_config(config)
-    with no_init_weights():
+    with _ALONE, no_init_weights():
         return from_config(config)
 
 
-def write(encoder: Encoder, folder: Path, source: Path | None) -> None:
-    """Write the weights of an encoder that is as it came: the bytes of the file it came from, or
-    from memory where that was not one file."""
-    if source is not None:
+@dataclass(frozen=True)
+class Source:
+    """The one file that weights came from, as it was when they were read."""
+
+    path: Path
+    size_bytes: int
+    changed_ns: int
+
+    @staticmethod
+    def of(path: Path) -> Source:
+        facts = path.stat()
+        return Source(path, facts.st_size, facts.st_mtime_ns)
+
+    def is_unchanged(self) -> bool:
         try:
-            shutil.copyfile(source, folder / OWN_FILE)
+            return Source.of(self.path) == self
+        except OSError:
+            return False
+
+
+def write(encoder: Encoder, folder: Path, source: Source | None) -> None:
+    """Write the weights of an encoder that is as it came: the bytes of the file it came from, or
+    from memory where that was not one file, or is not as it was."""
+    if source is not None and source.is_unchanged():
+        try:
+            shutil.copyfile(source.path, folder / OWN_FILE)
         except OSError as error:
-            raise cannot_write(folder / OWN_FILE, error) from error
-        return
+            if source.is_unchanged():
+                raise cannot_write(folder / OWN_FILE, error) from error
+        else:
+            if source.is_unchanged():
+                return
     from safetensors.torch import save_file
 
     save_file(tensors(encoder), folder / OWN_FILE)
 
 
-def only_file(folder: Path) -> Path | None:
+def only_file(folder: Path) -> Source | None:
     """The file of weights of a checkpoint folder, where it is but one."""
     files = weight_files(folder)
-    return files[0] if len(files) == 1 else None
+    return Source.of(files[0]) if len(files) == 1 else None
 
 
 def fingerprint(folder: Path, pattern: str = "*.safetensors") -> str:
