@@ -17,9 +17,9 @@ CARD = "all-MiniLM-L6-v2"
 BATCH = 32
 
 
-def reviews(count: int, max_length: int = 128) -> tuple[Rows, np.ndarray]:
+def reviews(count: int, max_length: int = 128, card: str = CARD) -> tuple[Rows, np.ndarray]:
     """Token ids of reviews without dense inputs, and their labels as codes."""
-    tokenizer = encoders.read_tokenizer(zoo.fetch(CARD))
+    tokenizer = encoders.read_tokenizer(zoo.fetch(card))
     table, _ = clothing_reviews(rows=count)
     ids = [np.array(one[:max_length], dtype=np.int32) for one in tokenizer.encode(list(table.text))]
     truth = (table["recommended"] == "yes").to_numpy().astype(np.int64)

@@ -1,8 +1,8 @@
-"""What the activation store spares on MiniLM-L6 and the clothing reviews, in turn in one process:
+"""What the activation store spares on a checkpoint and reviews of clothing, in turn in one process:
 rows a second of training the top block and a head from the store, with the frozen part run again,
 and of all blocks; the cost of filling it over a bare forward pass; the speed of reading back.
 
-    python benchmarks/store.py [--rows 1024] [--rounds 5] [--tokens 64]
+    python benchmarks/store.py [--rows 1024] [--rounds 5] [--tokens 64] [--card all-MiniLM-L6-v2]
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from tunesmith.nn.shards import Store, using
 from tunesmith.zoo.backbones import backbone
 
 
-def network_of(trained: int) -> Network:
+def network_of(card: str, trained: int) -> Network:
     network = Network(
-        above_copied(backbone(CARD).encoder, trained),
+        above_copied(backbone(card).encoder, trained),
         pool="mean",
         dense=0,
         outputs=2,
@@ -49,9 +49,9 @@ def network_of(trained: int) -> Network:
     return network.to(devices.device())
 
 
-def epoch(rows: Rows, truth: np.ndarray, trained: int) -> float:
+def epoch(card: str, rows: Rows, truth: np.ndarray, trained: int) -> float:
     """Rows a second of one epoch."""
-    network = network_of(trained)
+    network = network_of(card, trained)
     optimizer = AdamW().build(groups(network.layers(), 1e-4, 0.9, network.undecayed()), 1e-4)
     settings = usual(
         truth, lambda number: min(1.0, number * BATCH / len(rows)), devices.precision()
@@ -70,9 +70,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @torch.no_grad()
-def bare(rows: Rows, blocks: int) -> None:
+def bare(card: str, rows: Rows, blocks: int) -> None:
     """The forward pass alone, its answers thrown away."""
-    encoder = backbone(CARD).encoder
+    encoder = backbone(card).encoder
     for chosen in by_length(rows.lengths(), 64):
         batch = collate(rows, chosen, devices.device())
         mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
@@ -81,8 +81,8 @@ def bare(rows: Rows, blocks: int) -> None:
             encoder.run(hidden, encoder.context(hidden, mask), 0, blocks)
 
 
-def filling(rows: Rows, rounds: int) -> None:
-    trunk, count = backbone(CARD).trunk, len(backbone(CARD).encoder.blocks)
+def filling(card: str, rows: Rows, rounds: int) -> None:
+    trunk, count = backbone(card).trunk, len(backbone(card).encoder.blocks)
     for what, cut, fill in (
         ("pooled vectors of all layers and one cut", count, "features"),
         ("token vectors under the top block", count - 1, "states"),
@@ -96,12 +96,12 @@ def filling(rows: Rows, rounds: int) -> None:
                     )
                 else:
                     taken = seconds(lambda cut=cut: activations.states(trunk, rows.ids, cut))
-            ratios.append(taken / seconds(lambda cut=cut: bare(rows, cut)))
+            ratios.append(taken / seconds(lambda cut=cut: bare(card, rows, cut)))
         print(f"filling, {what}: {statistics.median(ratios):.3f} of the bare forward pass")
 
 
-def reading(rows: Rows, rounds: int) -> None:
-    trunk, cut = backbone(CARD).trunk, len(backbone(CARD).encoder.blocks) - 1
+def reading(card: str, rows: Rows, rounds: int) -> None:
+    trunk, cut = backbone(card).trunk, len(backbone(card).encoder.blocks) - 1
     with tempfile.TemporaryDirectory() as folder:
         with using(Store(Path(folder), 2**34)):
             activations.states(trunk, rows.ids, cut)
@@ -126,24 +126,26 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--card", default=CARD)
     asked = parser.parse_args()
-    rows, truth = reviews(asked.rows, asked.tokens)
-    trunk, count = backbone(CARD).trunk, len(backbone(CARD).encoder.blocks)
+    card = asked.card
+    rows, truth = reviews(asked.rows, asked.tokens, card)
+    trunk, count = backbone(card).trunk, len(backbone(card).encoder.blocks)
     with tempfile.TemporaryDirectory() as folder, using(Store(Path(folder), 2**34)):
         states = activations.states(trunk, rows.ids, count - 1)
         stored = Rows(rows.ids, rows.dense, rows.pad_id, states=states)
         rates: dict[str, list[float]] = {"stored": [], "again": [], "full": []}
         for _ in range(asked.rounds):
-            rates["stored"].append(epoch(stored, truth, 1))
-            rates["again"].append(epoch(rows, truth, 1))
-            rates["full"].append(epoch(rows, truth, count))
+            rates["stored"].append(epoch(card, stored, truth, 1))
+            rates["again"].append(epoch(card, rows, truth, 1))
+            rates["full"].append(epoch(card, rows, truth, count))
     for name, values in rates.items():
         print(f"{name}: {statistics.median(values):.1f} rows/s ({devices.precision()})")
     for name in ("again", "full"):
         pairs = zip(rates["stored"], rates[name], strict=True)
         print(f"stored / {name}: {statistics.median(a / b for a, b in pairs):.2f}")
-    filling(rows, asked.rounds)
-    reading(rows, asked.rounds)
+    filling(card, rows, asked.rounds)
+    reading(card, rows, asked.rounds)
 
 
 if __name__ == "__main__":
