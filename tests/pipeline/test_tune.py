@@ -14,10 +14,11 @@ from tunesmith.core.predictions import Values
 from tunesmith.core.records import Candidate, Dataset, Problem, Result, Score, Trial
 from tunesmith.core.space import default, to_dict
 from tunesmith.learners import learners
+from tunesmith.learners._steering import by_likelihood
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.plan import check_wanted, plan
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import keepers, rank
+from tunesmith.pipeline.standing import keepers, rank, spare_seconds
 from tunesmith.pipeline.trial import run_trial
 from tunesmith.pipeline.tune import tune
 
@@ -171,3 +172,34 @@ def test_learners_without_their_weights_are_left_out_with_the_command_to_fetch(
     found, notes = plan(problem, wanted=None, pins={}, clock=Clock(), offline=True)
     assert {c.learner for c in found} == {"majority", "linear"}
     assert any("tunesmith weights fetch" in note for note in notes)
+
+
+def test_a_checkpoint_that_cannot_be_read_in_the_time_is_not_opened(
+    run: Run, problem: Problem, checkpoint: str
+) -> None:
+    pins = {"backbone": checkpoint}
+    config = to_dict(default(learners["probe"].config, pins))
+    dear = Candidate("probe", config, "frozen features", 14.0)
+    late = replace(run, clock=Clock(13.0), most_trials=None)
+    results, _ = tune(
+        late, problem, [*candidates(problem), dear], pins={"probe": pins}, better=lambda found: None
+    )
+    assert all(result.trial.learner != "probe" for result in results)
+    told = [str(event.facts.get("text")) for event in read_journal(run.folder.journal)]
+    assert any(f"probe on {checkpoint} is left out" in text for text in told)
+
+
+def test_a_refit_that_cannot_be_done_any_more_keeps_no_time_back(
+    run: Run, problem: Problem
+) -> None:
+    def spare(fit_seconds: float) -> float:
+        late = replace(run, clock=Clock(100.0, lambda: 0.0), most_trials=None)
+        result = replace(made(1, "linear", 0.5), fit_seconds=fit_seconds)
+        return spare_seconds(late, replace(problem, metric="rmse"), [result])
+
+    assert spare(10.0) < spare(0.0) - 10.0
+    assert spare(90.0) == spare(0.0)
+
+
+def test_few_valid_rows_steer_more_by_likelihood() -> None:
+    assert by_likelihood(300) == by_likelihood(10) > by_likelihood(3000) > by_likelihood(10**9) > 0

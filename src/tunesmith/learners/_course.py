@@ -92,8 +92,7 @@ def fit(
         precision=devices.precision(),
     )
     best = _Best(network, lambda: model.predict(valid), selection_score(problem, seed))
-    if config.patience and head_start == "probe":
-        best.look()
+    # The start itself is no contender: it wins by luck on few valid rows, and a probe is at hand.
     epochs, is_finite = 0.0, True
     steps = loop.train(network, rate, rows, settings, generator(seed, "batches"))
     for step in steps if config.epochs else ():
