@@ -316,3 +316,9 @@ def test_trained_blocks_are_never_taken_from_the_checkpoint(
     save_file({name: value for name, value in tensors.items() if name != gone}, file)
     with pytest.raises(WeightsError, match=f"{gone} is missing"):
         learners["neural"].load(tmp_path)
+
+
+def test_the_start_of_the_head_is_no_contender(example: Problem, checkpoint: str) -> None:
+    """However well it does on a few valid rows: what comes out has been trained."""
+    fitted = tuned(example, checkpoint, {"depth": 0.5, "lr": 1e-3, "epochs": 2})
+    assert fitted.settled()["epochs"] > 0

@@ -5,7 +5,15 @@ import pytest
 
 from tunesmith.core.errors import DataError
 from tunesmith.scout.probes import ridge
-from tunesmith.scout.rank import WEIGHTS, Weights, chosen_wins, combine, examine, places, rank
+from tunesmith.scout.rank import (
+    WEIGHTS,
+    Weights,
+    chosen_wins,
+    combine,
+    examine,
+    known_qualities,
+    rank,
+)
 from tunesmith.scout.records import Dropped, Reading, listed
 from tunesmith.scout.space import reduce
 from tunesmith.scout.target import aim
@@ -118,8 +126,8 @@ def test_the_readout_that_tells_most_is_taken():
 
 
 def test_what_is_known_beforehand_weighs_less_the_more_rows_there_are():
-    gains = [combine({"ridge": 0.8}, 0.5, rows) - 0.8 for rows in (0, 200, 2000)]
-    assert gains[0] == pytest.approx(WEIGHTS.quality / 2)
+    gains = [combine({"ridge": 0.8}, 0.1, rows) - 0.8 for rows in (0, 200, 2000)]
+    assert gains[0] == pytest.approx(WEIGHTS.quality / 10)
     assert gains == sorted(gains, reverse=True)
 
 
@@ -129,10 +137,10 @@ def test_the_combined_score_is_the_weighted_mean():
     assert combine(scores, 0.0, 10, weights=Weights(nearest=0.5)) == pytest.approx(0.7)
 
 
-def test_places_known_beforehand():
-    assert places(["a", "b", "c"], {"a": 0.8, "b": 0.9, "c": 0.1}) == {"a": 0, "b": 0.5, "c": -0.5}
-    assert places(["a", "b", "new"], {"a": 0.8, "b": 0.9}) == {"a": -0.5, "b": 0.5, "new": 0}
-    assert places(["a", "b"], {"a": 1.0, "b": 1.0}) == {"a": 0, "b": 0}
+def test_what_is_known_beforehand_is_told_by_its_distance_from_the_usual():
+    found = known_qualities(["a", "b", "c", "new"], {"a": 0.82, "b": 0.86, "c": 0.1})
+    assert found == pytest.approx({"a": 0, "b": 0.04, "c": -0.2, "new": 0})
+    assert known_qualities(["a", "b"], {}) == {"a": 0, "b": 0}
 
 
 def test_the_same_seed_gives_the_same_ranking_in_any_order_of_readings():

@@ -13,7 +13,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, DataError, TunesmithError
 from tunesmith.core.records import Rows
 from tunesmith.core.seeds import generator
-from tunesmith.scout.rank import WEIGHTS, Examined, Weights, compare, examine, places
+from tunesmith.scout.rank import WEIGHTS, Examined, Weights, compare, examine, known_qualities
 from tunesmith.scout.records import Dropped, Ranking, Round, Why
 from tunesmith.scout.target import Target, aim
 
@@ -101,7 +101,7 @@ def rounds(
     _check(names, settings)
     aim(truth)
     order = nested_order(truth, seed)
-    known = places(names, quality)
+    known = known_qualities(names, quality)
     best_known_first = sorted(names, key=lambda name: -known[name])
     race = _Race(read, clock, order, best_known_first)
     most = min(settings.most_rows, len(order))
