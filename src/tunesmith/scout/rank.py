@@ -219,10 +219,10 @@ def compare(
     """Combined scores and a paired bootstrap over rows: every candidate meets the same resamples.
 
     `known` is each one's quality beforehand, over the median. The resamples redraw what the two
-    probes said of each row; probes are not refitted and the other scores stay. A resample is smoothed by
-    the weight of one row: where no row tells two apart, the next one still may. Two are tied where
-    the interval of their difference covers zero, or would without the part of which the resamples
-    know no doubt: what is known beforehand, and the scores that train nothing.
+    probes said of each row; probes are not refitted and the other scores stay. A resample is
+    smoothed by the weight of one row: where no row tells two apart, the next one still may. Two are
+    tied where the interval of their difference covers zero, or would without the part of which the
+    resamples know no doubt: what is known beforehand, and the scores that train nothing.
 
     Source: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 16;
     Silverman & Young, "The bootstrap: to smooth or not to smooth?", Biometrika 1987.
