@@ -54,7 +54,8 @@ def select(
     if not sure:
         return alone, f"the best model alone: a blend would gain {told}, no more than noise"
     members = sum(weight > 0 for weight in weights)
-    return weights, f"a blend of {members} models: it gains {told} over the best alone"
+    verb = "gains" if gain >= 0 else "is likelier, though on these rows it changes the metric by"
+    return weights, f"a blend of {members} models: it {verb} {told} over the best alone"
 
 
 def _climb(

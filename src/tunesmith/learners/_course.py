@@ -262,7 +262,7 @@ class _Best:
             return 0, 0.0
         return max(1, round(self.epochs / min(1.0, self.progress))), self.epochs
 
-    def look(self, epochs: float = 0.0, progress: float = 0.0) -> float:
+    def look(self, epochs: float, progress: float) -> float:
         """Score the network as it is; keep it if it is the best."""
         prediction = self._answer()
         value = self._rate(prediction)

@@ -49,7 +49,6 @@ MOST_BYTES = 20 * 1024**3
 KEPT_FREE_BYTES = 256 * 1024**2
 MEMORY_BYTES = 2 * 1024**3
 FACTS = "space.json"
-MOST_FP16 = 65504.0
 
 Key = bytes
 Array = NDArray[Any]

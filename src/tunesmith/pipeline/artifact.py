@@ -35,7 +35,6 @@ GOLDEN_ROWS = 4
 TOLERANCE = 0.02
 """Of a probability, or of a number's own size: what another processor may round differently."""
 AGAIN = "Take it again from where it was saved."
-LISTS = ("predictor.json", "metrics.json", "golden.json")
 
 
 @dataclass(frozen=True)

@@ -155,8 +155,7 @@ class Proposals:
             self._scout()
         if self._scouting is None:
             return candidate
-        rows = sum(len(part) for part in self._problem.parts.values())
-        scouted = self._scouting.scouted
+        scouted, rows = self._scouting.scouted, self._scouting.rows
         first = self._picked.get("probe", "") if candidate.learner == "probe" else ""
         limit = self._may_read() if first else self._read_seconds
         name, why = scouted.pick(rows, limit, besides=first)
