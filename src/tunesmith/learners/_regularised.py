@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 
 CHUNK_ITERATIONS = 20
+WIDE = 0.5
+"""Rows for each feature up to which the space of the rows is worth turning to."""
+FLAT = 1e-10
 LARGE = 100_000_000
 """Rows times width times classes from which the clock is looked at more often."""
 
@@ -54,6 +57,7 @@ def logistic_path(
     if len(seen) < 2 or not features.shape[1]:
         yield _shares(features.shape[1], classes, codes)
         return
+    features, back = _within_rows(features)
     size = (features.nnz if hasattr(features, "nnz") else features.size) * len(seen)
     chunk = CHUNK_ITERATIONS if size < LARGE else CHUNK_ITERATIONS // 4
     model = LogisticRegression(
@@ -71,7 +75,26 @@ def logistic_path(
                 model.fit(features, codes)
             if model.n_iter_[0] < chunk or clock.is_over():
                 break
-        yield _plane(model, classes)
+        plane = _plane(model, classes)
+        yield plane if back is None else Plane(back.T @ plane.weights, plane.bias)
+
+
+def _within_rows(features: Any) -> tuple[Any, NDArray[np.float32] | None]:
+    """Where there are far fewer rows than features: the rows in the space that they span, shape
+    (rows, rank), and what leads back, shape (rank, width). A quadratic penalty lets no weight point
+    out of that space and does not see a rotation, so that the solution is the same.
+
+    Source: Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", 2009, section
+    18.3.5.
+    """
+    rows, width = features.shape
+    if hasattr(features, "tocsr") or rows > WIDE * width:
+        return features, None
+    values, vectors = np.linalg.eigh(np.asarray(features @ features.T, dtype=np.float64))
+    kept = values > FLAT * values[-1]
+    spread, turned = np.sqrt(values[kept]), vectors[:, kept]
+    inside = (turned * spread).astype(np.float32)
+    return inside, ((turned / spread).T @ features).astype(np.float32)
 
 
 def _plane(model: Any, classes: int) -> Plane:

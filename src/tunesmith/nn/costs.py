@@ -21,6 +21,11 @@ from tunesmith.nn.encoder import Encoder
 from tunesmith.nn.tokens import Tokens
 
 BATCH = 32
+TIMED = 16
+"""Rows that are timed: fewer than a batch has, as many as keep the cores busy."""
+AROUND = 1.1
+"""What a loop takes for each second of its bare steps: rows brought together, padding, answers
+written down. Measured."""
 ROUNDS = 2
 LONG_SECONDS = 0.1
 STATE_BYTES = 2
@@ -88,14 +93,14 @@ def measure(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
     """Time a few steps of one block and of the stem on the rows nearest to the mean length; the
     other blocks are alike. A second or two for a small network."""
     lengths = np.array([len(one) for one in ids])
-    near = np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:BATCH]
+    near = np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:TIMED]
     chosen = [ids[i] for i in near]
     rows = Rows(chosen, np.empty((len(chosen), 0), dtype=np.float32), encoder.pad_id)
     device = next(encoder.parameters()).device
     batch = collate(rows, np.arange(len(chosen)), device)
     mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
     trained = copy.deepcopy(encoder).requires_grad_(True)
-    share = float(lengths.mean() / max(1.0, lengths[near].mean()) / len(chosen))
+    share = AROUND * float(lengths.mean() / max(1.0, lengths[near].mean()) / len(chosen))
 
     def stem() -> Any:
         return encoder.stem(batch.ids, mask)
