@@ -23,6 +23,7 @@ from _reviews import CARD
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
+from tunesmith.core.dimensions import dimensions
 from tunesmith.core.space import Choice, sample
 from tunesmith.data.demo import clothing_reviews
 from tunesmith.data.read import read
@@ -54,10 +55,11 @@ def main() -> None:
     asked = parser.parse_args()
     table, _ = clothing_reviews(rows=asked.rows)
     problem = frame(read(table[["text", "recommended"]]), "recommended", seed=0)
-    neural, study = learners["neural"], searchers["random"].begin(0)
-    configs = [
-        study.ask(lambda ask: sample(neural.config, ask, PINS))[1] for _ in range(asked.trials)
-    ]
+    neural, configs = learners["neural"], []
+    study = searchers["random"].begin(dimensions(neural.config, PINS), seed=0)
+    for _ in range(asked.trials):
+        _, values = study.ask()
+        configs.append(sample(neural.config, lambda path, mark, drawn=values: drawn[path], PINS))
     metric, truth = get(problem.metric), problem.truth("valid")
 
     def trial(number: int) -> tuple[float, float]:

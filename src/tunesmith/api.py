@@ -67,6 +67,8 @@ def fit(
     split: str | None = None,
     learners: Sequence[str] | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
+    search: str | Sequence[str] = "auto",
+    stopper: str = "median",
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -91,8 +93,12 @@ def fit(
         time: A column of dates or numbers; validation and test are the latest rows.
         split: A column that says train, valid or test for each row.
         learners: Try only these.
-        space: By learner, config fields fixed to a value or narrowed to a range, such as
-            {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0}}.
+        space: By learner, config fields fixed to a value, or searched in a range or a list, such as
+            {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0, "batch_size": [16, 32]}}.
+        search: Who proposes: "auto" (the default), "random", "quasirandom", "grid", "tpe", "gp",
+            "bayes", "cmaes", "ageing", "nsga2", "evolution", "portfolio"; or a list of them, that
+            take turns and learn from each other.
+        stopper: Who ends a trial early: "median" (the default) or "none".
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -121,6 +127,8 @@ def fit(
         split=split,
         wanted=learners,
         pins=space,
+        search=search,
+        stopper=stopper,
         bad_rows=bad_rows,
         cache=cache,
         listeners=listeners,

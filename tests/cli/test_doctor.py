@@ -42,6 +42,6 @@ def test_the_zoo_says_licence_and_whether_the_bytes_are_here(command: Command) -
 
 
 def test_weights_of_no_checkpoint_are_refused_with_the_nearest_name(command: Command) -> None:
-    ran = command("weights", "path", "all-minilm-L6")
+    ran = command("weights", "path", "all-minlm-L6")
     assert ran.status == 2
     assert "all-MiniLM-L6-v2" in ran.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tunesmith.cli import options
@@ -38,3 +40,20 @@ def test_a_malformed_pin_is_refused_with_an_example(pair: str) -> None:
 def test_a_malformed_kind_is_refused_with_an_example(pair: str) -> None:
     with pytest.raises(ConfigError, match="age=number"):
         options.kinds([pair])
+
+
+def test_a_file_of_a_space_is_read_and_what_is_set_has_the_last_word(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text("neural: {lr: 'log(1e-5, 1e-3)', batch_size: [16, 32]}\nlinear: {words: 1}\n")
+    found = options.space(str(file), ["neural.lr=1e-4"])
+    assert found == {"neural": {"lr": 1e-4, "batch_size": [16, 32]}, "linear": {"words": 1}}
+
+
+@pytest.mark.parametrize("text", ["- a list", "neural: 3", "a: [", "just words"])
+def test_a_file_that_is_no_space_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"space\.yaml"):
+        options.space(str(file), [])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        options.space(str(tmp_path / "none.yaml"), [])

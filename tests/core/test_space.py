@@ -207,3 +207,9 @@ def test_an_empty_range_is_refused():
         Log(0.0, 1.0)
     with pytest.raises(ConfigError):
         Choice()
+
+
+def test_numbers_beyond_a_choice_may_be_meant_and_words_may_not() -> None:
+    space.check_pins(Whole, {"optimizer": Choice("Fast")})
+    with pytest.raises(ConfigError, match="Known: "):
+        space.check_pins(Whole, {"optimizer": Choice("Fast", "Fsat")})

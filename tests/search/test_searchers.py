@@ -1,5 +1,5 @@
-"""Every searcher stays in the space, learns nothing from a failure but goes on, and repeats itself
-for the same seed."""
+"""Every searcher stays in the space or says why it cannot search it, learns nothing from a failure
+but goes on, takes in what others found, and repeats itself for the same seed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated
 
 import pytest
 
-from tunesmith.core.space import Choice, Int, Linear, Log, config, flatten, sample, space
-from tunesmith.search import searchers
+from tunesmith.core.dimensions import Values, dimensions
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.space import Choice, Int, Linear, Log, Range, config, flatten, sample
+from tunesmith.search import named, searchers
 
 
 @config
@@ -35,37 +37,112 @@ class Made:
     way: Inner | Other = Inner()
 
 
-def configs(name: str, seed: int, count: int = 15) -> list[Made]:
-    study = searchers[name].begin(seed)
+WHOLE = dimensions(Made)
+FLAT = dimensions(Made, {"way": "Inner"})
+NUMBERS = dimensions(Made, {"way": "Inner", "kind": "a"})
+COARSE = dimensions(Made, {"lr": Choice(1e-4, 1e-3, 1e-2, 1e-1, 1.0), "way": "Inner"})
+KNOWN = [flatten(Made()), flatten(Made(lr=0.2, way=Other()))]
+
+
+def space_for(name: str) -> dict[str, Range]:
+    """The richest of these spaces that a searcher takes."""
+    return next(s for s in (WHOLE, FLAT, NUMBERS) if not searchers[name].refuses(s, 1))
+
+
+def proposals(name: str, seed: int, count: int = 25) -> list[Values]:
+    study = searchers[name].begin(space_for(name), seed=seed, known=KNOWN)
     found = []
     for number in range(count):
-        proposal, made = study.ask(lambda ask: sample(Made, ask))
-        study.tell(proposal, None if number == 3 else -abs(made.lr - 0.1))
-        found.append(made)
+        asked = study.ask()
+        if asked is None:
+            break
+        proposal, values = asked
+        found.append(values)
+        study.tell(proposal, None if number == 3 else (-abs(float(values["lr"]) - 0.1),))
     return found
 
 
 @pytest.mark.parametrize("name", list(searchers))
-def test_proposals_lie_in_the_space(name: str) -> None:
-    ranges = space(Made)
-    for made in configs(name, 0):
-        assert all(ranges[path].allows(value) for path, value in flatten(made).items())
+def test_proposals_are_whole_and_lie_in_the_space(name: str) -> None:
+    ranges = space_for(name)
+    found = proposals(name, 0)
+    assert found
+    for values in found:
+        assert all(ranges[path].allows(value) for path, value in values.items())
+        if ranges is WHOLE:
+            made = sample(Made, lambda path, mark, drawn=values: drawn[path])
+            assert flatten(made) == dict(values)
 
 
 @pytest.mark.parametrize("name", list(searchers))
 def test_the_same_seed_proposes_the_same(name: str) -> None:
-    assert configs(name, 5) == configs(name, 5)
-    assert configs(name, 5) != configs(name, 6)
+    assert proposals(name, 5) == proposals(name, 5)
+    if name != "portfolio":
+        assert proposals(name, 5) != proposals(name, 6)
 
 
 @pytest.mark.parametrize("name", list(searchers))
 def test_results_of_others_are_taken_in(name: str) -> None:
-    study = searchers[name].begin(0)
-    study.add(flatten(Made()), space(Made), 0.5)
-    assert isinstance(study.ask(lambda ask: sample(Made, ask))[1], Made)
+    ranges = space_for(name)
+    study = searchers[name].begin(ranges, seed=0, known=KNOWN)
+    kept = {path: value for path, value in flatten(Made()).items() if path in ranges}
+    for number in range(12):
+        study.add({**kept, "depth": 1 + number % 4}, (number / 12,))
+    assert study.ask() is not None
 
 
-def test_tpe_comes_nearer_than_chance() -> None:
-    near = [abs(made.lr - 0.1) for made in configs("tpe", 1, 60)[30:]]
-    chance = [abs(made.lr - 0.1) for made in configs("random", 1, 60)[30:]]
+@pytest.mark.parametrize("name", list(searchers))
+def test_several_proposals_may_be_open_at_once(name: str) -> None:
+    study = searchers[name].begin(space_for(name), seed=0, known=KNOWN)
+    asked = [one for one in (study.ask() for _ in range(8)) if one is not None]
+    for proposal, values in reversed(asked):
+        study.tell(proposal, (float(values["lr"]),))
+    assert len({proposal for proposal, _ in asked}) == len(asked)
+
+
+@pytest.mark.parametrize("name", ["gp", "cmaes"])
+def test_who_cannot_search_branches_says_so_before_it_starts(name: str) -> None:
+    assert "choice" in searchers[name].refuses(WHOLE, 1)
+    with pytest.raises(ConfigError, match=f"'{name}' cannot be used here"):
+        searchers[name].begin(WHOLE, seed=0)
+
+
+@pytest.mark.parametrize("name", ["auto", "tpe", "gp", "bayes", "cmaes", "evolution", "ageing"])
+def test_what_learns_comes_nearer_than_chance(name: str) -> None:
+    near = [abs(float(values["lr"]) - 0.1) for values in proposals(name, 1, 60)[30:]]
+    chance = [abs(float(values["lr"]) - 0.1) for values in proposals("random", 1, 60)[30:]]
     assert sorted(near)[15] < sorted(chance)[15]
+
+
+def test_a_grid_has_every_config_once_and_refuses_one_that_is_too_large() -> None:
+    found = []
+    study = searchers["grid"].begin(COARSE, seed=0)
+    while (asked := study.ask()) is not None:
+        found.append(tuple(asked[1].items()))
+    assert len(found) == len(set(found)) == 5 * 3 * 2 * 3
+    many = {f"x{i}": Linear(0.0, 1.0) for i in range(12)}
+    assert "more than 5,000 configs" in searchers["grid"].refuses(many, 1)
+
+
+def test_a_portfolio_comes_first_and_others_learn_from_it() -> None:
+    study = named(["random", "portfolio"]).begin(WHOLE, seed=0, known=KNOWN)
+    first, second, third = (study.ask() for _ in range(3))
+    assert [first[1], second[1]] == KNOWN
+    assert third is not None
+    study.tell(first[0], (0.5,))
+    study.tell(second[0], None)
+
+
+def test_a_list_of_searches_refuses_with_the_name_of_the_one_that_cannot() -> None:
+    assert named(["tpe", "gp"]).refuses(WHOLE, 1).startswith("gp: ")
+    assert not named(["tpe", "ageing"]).refuses(WHOLE, 1)
+    with pytest.raises(ConfigError, match="Did you mean 'random'"):
+        named(["tpe", "randm"])
+
+
+def test_several_goals_are_searched_together() -> None:
+    study = searchers["nsga2"].begin(WHOLE, seed=0, goals=2)
+    for _ in range(40):
+        proposal, values = study.ask()
+        lr = float(values["lr"])
+        study.tell(proposal, (lr, -lr * lr))

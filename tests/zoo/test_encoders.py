@@ -176,7 +176,7 @@ def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("all-MiniLM-L6", "Did you mean 'all-MiniLM-L6-v2'"),
+        ("all-MiniML-L6", "Did you mean 'all-MiniLM-L6-v2'"),
         ("hub:owner/model", "does not pin a revision"),
         ("hub:owner/model@main", "does not pin a revision"),
     ],

@@ -50,8 +50,27 @@ def fit(
     ] = None,
     pin: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="LEARNER.FIELD=VALUE", help="Fix a field of a config."),
+        typer.Option(
+            "--set",
+            metavar="LEARNER.FIELD=VALUE",
+            help="Fix a field of a config, or search it in a range: neural.lr=log(1e-5,1e-3).",
+        ),
     ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same for many fields, in a YAML or JSON file."),
+    ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Who proposes: auto, random, quasirandom, grid, tpe, gp, bayes, cmaes, ageing, "
+            "nsga2, evolution, portfolio; several take turns.",
+        ),
+    ] = "auto",
+    stopper: Annotated[
+        str, typer.Option(metavar="NAME", help="Who ends a trial early: median or none.")
+    ] = "median",
     learners: Annotated[
         str | None, typer.Option(metavar="A,B", help="Try only these learners.")
     ] = None,
@@ -67,7 +86,9 @@ def fit(
     """Find, tune, prove and save the best model for a table, within a budget."""
     chosen: dict[str, Any] = {
         "kinds": options.kinds(kind or ()),
-        "space": options.pins(pin or ()),
+        "space": options.space(space, pin or ()),
+        "search": options.names(search) or [],
+        "stopper": stopper,
         "learners": options.names(learners),
     }
     from tunesmith import api

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -58,6 +59,35 @@ def pins(pairs: Sequence[str]) -> dict[str, dict[str, Any]] | None:
             )
         found.setdefault(learner, {})[field] = _value(text)
     return found or None
+
+
+def space(file: str | None, pairs: Sequence[str]) -> dict[str, dict[str, Any]] | None:
+    """What is fixed or narrowed by a file and by `--set`, which has the last word.
+
+    Raises:
+        ConfigError: The file cannot be read as a table of learners.
+    """
+    found = {} if file is None else _read_space(Path(file))
+    for learner, fields in (pins(pairs) or {}).items():
+        found.setdefault(learner, {}).update(fields)
+    return found or None
+
+
+def _read_space(file: Path) -> dict[str, dict[str, Any]]:
+    import yaml
+
+    try:
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--space {file} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--space {file} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(read, dict) or not all(isinstance(one, dict) for one in read.values()):
+        raise ConfigError(
+            f"--space {file} must hold a table of fields for each learner, such as: "
+            "neural: {lr: log(1e-5, 1e-3), batch_size: [16, 32]}"
+        )
+    return {str(learner): dict(fields) for learner, fields in read.items()}
 
 
 def _value(text: str) -> Any:

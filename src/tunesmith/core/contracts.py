@@ -23,7 +23,7 @@ from tunesmith.core.records import (
     Rows,
     Trial,
 )
-from tunesmith.core.space import Range
+from tunesmith.core.space import Range, Scalar
 
 C = TypeVar("C")
 
@@ -182,27 +182,47 @@ class Learner(ABC, Generic[C]):
 
 
 class Study(ABC):
-    """One search under way: the next config from the history."""
+    """One search under way: the next proposal from the history. Values are by dotted path, for the
+    dimensions that count; scores are one for each goal, higher is better."""
 
     @abstractmethod
-    def ask(self, draw: Callable[[Callable[[str, Range], Any]], C]) -> tuple[int, C]:
-        """A proposal: `draw` builds the config by asking for each dimension."""
+    def ask(self) -> tuple[int, Mapping[str, Scalar]] | None:
+        """A proposal, with its number; None where there is nothing left to propose."""
 
     @abstractmethod
-    def tell(self, proposal: int, score: float | None) -> None:
-        """How a proposal ended (higher is better); None where it failed."""
+    def tell(self, proposal: int, scores: Sequence[float] | None) -> None:
+        """How a proposal ended; None where it failed."""
 
     @abstractmethod
-    def add(self, values: Mapping[str, Any], ranges: Mapping[str, Range], score: float) -> None:
+    def add(self, values: Mapping[str, Scalar], scores: Sequence[float]) -> None:
         """A result that was not proposed here, to learn from."""
 
 
 class Searcher(ABC):
     """A way to search."""
 
+    goes_first: bool = False
+    """Whether, beside others, its proposals all come before theirs."""
+
+    def refuses(self, ranges: Mapping[str, Range], goals: int) -> str:
+        """Why it cannot search these dimensions for so many goals; empty where it can."""
+        return ""
+
     @abstractmethod
-    def begin(self, seed: int) -> Study:
-        """Start a search."""
+    def begin(
+        self,
+        ranges: Mapping[str, Range],
+        *,
+        seed: int,
+        goals: int = 1,
+        known: Sequence[Mapping[str, Scalar]] = (),
+    ) -> Study:
+        """Start a search. `ranges` as of `core.dimensions`; `known` are proposals that have done
+        well elsewhere, best first.
+
+        Raises:
+            ConfigError: It cannot search this; says why.
+        """
 
 
 class Stopper(ABC):

@@ -165,11 +165,11 @@ def sample(cls: type[C], ask: Ask, pins: Mapping[str, Any] | None = None, prefix
         elif mark is not None:
             values[name] = _settle(path, mark, ask, pins)
         elif path in pins:
-            values[name] = pins[path]
+            values[name] = _settle(path, pins[path], ask, pins)
     return make(cls, values)
 
 
-def _settle(path: str, mark: Range, ask: Ask, pins: Mapping[str, Any]) -> Any:
+def _settle(path: str, mark: Any, ask: Ask, pins: Mapping[str, Any]) -> Any:
     pin = pins.get(path, mark)
     return ask(path, pin) if isinstance(pin, Log | Linear | Int | Choice) else pin
 
@@ -188,12 +188,20 @@ def check_pins(cls: type, pins: Mapping[str, Any]) -> None:
                 f"{cls.__name__} has no field {path!r}.{did_you_mean(path, [*known, *plain])}"
             )
         mark = known.get(path)
-        if isinstance(mark, Choice) and not (isinstance(value, Choice) or mark.allows(value)):
-            raise ConfigError(
-                f"{path} cannot be {value!r}.{did_you_mean(str(value), map(str, mark.values))}"
-            )
+        if isinstance(mark, Choice) and not _are_numbers(mark):
+            for one in value.values if isinstance(value, Choice) else (value,):
+                if not mark.allows(one):
+                    known_values = map(str, mark.values)
+                    raise ConfigError(
+                        f"{path} cannot be {one!r}.{did_you_mean(str(one), known_values)}"
+                    )
         way = {p: path[len(p) + 1 :].partition(".")[0] for p in known if path.startswith(f"{p}.")}
         default(cls, way | {path: value})
+
+
+def _are_numbers(mark: Choice) -> bool:
+    """Whether other values than these may be meant."""
+    return all(_is_number(value) for value in mark.values)
 
 
 def _plain(cls: type, prefix: str = "") -> Iterator[str]:
@@ -226,18 +234,24 @@ def default(cls: type[C], pins: Mapping[str, Any] | None = None) -> C:
     return sample(cls, lambda path, mark: default_of(cls, path, mark), pins)
 
 
-def flatten(value: object, prefix: str = "") -> dict[str, Scalar]:
+def flatten(value: object) -> dict[str, Scalar]:
     """The dimensions of a config and their values, by the same dotted paths as `space`."""
+    known = space(type(value))
+    return {path: inner for path, inner in leaves(value).items() if path in known}
+
+
+def leaves(value: object, prefix: str = "") -> dict[str, Scalar]:
+    """Every value of a config by dotted path, those of fields without a range too."""
     flat: dict[str, Scalar] = {}
-    for name, kind, mark in fields(type(value)):
+    for name, kind, _ in fields(type(value)):
         path, inner = f"{prefix}{name}", getattr(value, name)
         nested = branches(kind)
         if len(nested) > 1:
             flat[path] = type(inner).__name__
-            flat |= flatten(inner, f"{path}.{type(inner).__name__}.")
+            flat |= leaves(inner, f"{path}.{type(inner).__name__}.")
         elif nested:
-            flat |= flatten(inner, f"{path}.")
-        elif mark is not None:
+            flat |= leaves(inner, f"{path}.")
+        else:
             flat[path] = inner
     return flat
 

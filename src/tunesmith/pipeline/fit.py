@@ -13,6 +13,7 @@ from typing import Any
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.events import Journal, Listener
+from tunesmith.core.pins import read_pins
 from tunesmith.core.records import Budget, Problem, Result, Score
 from tunesmith.core.runfolder import RunFolder, is_full, recover_folder, replace_folder, write_json
 from tunesmith.data.read import read
@@ -31,10 +32,12 @@ from tunesmith.pipeline.blend import (
     winner_reason,
 )
 from tunesmith.pipeline.frame import frame
-from tunesmith.pipeline.plan import Pins, check_wanted, plan
+from tunesmith.pipeline.plan import Pins, check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import best_backbone, leaderboard, rank
 from tunesmith.pipeline.tune import tune
+from tunesmith.search import named
+from tunesmith.stoppers import stoppers
 from tunesmith.tasks import tasks
 
 NEW = ".best.new"
@@ -61,6 +64,8 @@ def fit(
     listeners: Sequence[Listener] = (),
     started: float | None = None,
     cache: bool = True,
+    search: str | Sequence[str] = "auto",
+    stopper: str = "median",
 ) -> Path:
     """Fit, and give the run folder; its `best` is the artifact.
 
@@ -68,8 +73,10 @@ def fit(
         TunesmithError: The data or an option cannot be used; nothing is left behind then.
     """
     clock = Clock(budget.seconds, time.monotonic, time.monotonic() if started is None else started)
-    pins = pins or {}
+    pins = read_pins(pins)
     check_wanted(wanted, pins)
+    pins = whole_names(pins)
+    _ = named(search), stoppers[stopper]  # a wrong name is told before a byte is read
     if offline and is_url(source) and not source.startswith(("file:", "memory:")):
         raise ConfigError(
             f"{source} lies on another machine, and --offline opens no socket. Bring the file here "
@@ -95,7 +102,7 @@ def fit(
         _tell_problem(run, problem)
         store = open_store() if cache else Store(None, MEMORY_BYTES)
         with using(store):
-            _search(run, problem, wanted, pins, store)
+            _search(run, problem, wanted, pins, store, search, stopper)
     except BaseException as error:
         _tidy(place)
         if is_full(error) and not isinstance(error, DataError):
@@ -105,13 +112,20 @@ def fit(
 
 
 def _search(
-    run: Run, problem: Problem, wanted: Sequence[str] | None, pins: Pins, store: Store
+    run: Run,
+    problem: Problem,
+    wanted: Sequence[str] | None,
+    pins: Pins,
+    store: Store,
+    search: str | Sequence[str],
+    stopper: str,
 ) -> None:
     """Plan, tune, and finish, all with one activation store."""
     before = replace(FROZEN)
     candidates, notes = plan(
         problem, wanted=wanted, pins=pins, clock=run.clock, offline=run.offline
     )
+    check_search(search, sorted({c.learner for c in candidates}), problem, pins)
     for text in notes:
         run.note(text)
     write_json(run.folder.path / "candidates.json", [vars(c) for c in candidates])
@@ -123,6 +137,8 @@ def _search(
         problem,
         candidates,
         pins=pins,
+        search=search,
+        stopper=stopper,
         better=lambda found: _save_best(run, problem, found),
     )
     _refuse_full_disk(run, results)

@@ -9,11 +9,13 @@ import numpy as np
 
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
+from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.records import Candidate, Card, Problem
-from tunesmith.core.space import check_pins, default, to_dict
+from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
+from tunesmith.search import named
 
 ORDER = ("majority", "linear", "probe", "neural")
 OPERATIONS_A_SECOND = 1.7e11
@@ -45,6 +47,57 @@ def check_wanted(wanted: Sequence[str] | None, pins: Pins) -> None:
         check_pins(learners[name].config, values)
     if wanted is not None and not wanted:
         raise ConfigError(f"No learner is named. Known: {', '.join(learners)}.")
+
+
+def whole_names(pins: Pins) -> Pins:
+    """The same pins with checkpoints by the names of their cards.
+
+    Raises:
+        ConfigError: A checkpoint is not known.
+    """
+
+    def whole(path: str, pin: Any) -> Any:
+        if path != "backbone" or not isinstance(pin, str | Choice):
+            return pin
+        if isinstance(pin, str):
+            return zoo.card_for(pin).name
+        return Choice(*(zoo.card_for(str(one)).name for one in pin.values))
+
+    return {
+        learner: {path: whole(path, pin) for path, pin in fields.items()}
+        for learner, fields in pins.items()
+    }
+
+
+def check_search(
+    search: str | Sequence[str], names: Sequence[str], problem: Problem, pins: Pins
+) -> None:
+    """Refuse a search that cannot do what the learners need, before any work.
+
+    Raises:
+        ConfigError: Says which, and why.
+    """
+    searcher = named(search)
+    for name in names:
+        ranges = dimensions(learners[name].config, fixed(name, problem, pins))
+        reason = searcher.refuses(ranges, 1) if ranges else ""
+        if reason:
+            raise ConfigError(
+                f"The search '{spelled(search)}' cannot be used for the learner {name!r}: {reason}."
+            )
+
+
+def spelled(search: str | Sequence[str]) -> str:
+    """A search, or several, by name."""
+    return search if isinstance(search, str) else ", ".join(search)
+
+
+def fixed(name: str, problem: Problem, pins: Pins) -> dict[str, Any]:
+    """Of a learner's config what the user pinned, and what changes nothing on this problem, at its
+    default."""
+    usual = to_dict(default(learners[name].config, {}))
+    idle = {path: usual[path] for path in learners[name].idle(problem)}
+    return {**idle, **pins.get(name, {})}
 
 
 def plan(
@@ -108,7 +161,9 @@ def _with_cards(
     name: str, problem: Problem, pins: Mapping[str, Any], clock: Clock, offline: bool, notes: Any
 ) -> list[Candidate]:
     if "backbone" in pins:
-        cards: Sequence[Card] = (zoo.card_for(str(pins["backbone"])),)
+        pin = pins["backbone"]
+        asked = pin.values if isinstance(pin, Choice) else (pin,)
+        cards: Sequence[Card] = [zoo.card_for(str(one)) for one in asked]
     else:
         here = [card for card in zoo.cards("text") if zoo.is_here(card)]
         cards = here or _to_fetch(problem)

@@ -10,14 +10,15 @@ from typing import Any
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Study
+from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import default, flatten, from_dict, sample, space, to_dict
+from tunesmith.core.space import from_dict, leaves, sample, to_dict
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
-from tunesmith.pipeline.plan import Pins
+from tunesmith.pipeline.plan import Pins, fixed, spelled
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.standing import (
@@ -28,7 +29,7 @@ from tunesmith.pipeline.standing import (
     spare_seconds,
 )
 from tunesmith.scout.scout import work
-from tunesmith.search import searchers
+from tunesmith.search import named
 from tunesmith.zoo.backbones import backbone, release
 
 ROTATION = ("neural", "linear", "neural", "probe")
@@ -67,7 +68,7 @@ class Proposals:
         candidates: Sequence[Candidate],
         pins: Pins,
         results: Sequence[Result],
-        search: str,
+        search: str | Sequence[str],
     ) -> None:
         self._run = run
         self._problem = problem
@@ -98,8 +99,8 @@ class Proposals:
         """How a trial ended."""
         proposal = self._asked.pop(result.trial.number, None)
         if proposal is not None:
-            value = signed(self._problem, result) if result.score is not None else None
-            self._studies[result.trial.learner].tell(proposal, value)
+            scores = (signed(self._problem, result),) if result.score is not None else None
+            self._studies[result.trial.learner].tell(proposal, scores)
 
     def _searched(self) -> Iterator[Trial]:
         """Take turns among the learners, until none of them has a proposal that fits."""
@@ -115,7 +116,7 @@ class Proposals:
                 continue
             passed = 0
             self._asked[self._number + 1] = drawn[0]
-            yield self._trial(name, to_dict(drawn[1]), f"proposed by {self._search}")
+            yield self._trial(name, to_dict(drawn[1]), f"proposed by {spelled(self._search)}")
         if not self._is_spent():
             self._run.note("the search has ended: nothing new is likely to help in the time left")
 
@@ -252,14 +253,8 @@ class Proposals:
         seed = derive(self._run.seed, "trial", self._number)
         return Trial(self._number, learner, dict(config), reason, seed)
 
-    def _idle(self, name: str) -> dict[str, Any]:
-        """Dimensions that change nothing here, at their defaults."""
-        usual = to_dict(default(learners[name].config, {}))
-        return {path: usual[path] for path in learners[name].idle(self._problem)}
-
     def _space(self, name: str) -> dict[str, Any]:
-        idle = learners[name].idle(self._problem)
-        return {p: m for p, m in space(learners[name].config).items() if p not in idle}
+        return dimensions(learners[name].config, fixed(name, self._problem, self._pins))
 
     def _of(self, name: str) -> list[Result]:
         return [result for result in self._results if result.trial.learner == name]
@@ -287,20 +282,25 @@ class Proposals:
 
     def _draw(self, name: str) -> tuple[int, Any] | None:
         """A config of a learner that was not tried yet; None where none comes up."""
-        kind, pins = learners[name].config, {**self._idle(name), **self._pins.get(name, {})}
+        kind = learners[name].config
+        pins = fixed(name, self._problem, self._pins)
         chosen = best_backbone(self._problem, self._results)
         if chosen and "backbone" in kind.__dataclass_fields__:
             pins.setdefault("backbone", chosen)
         if self._reads_anew_too_long(name):
-            pins.setdefault("max_length", self._best_of(name).trial.config["max_length"])
+            pins["max_length"] = self._best_of(name).trial.config["max_length"]
         study = self._study(name)
         tried = {repr(from_dict(kind, result.trial.config)): result for result in self._of(name)}
         for _ in range(MOST_DRAWS):
-            proposal, config = study.ask(lambda ask: sample(kind, ask, pins))
+            asked = study.ask()
+            if asked is None:
+                return None
+            proposal, values = asked
+            config = sample(kind, lambda path, mark: values[path], pins)  # noqa: B023
             known = tried.get(repr(config))
             if known is None:
                 return proposal, config
-            study.tell(proposal, signed(self._problem, known) if known.score else None)
+            study.tell(proposal, (signed(self._problem, known),) if known.score else None)
         return None
 
     def _reads_anew_too_long(self, name: str) -> bool:
@@ -319,21 +319,21 @@ class Proposals:
     def _study(self, name: str) -> Study:
         """The search of one learner, told of what its candidates did."""
         if name not in self._studies:
-            study = searchers[self._search].begin(derive(self._run.seed, "search", name))
-            self._studies[name] = study
+            searcher = named(self._search)
+            seed = derive(self._run.seed, "search", name)
+            self._studies[name] = searcher.begin(self._space(name), seed=seed)
             for result in self._of(name):
                 if result.score is not None:
-                    self._add(study, result)
+                    self._add(self._studies[name], result)
         return self._studies[name]
 
     def _add(self, study: Study, result: Result) -> None:
-        kind = learners[result.trial.learner].config
-        pinned = self._pins.get(result.trial.learner, {})
-        free = self._space(result.trial.learner)
-        ranges = {path: mark for path, mark in free.items() if path not in pinned}
-        values = flatten(from_dict(kind, result.trial.config))
-        kept = {path: value for path, value in values.items() if path in ranges}
-        study.add(kept, ranges, signed(self._problem, result))
+        name = result.trial.learner
+        values = leaves(from_dict(learners[name].config, result.trial.config))
+        free = self._space(name)
+        kept = {path: value for path, value in values.items() if path in free}
+        if all(free[path].allows(value) for path, value in kept.items()):
+            study.add(kept, (signed(self._problem, result),))
 
 
 def _held() -> frozenset[str]:

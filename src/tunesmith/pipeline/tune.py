@@ -30,7 +30,7 @@ def tune(
     *,
     pins: Pins,
     better: Better,
-    search: str = "tpe",
+    search: str | Sequence[str] = "auto",
     stopper: str = "median",
     runner: str = "here",
 ) -> tuple[tuple[Result, ...], bool]:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
+
 from tunesmith.core.contracts import Searcher, Study
+from tunesmith.core.space import Range, Scalar
 from tunesmith.search._optuna import OptunaStudy
 from tunesmith.search._shelf import searchers
 
-STARTUP_TRIALS = 4
+STARTUP_TRIALS = 10
 
 
 @searchers.add("tpe")
 class TPE(Searcher):
-    """Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011;
-    each dimension on its own."""
+    """Optuna's, multivariate, conditional dimensions in groups of their own.
 
-    def begin(self, seed: int) -> Study:
+    Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011.
+    """
+
+    def begin(
+        self,
+        ranges: Mapping[str, Range],
+        *,
+        seed: int,
+        goals: int = 1,
+        known: Sequence[Mapping[str, Scalar]] = (),
+    ) -> Study:
         from optuna.samplers import TPESampler
 
-        return OptunaStudy(TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # groups are said to be experimental
+            sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, group=True)
+        return OptunaStudy(sampler, ranges, goals=goals)

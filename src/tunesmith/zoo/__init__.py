@@ -11,6 +11,8 @@ from tunesmith.zoo import encoders, sources
 
 __all__ = ["card_for", "cards", "fetch", "folder", "is_here", "ready"]
 
+FEWEST_LETTERS = 4
+"""Of a part of a name that stands for the whole."""
 HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 
 
@@ -21,8 +23,8 @@ def cards(modality: str | None = None) -> tuple[Card, ...]:
 
 
 def card_for(name: str) -> Card:
-    """The card of a built-in name, of a folder ("folder:PATH" or a path), or of a hub id with a
-    pinned revision ("hub:OWNER/NAME@40 hexadecimal digits").
+    """The card of a built-in name, or a part that only one has; of a folder ("folder:PATH" or a
+    path); or of a hub id with a pinned revision ("hub:OWNER/NAME@40 hexadecimal digits").
 
     Raises:
         ConfigError: It is none of these.
@@ -36,6 +38,9 @@ def card_for(name: str) -> Card:
         if not path.is_dir():
             raise WeightsError(f"There is no folder {path} with a checkpoint in it.")
         return encoders.describe(path, str(path.absolute()), f"folder:{path.absolute()}")
+    like = [card for card in cards() if name.lower() in card.name.lower()]
+    if len(name) >= FEWEST_LETTERS and len(like) == 1:
+        return like[0]
     if HUB.fullmatch(name):
         return Card(name, "", "text", 0, 0, 0, 0, ("unknown",), "see the hub", name)
     if name.startswith("hub:"):

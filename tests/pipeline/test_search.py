@@ -1,0 +1,55 @@
+"""Searches by name within a fit: in the space that a user leaves, or refused before they start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.records import Problem
+from tunesmith.core.space import Choice, Log
+from tunesmith.pipeline.plan import check_search, plan, whole_names
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.tune import tune
+
+PINS = {"linear": {"rarest": Choice(2, 4), "words": 1}}
+
+
+@pytest.mark.parametrize("search", ["auto", "random", "tpe", "ageing", ["portfolio", "random"]])
+def test_a_search_by_name_stays_in_what_is_left_to_it(
+    run: Run, problem: Problem, search: str | list[str]
+) -> None:
+    found, _ = plan(problem, wanted=["linear"], pins=PINS, clock=Clock(), offline=True)
+    results, _ = tune(
+        replace(run, most_trials=6),
+        problem,
+        found,
+        pins=PINS,
+        better=lambda r: None,
+        search=search,
+    )
+    assert len(results) > 2
+    assert all(r.trial.config["words"] == 1 for r in results)
+    assert all(r.trial.config["rarest"] in (2, 4) for r in results)
+
+
+def test_a_search_that_cannot_is_refused_for_the_learner_that_it_cannot_search(
+    problem: Problem,
+) -> None:
+    with pytest.raises(ConfigError, match=r"'gp' cannot be used for the learner 'neural'.*choice"):
+        check_search("gp", ["linear", "neural"], problem, {})
+    pins = {"neural": {"optimizer": "AdamW", "adapter": "Full"}}
+    check_search("gp", ["neural"], problem, pins)
+    numbers = {"neural": {**pins["neural"], "lr": Log(1e-5, 1e-3)}}
+    with pytest.raises(ConfigError, match="it moves through numbers"):
+        check_search("cmaes", ["neural"], problem, numbers)
+
+
+def test_a_checkpoint_is_named_by_a_part_of_its_name_that_is_its_own() -> None:
+    pins = whole_names({"neural": {"backbone": Choice("minilm-l6", "mpnet"), "lr": 1e-4}})
+    assert pins["neural"]["backbone"] == Choice("all-MiniLM-L6-v2", "all-mpnet-base-v2")
+    assert pins["neural"]["lr"] == 1e-4
+    with pytest.raises(ConfigError, match="There is no checkpoint 'minilm'"):
+        whole_names({"probe": {"backbone": "minilm"}})
