@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from tunesmith.api import Predictor, TextPrediction, fit, load, scout
+    from tunesmith.api import Predictor, TextPrediction, fit, load, resume, scout
     from tunesmith.core.errors import (
         BudgetError,
         ConfigError,
@@ -49,12 +49,14 @@ __all__ = [
     "WeightsError",
     "fit",
     "load",
+    "resume",
     "scout",
 ]
 
 _HOMES = {
     "fit": "api",
     "load": "api",
+    "resume": "api",
     "scout": "api",
     "Predictor": "api",
     "TextPrediction": "api",

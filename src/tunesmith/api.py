@@ -35,7 +35,9 @@ from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fit as fit_run
+from tunesmith.pipeline.fit import resume as resume_run
 from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import label_of, labels
@@ -112,27 +114,59 @@ def fit(
         raise ConfigError('No target is named. Say which column to predict: target="label".')
     began = clock.monotonic() if started is None else started
     place = Path(folder or clock.strftime("runs/%Y%m%d-%H%M%S"))
-    run = fit_run(
-        source,
-        target,
+    request = Request(
+        source=source_name(source),
+        target=target,
         budget=_budget(budget, trials),
-        folder=place,
         task=task,
-        metric=metric,
+        metric=None if callable(metric) else metric,
+        own_metric=callable(metric),
         seed=seed,
         offline=offline,
         kinds=kinds,
         group=group,
         time_column=time,
         split=split,
-        wanted=learners,
+        wanted=None if learners is None else tuple(learners),
         pins=space,
-        search=search,
-        stopper=stopper,
         bad_rows=bad_rows,
         cache=cache,
-        listeners=listeners,
-        started=began,
+        search=search if isinstance(search, str) else tuple(search),
+        stopper=stopper,
+    )
+    run = fit_run(source, request, folder=place, metric=metric, listeners=listeners, started=began)
+    return Predictor(run)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    budget: str | float | None = None,
+    trials: int | None = None,
+    source: Any = None,
+    metric: Callable[[Any, Any], float] | None = None,
+    listeners: Sequence[Listener] = (),
+    started: float | None = None,
+) -> Predictor:
+    """Go on with a run that was cut short, where it stopped: nothing that was scored is computed
+    again. With more time or trials, also with one that has ended.
+
+    Args:
+        folder: The run folder.
+        budget: Time beyond what was spent; by default what is left of the run's own.
+        trials: Trials beyond those that were made.
+        source: The data, where the run was fitted from an object in memory or has moved.
+        metric: The callable, where the run's metric was one.
+
+    Raises:
+        TunesmithError: It cannot go on; the run stays as it is.
+    """
+    more = None
+    if budget is not None or trials is not None:
+        more = Budget() if budget is None else Budget.parse(budget)
+        more = more if trials is None else _budget(more, trials)
+    run = resume_run(
+        Path(folder), more=more, source=source, metric=metric, listeners=listeners, started=started
     )
     return Predictor(run)
 

@@ -23,6 +23,7 @@ from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.fit import fit
 from tunesmith.cli.leaderboard import leaderboard
 from tunesmith.cli.predict import predict
+from tunesmith.cli.resume import resume
 from tunesmith.cli.scout import scout
 from tunesmith.cli.weights import weights
 from tunesmith.cli.zoo import zoo
@@ -42,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(fit)
+app.command()(resume)
 app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)

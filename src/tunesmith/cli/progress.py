@@ -49,6 +49,9 @@ def line(kind: str, facts: Facts) -> str:
         "trial": lambda f: f"trial {f['trial']}: {_model(f)} ({f.get('reason', '')})",
         "result": _result,
         "best": lambda f: f"best so far: {f.get('metric', '')} {_score(f)}, {_model(f)}",
+        "resumed": lambda f: (
+            f"going on after {duration(f['after_seconds'])} with {f['trials']} trials made"
+        ),
         "note": lambda f: str(f["text"]),
         "final": lambda f: (
             f"kept-apart rows: {f.get('metric', '')} {_score(f)} on {f.get('rows')} rows"
@@ -107,7 +110,7 @@ class Panel:
             self._now = ""
         elif event.kind == "best":
             self._best = f"{facts.get('metric', '')} {_score(facts)}, {_model(facts)}"
-        if event.kind in ("finding", "reason", "note", "result", "final"):
+        if event.kind in ("finding", "reason", "note", "result", "final", "resumed"):
             text = f"[{event.seconds:7.1f} s] {line(event.kind, facts)}"
             self.console.print(text, markup=False, highlight=False)
 

@@ -36,6 +36,24 @@ def read_pins(pins: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[st
     return found
 
 
+def write_pins(pins: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The same as plain values for JSON, which `read_pins` reads."""
+    return {
+        learner: {path: _written(pin) for path, pin in fields.items()}
+        for learner, fields in pins.items()
+    }
+
+
+def _written(pin: Any) -> Any:
+    if isinstance(pin, Choice):
+        return list(pin.values)
+    if isinstance(pin, Int):
+        return f"int({pin.low}, {pin.high}{', log=true' if pin.log else ''})"
+    if isinstance(pin, Log | Linear):
+        return f"{type(pin).__name__.lower()}({pin.low!r}, {pin.high!r})"
+    return pin
+
+
 def _flat(fields: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in fields.items():

@@ -115,6 +115,9 @@ class Budget:
         if self.trials is not None and self.trials < 1:
             raise BudgetError(f"A budget needs at least one trial, not {self.trials}.")
 
+    def has_deadline(self) -> bool:
+        return self.seconds != UNLIMITED
+
     @staticmethod
     def parse(text: str | float | Budget | None) -> Budget:
         """Read "90s", "10m", "1.5h", "20" (seconds) or a number of seconds.
@@ -264,14 +267,16 @@ Status = Literal["done", "stopped", "failed"]
 @dataclass(frozen=True)
 class Result:
     """How a trial ended. `prediction` is for the valid rows, in their order; `size_bytes` is that
-    of the saved model in `folder`. Of `fit_seconds`, `stored_seconds` went into what the activation
-    store now holds."""
+    of the saved model in `folder`; `curve` are scores by which it was steered, at `progress` of its
+    planned work. Of `fit_seconds`, `stored_seconds` went into what the activation store now holds.
+    """
 
     trial: Trial
     status: Status
     reason: str = ""
     score: Score | None = None
     curve: tuple[float, ...] = ()
+    progress: tuple[float, ...] = ()
     prediction: Prediction | None = None
     fit_seconds: float = 0.0
     stored_seconds: float = 0.0

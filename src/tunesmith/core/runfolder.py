@@ -9,14 +9,15 @@ import math
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tunesmith.core.errors import ConfigError, DataError
 
 MARK = "run.json"
+LOCK = ".lock"
 MOST_TEXT_BYTES = 512 * 1024**2
 """Far above any tokenizer or vocabulary, and what a machine still holds as text."""
 
@@ -142,9 +143,11 @@ class RunFolder:
         there = os.path.exists(path)
         try:
             if there and (not path.is_dir() or any(path.iterdir())):
+                on = f" Or go on with the run in it: tunesmith resume {path}"
                 raise ConfigError(
                     f"{path} exists already and is not an empty folder. "
                     "Nothing was overwritten: choose another with --folder."
+                    f"{on if (path / MARK).is_file() else ''}"
                 )
             (path / "trials").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -158,6 +161,47 @@ class RunFolder:
             made.remove()
             raise
         return made
+
+    @staticmethod
+    def open(path: Path) -> RunFolder:
+        """A run folder that is there.
+
+        Raises:
+            DataError: It is none.
+        """
+        found = RunFolder(path, was_there=True)
+        if not os.path.exists(path):
+            raise DataError(f"There is no run folder {path}.")
+        if not found.is_one():
+            raise DataError(
+                f"{path} is not a run folder: {MARK} is missing. Give the folder that "
+                "`tunesmith fit` printed."
+            )
+        return found
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run: one process at a time works in it. Let go by the system when the process
+        ends, however it ends.
+
+        Raises:
+            ConfigError: Another process holds it.
+        """
+        with (self.path / LOCK).open("ab") as file:
+            if not _lock(file):
+                raise ConfigError(
+                    f"Another process is at work in {self.path}. Watch it with: "
+                    f"tunesmith watch {self.path}"
+                )
+            yield
+
+    def is_held(self) -> bool:
+        """Whether a process is at work in it."""
+        try:
+            with (self.path / LOCK).open("rb+") as file:
+                return not _lock(file)
+        except OSError:
+            return False
 
     def remove(self) -> None:
         """Leave the place as it was before the fit."""
@@ -184,6 +228,22 @@ class RunFolder:
 
     def is_one(self) -> bool:
         return (self.path / MARK).is_file()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Whether this process has the file to itself now, until it is closed."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def replace_folder(new: Path, place: Path) -> None:

@@ -19,6 +19,7 @@ from tunesmith.core.space import from_dict, leaves, sample, to_dict
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.plan import Pins, fixed, spelled
+from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.standing import (
@@ -69,6 +70,7 @@ class Proposals:
         pins: Pins,
         results: Sequence[Result],
         search: str | Sequence[str],
+        recorded: Recorded = NOTHING,
     ) -> None:
         self._run = run
         self._problem = problem
@@ -76,6 +78,7 @@ class Proposals:
         self._pins = pins
         self._results = results
         self._search = search
+        self._recorded = recorded
         self._studies: dict[str, Study] = {}
         self._asked: dict[int, int] = {}
         self._missing: set[str] = set()
@@ -87,13 +90,40 @@ class Proposals:
         self._held = _held()
 
     def __iter__(self) -> Iterator[Trial]:
-        for candidate in self._candidates:
-            if self._number and self._is_spent():
+        for place, candidate in enumerate(self._candidates):
+            if self._number and self._is_spent() and place not in self._recorded.decisions:
                 return  # one model there is always time for
-            ready = self._with_weights(self._on_best_backbone(self._scouted(candidate)))
-            if ready is not None and self._fits(ready):
+            ready = self._decided(place, candidate)
+            if ready is not None:
                 yield self._trial(ready.learner, ready.config, ready.reason)
+        if self._run.clock.has_deadline():
+            yield from self._searched_before()
         yield from self._searched()
+
+    def _decided(self, place: int, candidate: Candidate) -> Candidate | None:
+        """The candidate as it is to be tried, None where it is left out. What was decided before
+        holds; but who was left out under a deadline may fit into the time there is now."""
+        before = self._recorded.decisions.get(place)
+        if before is not None:
+            self._picked.setdefault(before.learner, str(before.config.get("backbone", "")))
+            return before
+        if place in self._recorded.decisions and not self._run.clock.has_deadline():
+            return None
+        ready = self._with_weights(self._on_best_backbone(self._scouted(candidate)))
+        if ready is not None and not self._fits(ready):
+            ready = None
+        self._run.journal.write(
+            "candidate", place=place, decided=None if ready is None else vars(ready)
+        )
+        return ready
+
+    def _searched_before(self) -> Iterator[Trial]:
+        """The trials of the search that are recorded: under a deadline what was proposed when
+        cannot be gone through again, so that they are told to the searches as others' are."""
+        for number, result in self._recorded.results.items():
+            if number > self._number:
+                self._number = number
+                yield result.trial
 
     def tell(self, result: Result) -> None:
         """How a trial ended."""

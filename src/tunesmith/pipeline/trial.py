@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import traceback
 from dataclasses import replace
@@ -54,6 +55,7 @@ def run_trial(
         stopped = not stoppers[stopper].keeps(curve, finished)
         return not stopped
 
+    shutil.rmtree(run.folder.trial(trial.number), ignore_errors=True)  # of a run that was killed
     began = time.monotonic()
     try:
         learner = learners[trial.learner]
@@ -78,6 +80,7 @@ def run_trial(
     result = replace(
         result,
         curve=tuple(sign * value for _, value in curve),
+        progress=tuple(place for place, _ in curve),
         stored_seconds=min(result.fit_seconds, FROZEN.stored_seconds - before.stored_seconds),
         notes=notes,
     )

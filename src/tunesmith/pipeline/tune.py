@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.records import Candidate, Problem, Result, Trial
-from tunesmith.core.runfolder import write_json
+from tunesmith.core.runfolder import recover_folder
 from tunesmith.learners import learners
+from tunesmith.metrics import get
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
+from tunesmith.pipeline.recorded import NOTHING, Recorded, write_result
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import facts, keepers, rank, spare_seconds
 from tunesmith.pipeline.trial import run_trial
@@ -33,11 +35,13 @@ def tune(
     search: str | Sequence[str] = "auto",
     stopper: str = "median",
     runner: str = "here",
+    recorded: Recorded = NOTHING,
 ) -> tuple[tuple[Result, ...], bool]:
     """Results of every trial, in order, and whether Ctrl-C ended it early (what there was by then
-    is kept). `better` is told the results so far whenever the best one changed."""
-    history = _History(run, problem, better)
-    proposals = Proposals(run, problem, candidates, pins, history.results, search)
+    is kept). `better` is told the results so far whenever the best one changed. What is recorded of
+    a run before is gone through in the same order, and not run again."""
+    history = _History(run, problem, better, recorded)
+    proposals = Proposals(run, problem, candidates, pins, history.results, search, recorded)
     work = _worker(run, problem, history, stopper)
     interrupted = False
     try:
@@ -59,6 +63,7 @@ class _History:
     run: Run
     problem: Problem
     better: Better
+    recorded: Recorded = NOTHING
     results: list[Result] = field(default_factory=list)
     curves: dict[str, list[list[tuple[float, float]]]] = field(default_factory=dict)
     _best: int = -1
@@ -71,12 +76,16 @@ class _History:
         return ranked[0] if ranked else None
 
     def add(self, result: Result) -> None:
-        """Note a result; tell `better` where it is the best so far."""
+        """Note a result; tell `better` where it is the best so far, and new."""
         self.results.append(result)
-        _write_result(self.run, result)
+        is_old = self.recorded.results.get(result.trial.number) is result
+        if not is_old:
+            write_result(self.run.folder, result)
         best = self.best()
         if best is not None and best.trial.number != self._best:
             self._best = best.trial.number
+            if is_old and recover_folder(self.run.folder.best).exists():
+                return
             self.run.journal.write("best", metric=self.problem.metric, **facts(best))
             self.better(self.results)
         kept = keepers(self.problem, self.results)
@@ -89,24 +98,26 @@ def _worker(
     run: Run, problem: Problem, history: _History, stopper: str
 ) -> Callable[[Trial], Result]:
     def work(trial: Trial) -> Result:
+        finished = history.curves.setdefault(trial.learner, [])
+        if history.recorded.holds(trial):
+            known = history.recorded.results[trial.number]
+            _remember_curve(problem, known, finished)
+            return known
         clock = run.clock
         if clock.has_deadline():
             spare = spare_seconds(run, problem, history.results)
             share = SHARE_OF_SPARE if learners[trial.learner].uses_all_time else MOST_OF_SPARE
             clock = Clock(max(0.1, share * spare), clock.now)
-        finished = history.curves.setdefault(trial.learner, [])
         return run_trial(run, problem, trial, clock, stopper, finished)
 
     return work
 
 
-def _write_result(run: Run, result: Result) -> None:
-    folder = run.folder.trial(result.trial.number)
-    folder.mkdir(parents=True, exist_ok=True)
-    told = facts(result)
-    write_json(folder / "config.json", dict(result.trial.config))
-    write_json(folder / "result.json", {**told, "curve": result.curve})
-    if result.prediction is not None:
-        from safetensors.numpy import save_file
-
-        save_file({"valid": result.prediction.array()}, folder / "predictions.safetensors")
+def _remember_curve(
+    problem: Problem, result: Result, finished: list[list[tuple[float, float]]]
+) -> None:
+    """The curve of a trial of before, for the stopper, as `run_trial` would have left it."""
+    sign = 1.0 if get(problem.metric).higher_is_better else -1.0
+    curve = [(at, sign * value) for at, value in zip(result.progress, result.curve, strict=True)]
+    if curve and result.status != "stopped":
+        finished.append(curve)

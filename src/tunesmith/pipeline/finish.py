@@ -1,0 +1,183 @@
+"""The end of a fit: the blend, its proof on rows kept apart, the refit, and what is saved."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from tunesmith.core.records import Problem, Result, Score
+from tunesmith.core.runfolder import replace_folder, write_json
+from tunesmith.pipeline import artifact
+from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.blend import (
+    Blend,
+    Proof,
+    answer_test,
+    blend,
+    prove,
+    refit,
+    winner_reason,
+)
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.standing import best_backbone, leaderboard, rank
+from tunesmith.tasks import tasks
+
+NEW = ".best.new"
+"""Where an artifact is written before it takes the place of `best`."""
+
+
+def save_best(run: Run, problem: Problem, results: Sequence[Result]) -> None:
+    """Put the best single model so far into `best`, with its validation score."""
+    best = rank(problem, results)[0]
+    alone = Blend((best,), (1.0,), "the best so far", best.prediction)  # type: ignore[arg-type]
+    assert best.score is not None
+    facts = _summary(run, problem, results, alone, best.score, None, "validation, not final")
+    _put(run, problem, alone.members(), {"validation": _plain(best.score)}, facts)
+
+
+def _put(
+    run: Run,
+    problem: Problem,
+    members: Sequence[Member],
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> None:
+    new = run.folder.path / NEW
+    shutil.rmtree(new, ignore_errors=True)
+    artifact.save(new, problem, members, metrics, facts)
+    replace_folder(new, run.folder.best)
+
+
+def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
+    """Blend, prove on the rows kept apart, refit where there is time, save."""
+    run.stage("blending")
+    chosen = blend(problem, results)
+    run.stage("scoring the kept-apart rows")
+    answers = answer_test(problem, chosen)
+    names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
+    clock = run.clock.until(run.reserve_seconds())
+    proof = prove(problem, answers, list(dict.fromkeys(names)), clock)
+    final = proof.scores[problem.metric]
+    run.journal.write("final", metric=problem.metric, **_plain(final))
+    if proof.without_leaks is not None:
+        run.note(
+            f"without the {len(set(problem.leaked) & set(problem.parts['test'])):,} leaked rows: "
+            f"{problem.metric} {proof.without_leaks}"
+        )
+    reasons = _reasons(problem, chosen, results)
+    for name in ("backbone", "winner"):
+        if name in reasons:
+            run.journal.write("reason", about=name, text=reasons[name])
+    problem = replace(problem, reasons=reasons)
+    summary = partial(_summary, run, problem, results, chosen, final, proof)
+    facts = summary("the model that was scored")
+    _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts)
+    if may_refit:
+        run.stage("fitting to all rows")
+        members, count = refit(run, problem, chosen)
+        if count:
+            run.stage("saving")
+            facts = summary(
+                f"{count} of {len(members)} models fitted again to all rows after the score was "
+                "taken"
+            )
+            _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
+    _clear(run)
+    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
+    weights = {str(m.trial): m.weight for m in chosen.members()}
+    write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
+    facts = {**facts, "seconds": round(run.clock.elapsed(), 3)}
+    write_json(run.folder.path / "summary.json", facts)
+    run.journal.write("end", seconds_used=facts["seconds"])
+
+
+def _metrics(
+    problem: Problem, chosen: Blend, proof: Proof, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "validation": [_plain(r.score) for r in chosen.results if r.score is not None],
+        "test": {name: _plain(value) for name, value in proof.scores.items()},
+        "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
+        "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
+        "about": facts["model_is"],
+    }
+
+
+def _clear(run: Run) -> None:
+    for folder in (run.folder.path / "trials").glob("*/refit"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reasons(problem: Problem, chosen: Blend, results: Sequence[Result]) -> dict[str, str]:
+    found = {
+        **problem.reasons,
+        "task": f"{problem.task}: {problem.reasons['task']}",
+        "metric": f"{problem.metric}: {problem.reasons['metric']}",
+        "winner": winner_reason(problem, chosen, results),
+    }
+    backbone = _backbone_reason(problem, results)
+    return found | ({"backbone": backbone} if backbone else {})
+
+
+def _backbone_reason(problem: Problem, results: Sequence[Result]) -> str:
+    name = best_backbone(problem, results)
+    if not name:
+        return ""
+    probes = [r for r in rank(problem, results) if r.trial.learner == "probe"]
+    best: dict[str, Result] = {}
+    for result in probes:
+        best.setdefault(str(result.trial.config["backbone"]), result)
+    told = [f"{one} {result.score}" for one, result in best.items()]
+    if len(told) == 1:
+        return f"{told[0].split(' ')[0]}: the one whose frozen features were tried ({told[0]})"
+    return f"{name}: its frozen features scored best on validation rows ({', '.join(told)})"
+
+
+def _summary(
+    run: Run,
+    problem: Problem,
+    results: Sequence[Result],
+    chosen: Blend,
+    final: Score,
+    proof: Proof | None,
+    about: str,
+) -> dict[str, Any]:
+    """The facts of a fit, as `fit --json` prints them."""
+    first = chosen.results[0]
+    assert first.score is not None
+    clean = proof.without_leaks if proof else None
+    return {
+        "folder": str(run.folder.path),
+        "task": problem.task,
+        "target": problem.target,
+        "metric": problem.metric,
+        "score": final.value,
+        "interval": [final.low, final.high],
+        "score_rows": final.rows,
+        "score_is": "test: rows that selected nothing" if proof else "validation",
+        "score_without_leaks": None if clean is None else _plain(clean),
+        "validation": _plain(first.score),
+        "model_is": about,
+        "seconds": round(run.clock.elapsed(), 3),
+        "trials": len(results),
+        "best": {
+            "trial": first.trial.number,
+            "learner": first.trial.learner,
+            "backbone": str(first.trial.config.get("backbone", "")),
+            "members": len(chosen.results),
+            "config": dict(first.trial.config),
+        },
+        "rows": {name: len(rows) for name, rows in problem.parts.items()},
+        "reasons": dict(problem.reasons),
+        "findings": [
+            {"check": f.check, "message": f.message, "count": f.count} for f in problem.findings
+        ],
+        "leaderboard": leaderboard(problem, results),
+    }
+
+
+def _plain(value: Score) -> dict[str, Any]:
+    return {"score": value.value, "low": value.low, "high": value.high, "rows": value.rows}

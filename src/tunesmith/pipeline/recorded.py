@@ -1,0 +1,131 @@
+"""What a run folder holds of the trials so far: written when each has ended, read to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import DataError
+from tunesmith.core.events import read_journal
+from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
+from tunesmith.core.runfolder import RunFolder, read_json, write_bytes, write_json
+from tunesmith.pipeline.standing import facts
+
+RESULT = "result.json"
+ANSWERS = "predictions.safetensors"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The past of a run: results by the number of the trial, in order; what was decided of the
+    candidates, by their place (None: left out); when its last event was, in seconds of its own
+    clock; and whether it came to its end."""
+
+    results: Mapping[int, Result] = field(default_factory=dict)
+    decisions: Mapping[int, Candidate | None] = field(default_factory=dict)
+    seconds: float = 0.0
+    is_finished: bool = False
+
+    def holds(self, trial: Trial) -> bool:
+        """Whether just this trial has ended before."""
+        known = self.results.get(trial.number)
+        return (
+            known is not None
+            and known.trial.learner == trial.learner
+            and known.trial.config == trial.config
+        )
+
+
+NOTHING = Recorded()
+
+
+def write_result(folder: RunFolder, result: Result) -> None:
+    """Write a trial down; it counts from the moment that its last file is there."""
+    place = folder.trial(result.trial.number)
+    place.mkdir(parents=True, exist_ok=True)
+    write_json(place / "config.json", dict(result.trial.config))
+    if result.prediction is not None:
+        from safetensors.numpy import save
+
+        write_bytes(place / ANSWERS, save({"valid": result.prediction.array()}))
+    exact = {
+        "trial": vars(result.trial),
+        "status": result.status,
+        "reason": result.reason,
+        "score": None if result.score is None else vars(result.score),
+        "curve": result.curve,
+        "progress": result.progress,
+        "fit_seconds": result.fit_seconds,
+        "stored_seconds": result.stored_seconds,
+        "predict_seconds": result.predict_seconds,
+        "size_bytes": result.size_bytes,
+        "notes": dict(result.notes),
+    }
+    write_json(place / RESULT, {**facts(result), "exact": exact})
+
+
+def past(folder: RunFolder, problem: Problem) -> Recorded:
+    """What a run folder tells of its trials.
+
+    Raises:
+        DataError: A file of it is broken; says which.
+    """
+    results: dict[int, Result] = {}
+    for place in sorted((folder.path / "trials").glob("[0-9]*")):
+        if (place / RESULT).is_file():
+            result = _read_result(place, problem)
+            results[result.trial.number] = result
+    decisions: dict[int, Candidate | None] = {}
+    seconds, is_finished = 0.0, False
+    for event in read_journal(folder.journal) if folder.journal.is_file() else ():
+        seconds = max(seconds, event.seconds)
+        if event.kind == "candidate":
+            told = event.facts["decided"]
+            decisions[int(event.facts["place"])] = None if told is None else Candidate(**told)
+        is_finished = event.kind == "end" or (is_finished and event.kind != "resumed")
+    return Recorded(dict(sorted(results.items())), decisions, seconds, is_finished)
+
+
+def last_second(folder: RunFolder) -> float:
+    """When the last event of a run was, by its own clock."""
+    if not folder.journal.is_file():
+        return 0.0
+    return max((event.seconds for event in read_journal(folder.journal)), default=0.0)
+
+
+def _read_result(place: Path, problem: Problem) -> Result:
+    try:
+        told: dict[str, Any] = read_json(place / RESULT)["exact"]
+        score, trial = told.pop("score"), Trial(**told.pop("trial"))
+        return Result(
+            trial,
+            score=None if score is None else Score(**score),
+            prediction=_read_answers(place / ANSWERS, problem),
+            curve=tuple(told.pop("curve")),
+            progress=tuple(told.pop("progress")),
+            folder=str(place / "model") if (place / "model").is_dir() else "",
+            **told,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{place} cannot be understood: {type(error).__name__} {error}. It was written by "
+            "another version, or changed; remove that folder and its trial is run again."
+        ) from error
+
+
+def _read_answers(file: Path, problem: Problem) -> Prediction | None:
+    if not file.is_file():
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        array = load(file.read_bytes())["valid"]
+    except SafetensorError as error:
+        raise ValueError(f"{file.name}: {error}") from error
+    if len(array) != len(problem.parts["valid"]):
+        raise ValueError(f"{file.name} has {len(array)} rows, not {len(problem.parts['valid'])}")
+    return ClassScores(problem.classes, array) if problem.classes else Values(array)

@@ -1,0 +1,113 @@
+"""What a user asked of a fit, written into the run folder so that it can go on without being asked
+again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.clock import UNLIMITED
+from tunesmith.core.errors import ConfigError, DataError
+from tunesmith.core.pins import read_pins, write_pins
+from tunesmith.core.records import Budget
+from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.data.readers._bytes import is_url
+
+FILE = "request.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of a fit. `source` is empty where it was an object in memory, `metric` where it
+    is to be chosen or was a callable (`own_metric`)."""
+
+    source: str
+    target: str
+    budget: Budget
+    task: str | None = None
+    metric: str | None = None
+    own_metric: bool = False
+    seed: int = 0
+    offline: bool = False
+    kinds: Mapping[str, Any] | None = None
+    group: str | None = None
+    time_column: str | None = None
+    split: str | None = None
+    wanted: tuple[str, ...] | None = None
+    pins: Mapping[str, Mapping[str, Any]] | None = None
+    bad_rows: str = "stop"
+    cache: bool = True
+    search: str | tuple[str, ...] = "auto"
+    stopper: str = "median"
+
+    def write(self, folder: Path) -> None:
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        seconds = self.budget.seconds if self.budget.has_deadline() else None
+        budget = {"seconds": seconds, "trials": self.budget.trials}
+        write_json(folder / FILE, {**told, "budget": budget, "pins": write_pins(self.pins or {})})
+
+    @staticmethod
+    def read(folder: Path) -> Request:
+        """The request of a run.
+
+        Raises:
+            DataError: There is none, or it cannot be understood.
+        """
+        if not (folder / FILE).is_file():
+            raise DataError(
+                f"{folder} cannot go on: it holds no {FILE}. Give a run folder that "
+                "`tunesmith fit` has made."
+            )
+        told = read_json(folder / FILE)
+        try:
+            seconds, trials = told["budget"]["seconds"], told["budget"]["trials"]
+            told["budget"] = Budget(UNLIMITED if seconds is None else float(seconds), trials)
+            told["pins"] = read_pins(told["pins"])
+            told["wanted"] = None if told["wanted"] is None else tuple(told["wanted"])
+            told["search"] = _names(told["search"])
+            return Request(**told)
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{folder / FILE} cannot be understood: {type(error).__name__} {error}. It was "
+                "written by another version, or changed."
+            ) from error
+
+    def extended(self, more: Budget | None, *, spent: float, trials: int) -> Request:
+        """The same with more time, or more trials, than were spent."""
+        if more is None:
+            return self
+        seconds, most = self.budget.seconds, self.budget.trials
+        if more.has_deadline():
+            seconds = spent + more.seconds
+        if more.trials is not None:
+            most = trials + more.trials
+        elif most is not None and more.has_deadline():
+            most = None
+        return replace(self, budget=replace(self.budget, seconds=seconds, trials=most))
+
+
+def _names(search: str | Sequence[str]) -> str | tuple[str, ...]:
+    return search if isinstance(search, str) else tuple(search)
+
+
+def source_name(source: Any) -> str:
+    """A source as a name that finds it again from elsewhere; empty for an object in memory."""
+    if not isinstance(source, str | Path):
+        return ""
+    text = str(source)
+    return text if is_url(text) else str(Path(text).expanduser().absolute())
+
+
+def refuse_network(source: Any, offline: bool) -> None:
+    """Nothing from another machine where no socket may be opened.
+
+    Raises:
+        ConfigError: The source is such.
+    """
+    if offline and is_url(source) and not source.startswith(("file:", "memory:")):
+        raise ConfigError(
+            f"{source} lies on another machine, and --offline opens no socket. Bring the file here "
+            "first, or leave --offline away."
+        )

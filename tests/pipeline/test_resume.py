@@ -1,0 +1,136 @@
+"""A run that is cut short goes on where it stopped: nothing that was scored is computed again, and
+with a budget of work it ends as if nothing had been."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tunesmith as ts
+from tunesmith.core.errors import ConfigError, DataError
+from tunesmith.core.events import read_journal
+from tunesmith.tasks.classification import reviews
+
+TRIALS = 8
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = reviews(np.random.default_rng(0), 240)
+    file = tmp_path_factory.mktemp("data") / "reviews.csv"
+    pd.DataFrame({name: made.cells[name] for name in ("text", "age", "label")}).to_csv(
+        file, index=False
+    )
+    return file
+
+
+def space(checkpoint: str) -> dict[str, dict[str, object]]:
+    return {
+        "neural": {"backbone": checkpoint, "epochs": 2, "batch_size": 16, "max_length": 64},
+        "probe": {"backbone": checkpoint, "max_length": 64},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(table: Path, checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    ts.fit(table, "label", trials=TRIALS, folder=folder, offline=True, space=space(checkpoint))
+    return folder
+
+
+def saved(run: Path) -> dict[str, str]:
+    """The hash of every file of the artifact that holds weights or answers."""
+    return {
+        str(file.relative_to(run / "best")): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted((run / "best").rglob("*"))
+        if file.suffix == ".safetensors" or file.name == "golden.json"
+    }
+
+
+def scores(run: Path) -> list[tuple[int, str, float]]:
+    told = json.loads((run / "leaderboard.json").read_text())
+    return [(one["trial"], one["learner"], one["score"]) for one in told]
+
+
+@pytest.mark.parametrize("at", [1, 9, 14, 22, 31])
+def test_a_run_stopped_at_an_event_and_resumed_ends_as_if_undisturbed(
+    table: Path, checkpoint: str, whole: Path, tmp_path: Path, at: int
+) -> None:
+    folder = tmp_path / "run"
+    script = (
+        "import os, signal, sys, tunesmith as ts\n"
+        "count = 0\n"
+        "def listen(event):\n"
+        "    global count\n"
+        "    count += event.kind in ('trial', 'score', 'result', 'best', 'candidate')\n"
+        f"    if count == {at}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"ts.fit({str(table)!r}, 'label', trials={TRIALS}, folder={str(folder)!r}, offline=True,\n"
+        f"       space={space(checkpoint)!r}, listeners=[listen])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()[-2000:]
+    before = [e for e in read_journal(folder / "journal.jsonl") if e.kind == "result"]
+    ts.resume(folder)
+    assert scores(folder) == scores(whole)
+    assert saved(folder) == saved(whole)
+    events = list(read_journal(folder / "journal.jsonl"))
+    resumed = next(i for i, event in enumerate(events) if event.kind == "resumed")
+    again = {event.facts["trial"] for event in events[resumed:] if event.kind == "result"}
+    written = {one.facts["trial"] for one in before}
+    assert len(again & written) <= 1, "only a result that was not yet on the disk comes again"
+
+
+def test_a_finished_run_says_so_and_goes_on_with_more_trials(
+    table: Path, checkpoint: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    pins = {"linear": {"words": 1}}
+    ts.fit(table, "label", trials=3, folder=folder, learners=["majority", "linear"], space=pins)
+    with pytest.raises(ConfigError, match="come to its end"):
+        ts.resume(folder)
+    first = scores(folder)
+    model = ts.resume(folder, trials=3)
+    assert len(model.leaderboard()) == 6
+    assert set(first) <= set(scores(folder))
+    ts.load(folder).predict(table)
+
+
+def test_a_run_goes_on_with_the_data_that_it_began_with_alone(table: Path, tmp_path: Path) -> None:
+    folder, moved = tmp_path / "run", tmp_path / "moved.csv"
+    frame = pd.read_csv(table)
+    ts.fit(frame, "label", trials=2, folder=folder, learners=["majority", "linear"])
+    with pytest.raises(ConfigError, match="object in memory"):
+        ts.resume(folder, trials=1)
+    frame.iloc[:-5].to_csv(moved, index=False)
+    with pytest.raises(DataError, match="240 rows then, 235 now"):
+        ts.resume(folder, trials=1, source=moved)
+    ts.resume(folder, trials=1, source=frame)
+
+
+def test_one_process_at_a_time_works_in_a_run(table: Path, tmp_path: Path) -> None:
+    from tunesmith.core.runfolder import RunFolder
+
+    folder = tmp_path / "run"
+    ts.fit(table, "label", trials=1, folder=folder, learners=["majority"])
+    place = RunFolder.open(folder)
+    assert not place.is_held()
+    with place.held():
+        assert place.is_held()
+        with pytest.raises(ConfigError, match="Another process is at work"):
+            ts.resume(folder, trials=1)
+
+
+def test_what_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no run folder"):
+        ts.resume(tmp_path / "none")
+    with pytest.raises(DataError, match="is not a run folder"):
+        ts.resume(tmp_path)
