@@ -22,9 +22,11 @@ from tunesmith.cli.doctor import doctor
 from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.fit import fit
 from tunesmith.cli.leaderboard import leaderboard
+from tunesmith.cli.plot import plot
 from tunesmith.cli.predict import predict
 from tunesmith.cli.resume import resume
 from tunesmith.cli.scout import scout
+from tunesmith.cli.watch import runs, watch
 from tunesmith.cli.weights import weights
 from tunesmith.cli.zoo import zoo
 from tunesmith.core.errors import DataWarning, TunesmithError
@@ -48,6 +50,9 @@ app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(watch)
+app.command()(runs)
+app.command()(plot)
 app.command()(zoo)
 app.add_typer(weights, name="weights")
 app.add_typer(cache, name="cache")

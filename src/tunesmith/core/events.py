@@ -59,12 +59,44 @@ class Journal:
             os.fsync(file.fileno())
 
 
+def follow(path: Path, is_over: Callable[[], bool], *, wait: Callable[[], None]) -> Iterator[Event]:
+    """The events of a journal that may be growing, as they come: until one says that the fit has
+    ended, or nobody writes any more and all is read. `wait` is called between looks."""
+    at = 0
+    while True:
+        was_over = is_over()
+        at, lines = _whole_lines(path, at)
+        for event in map(_event, lines):
+            if event is not None:
+                yield event
+        if was_over:
+            return
+        wait()
+
+
+def _whole_lines(path: Path, at: int) -> tuple[int, list[bytes]]:
+    """The lines that are complete beyond a place in a file, and where they end."""
+    if not path.is_file():
+        return at, []
+    with path.open("rb") as file:
+        file.seek(at)
+        found = file.read()
+    end = found.rfind(b"\n") + 1
+    return at + end, found[:end].splitlines()
+
+
+def _event(line: bytes | str) -> Event | None:
+    """The event of a line; None where it was cut short by a crash."""
+    try:
+        facts = json.loads(line)
+        return Event(facts.pop("event"), facts.pop("seconds"), facts)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+
+
 def read_journal(path: Path) -> Iterator[Event]:
     """The events of a journal; a line cut short by a crash is left out."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                facts = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            yield Event(facts.pop("event"), facts.pop("seconds"), facts)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for event in map(_event, file):
+            if event is not None:
+                yield event

@@ -25,6 +25,7 @@ from tunesmith.core.runfolder import (
     write_json,
 )
 from tunesmith.data.read import read
+from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.nn.tally import FROZEN, Tally
 from tunesmith.pipeline.finish import NEW, finish, save_best
@@ -339,6 +340,7 @@ def _problem_facts(problem: Problem) -> dict[str, Any]:
         "inputs": problem.inputs,
         "classes": problem.classes,
         "metric": problem.metric,
+        "higher_is_better": get(problem.metric).higher_is_better,
         "seed": problem.seed,
         "rows": {name: len(rows) for name, rows in problem.parts.items()},
         "parts": {

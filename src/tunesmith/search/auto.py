@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Searcher, Study
 from tunesmith.core.dimensions import Dimensions, Values, draw, randomly, repaired
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.seeds import generator
+from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._gaussian import Encoding, Gaussian, fit
 from tunesmith.search._own import OwnStudy, Seen
 from tunesmith.search._shelf import searchers
 from tunesmith.search.ageing import mutated
+from tunesmith.search.quasirandom import Sobol, sobol
 
 FIRST = 8
-"""Results, known or drawn at random, before a model is made of them."""
+"""Results, known or spread evenly, before a model is made of them."""
 ROAMING = 300
 """Candidates drawn from the whole space."""
 PARENTS, NEAR = 8, 40
@@ -62,7 +63,8 @@ class Auto(Searcher):
         reason = self.refuses(ranges, goals)
         if reason:
             raise ConfigError(f"The search 'auto' cannot be used here: {reason}.")
-        return AutoStudy(ranges, generator(seed, "auto"), list(known), Encoding(ranges))
+        even = sobol(ranges, derive(seed, "auto", "even"))
+        return AutoStudy(ranges, generator(seed, "auto"), list(known), Encoding(ranges), even)
 
 
 @dataclass
@@ -73,6 +75,7 @@ class AutoStudy(OwnStudy):
     dice: np.random.Generator
     known: list[Values]
     encoding: Encoding
+    even: Sobol
     model: Gaussian | None = None
     modelled: int = 0
     turn: int = 0
@@ -84,7 +87,7 @@ class AutoStudy(OwnStudy):
         if self.known:
             return repaired(self.known.pop(0), self.ranges, pick)
         if sum(one.scores is not None for one in self.seen) < FIRST:
-            return draw(self.ranges, pick)
+            return self.even.propose()
         scores = _values(self.seen)
         if len(scores) > MANY and self.turn % EVERY:
             few = self.dice.integers(len(scores), size=max(2, len(scores) // 20))

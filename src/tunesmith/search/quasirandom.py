@@ -33,13 +33,20 @@ class QuasiRandom(Searcher):
         goals: int = 1,
         known: Sequence[Mapping[str, Scalar]] = (),
     ) -> Study:
-        from scipy.stats import qmc
+        return sobol(ranges, seed)
 
-        return _Sobol(ranges, qmc.Sobol(max(1, len(ranges)), scramble=True, rng=seed))
+
+def sobol(ranges: Dimensions, seed: int) -> Sobol:
+    """The sequence over these dimensions."""
+    from scipy.stats import qmc
+
+    return Sobol(ranges, qmc.Sobol(max(1, len(ranges)), scramble=True, rng=seed))
 
 
 @dataclass
-class _Sobol(OwnStudy):
+class Sobol(OwnStudy):
+    """Points with no gaps, one after the other."""
+
     ranges: Dimensions
     sequence: Any
     points: list[np.ndarray[Any, Any]] = field(default_factory=list)

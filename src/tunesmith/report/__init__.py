@@ -1,0 +1,1 @@
+"""What a run folder tells: read by people, while it runs and after."""

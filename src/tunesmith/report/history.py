@@ -1,0 +1,137 @@
+"""The course of a run, read from its folder: which trials, when, how far, how good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tunesmith.core.events import Event, read_journal
+from tunesmith.core.runfolder import RunFolder, read_json
+
+State = Literal["running", "finished", "cut short"]
+
+
+@dataclass(frozen=True)
+class Course:
+    """One trial: between which seconds of the run, its scores over the share of its planned work,
+    and how it ended (None: it has not)."""
+
+    trial: int
+    learner: str
+    backbone: str
+    config: Mapping[str, Any]
+    reason: str
+    start_seconds: float
+    end_seconds: float | None = None
+    status: str = "running"
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def fidelity(self) -> float:
+        """The share of its planned work that it did, in [0, 1]; 1 for who reports none."""
+        return self.curve[-1][0] if self.curve and self.status != "done" else 1.0
+
+
+@dataclass(frozen=True)
+class History:
+    """A run: its trials in order, its metric, and where it stands."""
+
+    folder: Path
+    state: State
+    metric: str
+    higher_is_better: bool
+    courses: tuple[Course, ...]
+    seconds: float
+    final: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scored(self) -> tuple[Course, ...]:
+        return tuple(one for one in self.courses if one.score is not None)
+
+    def best(self) -> Course | None:
+        """The trial that validates best."""
+        sign = 1.0 if self.higher_is_better else -1.0
+        return max(self.scored, key=lambda one: sign * (one.score or 0.0), default=None)
+
+    def bests(self) -> list[tuple[float, float]]:
+        """Seconds at which the best score changed, and to what."""
+        sign, found = (1.0 if self.higher_is_better else -1.0), list[tuple[float, float]]()
+        for one in sorted(self.scored, key=lambda one: one.end_seconds or 0.0):
+            assert one.score is not None
+            assert one.end_seconds is not None
+            if not found or sign * one.score > sign * found[-1][1]:
+                found.append((one.end_seconds, one.score))
+        return found
+
+
+def history(folder: Path) -> History:
+    """What a run folder tells.
+
+    Raises:
+        DataError: It is no run folder.
+    """
+    place = RunFolder.open(folder)
+    events = list(read_journal(place.journal)) if place.journal.is_file() else []
+    problem = folder / "problem.json"
+    facts = read_json(problem) if problem.is_file() else {}
+    final = next((e.facts.get("score") for e in reversed(events) if e.kind == "final"), None)
+    return History(
+        folder,
+        state(place, events),
+        str(facts.get("metric", "")),
+        bool(facts.get("higher_is_better", True)),
+        courses(events),
+        max((event.seconds for event in events), default=0.0),
+        final,
+        facts,
+    )
+
+
+def state(place: RunFolder, events: Iterable[Event]) -> State:
+    """Whether a process is at work in a run, it has ended, or it was cut short."""
+    if place.is_held():
+        return "running"
+    last = [event.kind for event in events if event.kind in ("end", "resumed", "trial")]
+    return "finished" if last and last[-1] == "end" else "cut short"
+
+
+def courses(events: Iterable[Event]) -> tuple[Course, ...]:
+    """The trials that events tell of, by number; one that was begun again counts from there."""
+    found: dict[int, Course] = {}
+    for event in events:
+        facts, number = event.facts, event.facts.get("trial")
+        if event.kind == "trial":
+            found[number] = Course(  # type: ignore[index]
+                int(facts["trial"]),
+                facts["learner"],
+                facts.get("backbone", ""),
+                facts.get("config", {}),
+                facts.get("reason", ""),
+                event.seconds,
+            )
+        elif event.kind == "score" and number in found:
+            point = (float(facts["progress"]), float(facts["score"]))
+            found[number] = replace(found[number], curve=(*found[number].curve, point))
+        elif event.kind == "result" and number in found:
+            found[number] = replace(
+                found[number],
+                end_seconds=event.seconds,
+                status=facts["status"],
+                score=facts.get("score"),
+                low=facts.get("low"),
+                high=facts.get("high"),
+            )
+    return tuple(found[number] for number in sorted(found))
+
+
+def runs(folder: Path) -> list[History]:
+    """The runs in a folder, or below it, the latest first; one that cannot be read is left out."""
+    marks = [*folder.glob("run.json"), *folder.glob("*/run.json"), *folder.glob("*/*/run.json")]
+    latest = sorted(set(marks), key=lambda mark: -mark.stat().st_mtime)
+    return [history(mark.parent) for mark in latest]

@@ -1,0 +1,252 @@
+"""Pictures of a search: best score over time, trials side by side, what mattered, who ran when."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.core.errors import ConfigError, DataError, did_you_mean, need
+from tunesmith.report.history import Course, History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLORS = ("#1f6feb", "#b4552d", "#2f855a", "#805ad5", "#b7791f", "#c53030", "#2c7a7b", "#4a5568")
+FORMATS = (".png", ".svg", ".html")
+FEWEST_FOR_IMPORTANCE = 8
+MOST_DIMENSIONS = 9
+SIZE = (9.0, 5.0)
+DOTS_PER_INCH = 130
+
+
+def plot(history: History, file: Path, kinds: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Draw pictures of a run, all of them by default; gives the names of those drawn. A PNG or SVG
+    file holds one below the other, an HTML file too, and fetches nothing.
+
+    Raises:
+        ConfigError: A kind or the ending of the file is not known.
+        DataError: The run has no trial with a score yet.
+        MissingExtra: matplotlib is not installed.
+    """
+    for kind in kinds:
+        if kind not in PICTURES:
+            raise ConfigError(f"There is no picture {kind!r}.{did_you_mean(kind, PICTURES)}")
+    if file.suffix.lower() not in FORMATS:
+        raise ConfigError(f"{file} must end in one of {', '.join(FORMATS)}.")
+    if not history.scored:
+        raise DataError(f"{history.folder} has no trial with a score yet.")
+    need("matplotlib", extra="plot")
+    chosen = kinds or tuple(PICTURES)
+    if file.suffix.lower() == ".html":
+        _write(file, _page(history, chosen).encode())
+    else:
+        _write(file, _drawn(history, chosen, file.suffix[1:].lower()))
+    return chosen
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _drawn(history: History, kinds: tuple[str, ...], form: str) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(
+        figsize=(SIZE[0], SIZE[1] * len(kinds)), dpi=DOTS_PER_INCH, layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    for place, kind in enumerate(kinds, start=1):
+        axes = figure.add_subplot(len(kinds), 1, place)
+        axes.spines[["top", "right"]].set_visible(False)
+        PICTURES[kind](history, axes)
+    file = io.BytesIO()
+    figure.savefig(file, format=form)
+    return file.getvalue()
+
+
+def _page(history: History, kinds: tuple[str, ...]) -> str:
+    drawn = [_drawn(history, (kind,), "svg").decode() for kind in kinds]
+    inner = "".join(f"<figure>{one[one.index('<svg') :]}</figure>" for one in drawn)
+    title = html.escape(f"Search of {history.folder.name}")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        "<style>body{font:15px system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 "
+        "1rem}figure{margin:0 0 2rem}svg{width:100%;height:auto}</style></head>"
+        f"<body><h1>{title}</h1>{inner}</body></html>"
+    )
+
+
+def _color(history: History, learner: str) -> str:
+    names = sorted({one.learner for one in history.courses})
+    return COLORS[names.index(learner) % len(COLORS)]
+
+
+def best_over_time(history: History, axes: Axes) -> None:
+    """Each trial's score when it ended, with its interval, and the best so far."""
+    for learner in sorted({one.learner for one in history.scored}):
+        some = [one for one in history.scored if one.learner == learner]
+        x = [one.end_seconds for one in some]
+        y = [one.score for one in some]
+        color = _color(history, learner)
+        axes.vlines(x, [o.low for o in some], [o.high for o in some], color=color, alpha=0.3)  # type: ignore[arg-type]
+        axes.scatter(x, y, color=color, s=24, label=learner, zorder=3)  # type: ignore[arg-type]
+    steps = history.bests()
+    at = [*(seconds for seconds, _ in steps), history.seconds]
+    height = [*(score for _, score in steps), steps[-1][1]]
+    axes.step(at, height, where="post", color="#1c2330", lw=1.5)
+    axes.set(
+        title="Best score over time", xlabel="seconds", ylabel=f"{history.metric}, validation rows"
+    )
+    axes.legend(loc="best", frameon=False)
+
+
+def parallel(history: History, axes: Axes) -> None:
+    """Every trial of the learner with the most trials as a line through its dimensions."""
+    learner, table, names = _table(history)
+    scores = np.array([row["score"] for row in table], dtype=float)
+    order = np.argsort(scores if history.higher_is_better else -scores)
+    colors = np.linspace(0.15, 1.0, len(order))
+    columns = [_axis([row[name] for row in table]) for name in names]
+    columns.append(_axis([row["score"] for row in table]))
+    for shade, place in zip(colors, order, strict=True):
+        heights = [places[place] for places, _ in columns]
+        axes.plot(range(len(columns)), heights, color=COLORS[0], alpha=float(shade), lw=1.2)
+    for at, (_, ticks) in enumerate(columns):
+        axes.axvline(at, color="#dfe3ea", zorder=0)
+        for height, text in ticks:
+            axes.annotate(text, (at, height), fontsize=7, xytext=(3, 0), textcoords="offset points")
+    axes.set_xticks(range(len(columns)), [*names, history.metric], rotation=20, ha="right")
+    axes.set_yticks([])
+    axes.set_title(f"Trials of {learner}, the better the darker")
+
+
+def importance(history: History, axes: Axes) -> None:
+    """How much each dimension decided, by PED-ANOVA.
+
+    Source: Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
+    Arbitrary Subspaces", IJCAI 2023.
+    """
+    found = importances(history)
+    if not found:
+        axes.text(
+            0.5,
+            0.5,
+            f"it takes {FEWEST_FOR_IMPORTANCE} trials of one learner to tell",
+            ha="center",
+        )
+        axes.set_axis_off()
+        axes.set_title("Importance of each dimension")
+        return
+    names = list(found)[::-1]
+    axes.barh(names, [found[name] for name in names], color=COLORS[0])
+    axes.set(title="Importance of each dimension", xlabel="share")
+
+
+def timeline(history: History, axes: Axes) -> None:
+    """When each trial ran, and, in the full colour, which share of its planned work it did."""
+    for one in history.courses:
+        end = history.seconds if one.end_seconds is None else one.end_seconds
+        width, color = (
+            max(end - one.start_seconds, 0.002 * history.seconds),
+            _color(history, one.learner),
+        )
+        axes.barh(one.trial, width, left=one.start_seconds, color=color, alpha=0.3)
+        axes.barh(one.trial, width * one.fidelity, left=one.start_seconds, color=color)
+        if one.status in ("failed", "stopped"):
+            axes.annotate(one.status, (end, one.trial), fontsize=7, va="center")
+    axes.invert_yaxis()
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.set(title="Who ran when", xlabel="seconds", ylabel="trial")
+    for learner in sorted({one.learner for one in history.courses}):
+        axes.barh([0], [0], color=_color(history, learner), label=learner)
+    axes.legend(loc="best", frameon=False)
+
+
+PICTURES: dict[str, Callable[[History, Any], None]] = {
+    "best": best_over_time,
+    "parallel": parallel,
+    "importance": importance,
+    "timeline": timeline,
+}
+
+
+def _table(history: History) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """The trials of the learner that has the most, a record each with its score, and the names of
+    what varied among them."""
+    by_learner: dict[str, list[Course]] = {}
+    for one in history.scored:
+        by_learner.setdefault(one.learner, []).append(one)
+    learner, some = max(by_learner.items(), key=lambda item: len(item[1]))
+    rows = [{**flat(one.config), "score": one.score} for one in some]
+    names = dict.fromkeys(name for row in rows for name in row if name != "score")
+    varied = [name for name in names if len({str(row.get(name)) for row in rows}) > 1]
+    whole = [{name: row.get(name) for name in (*varied, "score")} for row in rows]
+    return learner, whole, varied[:MOST_DIMENSIONS]
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """A config as it is written down, by dotted path; a branch by its name."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found |= {prefix + name: value["kind"]} if "kind" in value else {}
+            inner = {key: one for key, one in value.items() if key != "kind"}
+            found |= flat(inner, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _axis(values: list[Any]) -> tuple[np.ndarray[Any, Any], list[tuple[float, str]]]:
+    """Heights in [0, 1] of the values of a dimension, and what is written where."""
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) == len(values):
+        array = np.array(values, dtype=float)
+        if array.min() > 0 and array.max() / array.min() > 20:
+            array = np.log10(array)
+        low, span = array.min(), max(float(np.ptp(array)), 1e-12)
+        ends = [(0.0, f"{min(values):.3g}"), (1.0, f"{max(values):.3g}")]
+        return (array - low) / span, ends
+    names = sorted({str(v) for v in values})
+    places = {name: i / max(1, len(names) - 1) for i, name in enumerate(names)}
+    return np.array([places[str(v)] for v in values]), [(p, n) for n, p in places.items()]
+
+
+def importances(history: History) -> dict[str, float]:
+    """The share of each dimension that varied, most important first; empty where trials are few."""
+    import optuna
+
+    _, table, names = _table(history)
+    if len(table) < FEWEST_FOR_IMPORTANCE or not names:
+        return {}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    direction = "maximize" if history.higher_is_better else "minimize"
+    study = optuna.create_study(direction=direction)
+    whole = [name for name in names if all(row[name] is not None for row in table)]
+    marks = {name: _distribution([row[name] for row in table]) for name in whole}
+    for row in table:
+        params = {name: row[name] for name in whole}
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions=marks, value=row["score"])
+        )
+    found = optuna.importance.get_param_importances(study, params=whole)
+    return {name: float(share) for name, share in found.items()}
+
+
+def _distribution(values: list[Any]) -> Any:
+    from optuna import distributions
+
+    if all(isinstance(value, float) for value in values):
+        low, high = min(values), max(values)
+        return distributions.FloatDistribution(low, high, log=low > 0 and high / low > 20)
+    return distributions.CategoricalDistribution(sorted(set(values), key=str))
