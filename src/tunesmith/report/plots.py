@@ -165,7 +165,7 @@ def timeline(history: History, axes: Axes) -> None:
         if one.status in ("failed", "stopped"):
             axes.annotate(one.status, (end, one.trial), fontsize=7, va="center")
     axes.invert_yaxis()
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="y", integer=True)
     axes.set(title="Who ran when", xlabel="seconds", ylabel="trial")
     for learner in sorted({one.learner for one in history.courses}):
         axes.barh([0], [0], color=_color(history, learner), label=learner)
