@@ -61,17 +61,21 @@ def scores(run: Path) -> list[tuple[int, str, float]]:
     return [(one["trial"], one["learner"], one["score"]) for one in told]
 
 
-@pytest.mark.parametrize("at", [1, 9, 14, 22, 31])
+COUNTED = ("trial", "score", "result", "best", "candidate")
+
+
+@pytest.mark.parametrize("share", [0.03, 0.3, 0.5, 0.75, 0.97])
 def test_a_run_stopped_at_an_event_and_resumed_ends_as_if_undisturbed(
-    table: Path, checkpoint: str, whole: Path, tmp_path: Path, at: int
+    table: Path, checkpoint: str, whole: Path, tmp_path: Path, share: float
 ) -> None:
     folder = tmp_path / "run"
+    at = 1 + int(share * sum(e.kind in COUNTED for e in read_journal(whole / "journal.jsonl")))
     script = (
         "import os, signal, sys, tunesmith as ts\n"
         "count = 0\n"
         "def listen(event):\n"
         "    global count\n"
-        "    count += event.kind in ('trial', 'score', 'result', 'best', 'candidate')\n"
+        f"    count += event.kind in {COUNTED}\n"
         f"    if count == {at}: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"ts.fit({str(table)!r}, 'label', trials={TRIALS}, folder={str(folder)!r}, offline=True,\n"
         f"       space={space(checkpoint)!r}, listeners=[listen])\n"

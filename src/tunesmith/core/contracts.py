@@ -125,7 +125,8 @@ class Watch:
     `report(score, progress)` notes a validation score (higher is better) at a share of the planned
     work in (0, 1] and answers whether to go on. `tell(about, text)` puts a choice and its reason
     into the trial's record. `depths` are the shares of a network that later trials will train: who
-    runs the frozen part below them anyway keeps what comes out.
+    runs the frozen part below them anyway keeps what comes out. `checkpoint` is a folder for the
+    state under way, which may hold one already: of this trial, before a crash.
     """
 
     clock: Clock
@@ -133,6 +134,7 @@ class Watch:
     offline: bool = True
     tell: Callable[[str, str], None] = lambda about, text: None
     depths: tuple[float, ...] = ()
+    checkpoint: Path | None = None
 
 
 class Fitted(ABC):

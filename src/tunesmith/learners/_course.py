@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.predictions import Prediction
+from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
 from tunesmith.learners._answers import target_scale
@@ -94,7 +94,11 @@ def fit(
     best = _Best(network, lambda: model.predict(valid), selection_score(problem, seed))
     # The start itself is no contender: it wins by luck on few valid rows, and a probe is at hand.
     epochs, is_finite = 0.0, True
-    steps = loop.train(network, rate, rows, settings, generator(seed, "batches"))
+    saver = _Saver(problem, config, seed, watch, network, rate, best, micro_batch)
+    done = saver.go_on()
+    steps = loop.train(
+        network, rate, rows, settings, saver.dice, steps_done=done[0], epochs_done=done[1]
+    )
     for step in steps if config.epochs else ():
         epochs, is_finite = step.epoch, math.isfinite(step.loss)
         pace.measure(step.number)
@@ -104,8 +108,10 @@ def fit(
             is_finite = math.isfinite(score)
             if not is_finite:
                 break
-            goes_on = watch.report(score, min(1.0, pace.progress(step.number)))
-            is_over = is_over or not goes_on or best.waits >= config.patience
+            share = min(1.0, pace.progress(step.number))
+            is_over |= not watch.report(score, share) or best.waits >= config.patience
+            if not is_over:
+                saver.note(step, score, share)
         if is_over:
             break
     if not is_finite and not best.epochs:
@@ -278,6 +284,119 @@ class _Best:
             }
         return value
 
+    def tensors(self) -> dict[str, Any]:
+        """What it holds, to be kept with `facts`."""
+        import torch
+
+        found = {f"best.{name}": tensor for name, tensor in self._state.items()}
+        if self.prediction is not None:
+            found["answers"] = torch.from_numpy(np.ascontiguousarray(self.prediction.array()))
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        kept = ("_value", "epochs", "progress", "waits")
+        return {name: getattr(self, name) for name in kept}
+
+    def take(
+        self,
+        tensors: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        answers: Callable[[NDArray[np.float64]], Prediction],
+    ) -> None:
+        """Be as when `tensors` and `facts` were given."""
+        for name, value in facts.items():
+            setattr(self, name, value)
+        self._state = {
+            path.removeprefix("best."): tensor
+            for path, tensor in tensors.items()
+            if path.startswith("best.")
+        }
+        if "answers" in tensors:
+            self.prediction = answers(tensors["answers"].numpy())
+
     def restore(self) -> None:
         if self._state:
             self._network.load_state_dict(self._state, strict=False)
+
+
+class _Saver:
+    """Keeps the course so far at the end of an epoch, and goes on from there."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        config: NeuralConfig,
+        seed: int,
+        watch: Watch,
+        network: Network,
+        rate: Any,
+        best: _Best,
+        micro_batch: int,
+    ) -> None:
+        from tunesmith.nn.checkpoint import Checkpoint
+
+        sizes = [len(problem.parts[part]) for part in sorted(problem.parts)]
+        key = f"{problem.task} {problem.metric} {sizes} {seed} {micro_batch} {config}"
+        self._kept = Checkpoint(watch.checkpoint, key, watch.clock)
+        self._classes = problem.classes
+        self._watch = watch
+        self._network = network
+        self._rate = rate
+        self._best = best
+        self._curve: list[tuple[float, float]] = []
+        self.dice = generator(seed, "batches")
+
+    def _trained(self) -> dict[str, Any]:
+        return {n: p for n, p in self._network.named_parameters() if p.requires_grad}
+
+    def _answers(self, array: NDArray[np.float64]) -> Prediction:
+        return ClassScores(self._classes, array) if self._classes else Values(array)
+
+    def note(self, step: Any, score: float, share: float) -> None:
+        """Keep the state at the end of an epoch, where that costs little."""
+        import torch
+
+        from tunesmith.nn.checkpoint import dice_state, optimizer_state
+
+        self._curve.append((score, share))
+        trained = self._trained()
+        size = 4 * sum(parameter.nbytes for parameter in trained.values())
+        if not (step.ends_epoch and self._kept.is_due(size)):
+            return
+        tensors = {f"network.{name}": tensor for name, tensor in trained.items()}
+        told = optimizer_state(self._rate)
+        tensors |= {f"optimizer.{path}": tensor for path, tensor in told.items()}
+        tensors |= {"dice": torch.random.get_rng_state(), **self._best.tensors()}
+        facts = {
+            "steps": step.number,
+            "epochs": round(step.epoch),
+            "curve": self._curve,
+            "dice": dice_state(self.dice),
+            "best": self._best.facts(),
+        }
+        self._kept.keep(tensors, facts)
+
+    def go_on(self) -> tuple[int, int]:
+        """Take up the state that was kept; gives the steps and epochs that are done."""
+        import torch
+
+        from tunesmith.nn.checkpoint import restore_dice, restore_optimizer
+
+        found = self._kept.last()
+        if found is None:
+            return 0, 0
+        tensors, facts = found
+        with torch.no_grad():
+            for name, parameter in self._trained().items():
+                parameter.copy_(tensors[f"network.{name}"])
+        marked = "optimizer."
+        told = {p.removeprefix(marked): t for p, t in tensors.items() if p.startswith(marked)}
+        restore_optimizer(self._rate, told)
+        self._best.take(tensors, facts["best"], self._answers)
+        restore_dice(self.dice, facts["dice"])
+        torch.random.set_rng_state(tensors["dice"])
+        for score, share in facts["curve"]:
+            self._curve.append((score, share))
+            self._watch.report(score, share)
+        self._watch.tell("resumed", f"after {facts['epochs']} epochs, from a checkpoint")
+        return int(facts["steps"]), int(facts["epochs"])

@@ -55,10 +55,15 @@ def train(
     rows: Rows,
     settings: Settings,
     generator: np.random.Generator,
+    *,
+    steps_done: int = 0,
+    epochs_done: int = 0,
 ) -> Iterator[Step]:
-    """Train in place, without end: the caller stops drawing steps."""
+    """Train in place, without end: the caller stops drawing steps. One that goes on at the end of
+    an epoch says how many were done."""
     with Tables(network) as tables:
-        yield from _steps(network, optimizer, rows, settings, generator, tables)
+        done = steps_done, epochs_done
+        yield from _steps(network, optimizer, rows, settings, generator, tables, done)
 
 
 def _steps(
@@ -68,6 +73,7 @@ def _steps(
     settings: Settings,
     generator: np.random.Generator,
     tables: Tables,
+    done: tuple[int, int],
 ) -> Iterator[Step]:
     device = next(network.parameters()).device
     kind = np.int64 if settings.classes else np.float32
@@ -76,7 +82,7 @@ def _steps(
     class_weights = None if weights is None else torch.from_numpy(weights).to(device)
     peaks = [group["lr"] for group in optimizer.param_groups]
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    lengths, number, epoch = rows.lengths(), 0, 0
+    lengths, (number, epoch) = rows.lengths(), done
     while True:
         batches = shuffled(lengths, settings.batch_size, generator)
         for place, chosen in enumerate(batches, start=1):
@@ -90,8 +96,8 @@ def _steps(
                 torch.nn.utils.clip_grad_norm_(params, settings.clip)
             optimizer.step()
             number += 1
-            done = epoch + place / len(batches)
-            yield Step(number, done, loss, len(chosen), place == len(batches))
+            through = epoch + place / len(batches)
+            yield Step(number, through, loss, len(chosen), place == len(batches))
         epoch += 1
 
 

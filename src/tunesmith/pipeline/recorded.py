@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,7 @@ def write_result(folder: RunFolder, result: Result) -> None:
         "notes": dict(result.notes),
     }
     write_json(place / RESULT, {**facts(result), "exact": exact})
+    shutil.rmtree(place / "checkpoint", ignore_errors=True)
 
 
 def past(folder: RunFolder, problem: Problem) -> Recorded:

@@ -6,6 +6,7 @@ import shutil
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -55,12 +56,15 @@ def run_trial(
         stopped = not stoppers[stopper].keeps(curve, finished)
         return not stopped
 
-    shutil.rmtree(run.folder.trial(trial.number), ignore_errors=True)  # of a run that was killed
+    checkpoint = run.folder.trial(trial.number) / "checkpoint"
+    _clear(checkpoint)
     began = time.monotonic()
     try:
         learner = learners[trial.learner]
         config = from_dict(learner.config, trial.config)
-        watch = Watch(clock, report, run.offline, lambda a, t: notes.update({a: t}), run.depths)
+        watch = Watch(
+            clock, report, run.offline, lambda a, t: notes.update({a: t}), run.depths, checkpoint
+        )
         fitted = learner.fit(problem, config, trial.seed, watch)
         seconds = time.monotonic() - began
         result = _scored(run, problem, trial, fitted, seconds)
@@ -86,6 +90,15 @@ def run_trial(
     )
     run.journal.write("result", **facts(result))
     return result
+
+
+def _clear(checkpoint: Path) -> None:
+    """Take away what a trial that was killed has left, but for the state it may go on from."""
+    kept = (checkpoint, checkpoint.with_name(f".{checkpoint.name}.old"))
+    for inner in checkpoint.parent.glob("*") if checkpoint.parent.is_dir() else ():
+        if inner in kept:
+            continue
+        shutil.rmtree(inner) if inner.is_dir() else inner.unlink()
 
 
 def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_seconds: float) -> Result:
