@@ -37,6 +37,7 @@ from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fit as fit_run
 from tunesmith.pipeline.fit import resume as resume_run
 from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.tasks import tasks
@@ -280,6 +281,20 @@ class Predictor:
         """Every trial, best first: score on the validation rows with its interval, fit time,
         predict time a row, size."""
         return list(self.summary["leaderboard"])
+
+    def pick(
+        self, *, max_latency_ms: float = float("inf"), max_size_mb: float = float("inf")
+    ) -> Predictor:
+        """Of the models of this run the one that validates best among those that answer a row (in a
+        batch) within so many milliseconds and have at most so many megabytes. The leaderboard says
+        what each takes, and which lie on the Pareto front of score, time and size.
+
+        Raises:
+            ConfigError: None is so quick or so small.
+        """
+        return Predictor(
+            pick_model(self.folder, max_latency_ms=max_latency_ms, max_size_mb=max_size_mb)
+        )
 
     def predict(self, data: Any) -> NDArray[Any]:
         """One answer a row: numbers, or labels (as bool or int where all are such words, else as

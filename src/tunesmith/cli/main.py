@@ -22,6 +22,7 @@ from tunesmith.cli.doctor import doctor
 from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.fit import fit
 from tunesmith.cli.leaderboard import leaderboard
+from tunesmith.cli.pick import pick
 from tunesmith.cli.plot import plot
 from tunesmith.cli.predict import predict
 from tunesmith.cli.resume import resume
@@ -50,6 +51,7 @@ app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(leaderboard)
+app.command()(pick)
 app.command()(watch)
 app.command()(runs)
 app.command()(plot)

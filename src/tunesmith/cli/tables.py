@@ -98,8 +98,12 @@ def duration(seconds: float) -> str:
 
 
 def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
-    """The leaderboard of a run, best first, with the reason where a trial did not finish."""
-    heads = ("rank", "trial", "learner", "backbone", metric, "95 % interval", "fit", "ms/row", "MB")
+    """The leaderboard of a run, best first, with the reason where a trial did not finish; a star on
+    the Pareto front of score, time to answer and size."""
+    heads = (
+        *("rank", "trial", "learner", "backbone", metric, "95 % interval"),
+        *("fit", "ms/row", "MB", "front"),
+    )
     lines = [
         (
             _text(row.get("rank")),
@@ -111,6 +115,7 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
             duration(row.get("fit_seconds") or 0.0),
             number(row.get("predict_ms_per_row"), 2),
             number(row.get("size_mb"), 1),
+            "*" if row.get("pareto") else "",
             _ending(row),
         )
         for row in rows

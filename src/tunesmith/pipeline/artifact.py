@@ -97,22 +97,53 @@ def save(
         "classes": problem.classes,
         "metric": problem.metric,
         "reasons": dict(problem.reasons),
-        "members": [
-            {
-                "learner": member.learner,
-                "version": learners[member.learner].version,
-                "backbone": member.backbone,
-                "weight": member.weight,
-                "trial": member.trial,
-            }
-            for member in members
-        ],
+        "members": [_told(member) for member in members],
         "facts": dict(facts),
     }
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
     _write_golden(folder, problem, spec)
     write_json(folder / "manifest.json", {"format": FORMAT, "files": _hashes(folder)})
+
+
+def save_like(
+    folder: Path,
+    like: Path,
+    members: Sequence[Member],
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write an artifact of other members for the problem of an artifact that is there, whose golden
+    rows it answers in its own way.
+
+    Raises:
+        DataError: It cannot be written.
+        UnsafeArtifact: The one that is there is not as it was saved.
+    """
+    _check_files(like)
+    spec, golden = _read(like / "predictor.json"), _read(like / "golden.json")
+    spec |= {"members": [_told(member) for member in members], "facts": dict(facts)}
+    try:
+        for number, member in enumerate(members):
+            _link(member.folder, folder / "members" / str(number))
+    except OSError as error:
+        raise DataError(f"Cannot save the model in {folder}: {error.strerror}.") from error
+    model = _model(folder, spec)
+    answers = model.predict(_golden_rows(golden, model.inputs)).array()
+    write_json(folder / "predictor.json", spec)
+    write_json(folder / "metrics.json", metrics)
+    write_json(folder / "golden.json", {**golden, "answers": answers.tolist()})
+    write_json(folder / "manifest.json", {"format": FORMAT, "files": _hashes(folder)})
+
+
+def _told(member: Member) -> dict[str, Any]:
+    return {
+        "learner": member.learner,
+        "version": learners[member.learner].version,
+        "backbone": member.backbone,
+        "weight": member.weight,
+        "trial": member.trial,
+    }
 
 
 def _link(source: Path, place: Path) -> None:
@@ -286,12 +317,16 @@ def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
     )
 
 
+def _golden_rows(golden: Mapping[str, Any], inputs: Sequence[Column]) -> Dataset:
+    cells = {c.name: _from_json(c, golden["cells"][c.name]) for c in inputs}
+    lines = np.arange(1, len(golden["answers"]) + 1, dtype=np.int64)
+    return Dataset("golden.json", tuple(inputs), cells, lines)
+
+
 def _check_golden(folder: Path, model: Model) -> None:
     golden = _read(folder / "golden.json")
-    cells = {c.name: _from_json(c, golden["cells"][c.name]) for c in model.inputs}
-    count = len(golden["answers"])
-    data = Dataset("golden.json", model.inputs, cells, np.arange(1, count + 1, dtype=np.int64))
-    found, wanted = model.predict(data), np.array(golden["answers"])
+    found = model.predict(_golden_rows(golden, model.inputs))
+    wanted = np.array(golden["answers"])
     classes = found.classes if isinstance(found, ClassScores) else ()
     if found.array().shape != wanted.shape or classes != model.classes:
         raise UnsafeArtifact(

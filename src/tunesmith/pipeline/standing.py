@@ -126,12 +126,35 @@ def facts(result: Result) -> dict[str, Any]:
     }
 
 
+def front(problem: Problem, results: Sequence[Result]) -> set[int]:
+    """The trials that no other beats in score, time to answer and size alike (the Pareto front)."""
+    done = [(r.trial.number, _goals(problem, r)) for r in results if r.score is not None]
+
+    def is_beaten(goals: tuple[float, ...]) -> bool:
+        return any(
+            other != goals and all(o >= g for o, g in zip(other, goals, strict=True))
+            for _, other in done
+        )
+
+    return {number for number, goals in done if not is_beaten(goals)}
+
+
+def _goals(problem: Problem, result: Result) -> tuple[float, float, float]:
+    return signed(problem, result), -result.predict_seconds, -float(result.size_bytes)
+
+
 def leaderboard(problem: Problem, results: Sequence[Result]) -> list[dict[str, Any]]:
     """Every trial, best first, those without a score at the end."""
     ranked = rank(problem, results)
     rest = [result for result in results if result.score is None]
     places = [*range(1, len(ranked) + 1), *(None for _ in rest)]
+    best = front(problem, results)
     return [
-        {"rank": place, **facts(result), "config": dict(result.trial.config)}
+        {
+            "rank": place,
+            **facts(result),
+            "pareto": result.trial.number in best,
+            "config": dict(result.trial.config),
+        }
         for place, result in zip(places, [*ranked, *rest], strict=True)
     ]

@@ -1,0 +1,77 @@
+"""Another model of a run than the best one: quicker, or smaller."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import ConfigError, DataError
+from tunesmith.core.runfolder import RunFolder, read_json, recover_folder, replace_folder
+from tunesmith.pipeline import artifact
+from tunesmith.pipeline.artifact import Member
+
+Row = Mapping[str, Any]
+
+
+def pick(folder: Path, *, max_latency_ms: float, max_size_mb: float) -> Path:
+    """The artifact of a run that validates best among those that answer a row, in a batch, within
+    the milliseconds and have at most the megabytes: the run's final model where it does, else a
+    single trial, saved under `picked/`.
+
+    Raises:
+        DataError: It is no run folder, or has not come to its end.
+        ConfigError: None is so quick or so small; says how far they go.
+    """
+    if not (max_latency_ms > 0 and max_size_mb > 0):
+        raise ConfigError("Limits of latency and size are positive numbers.")
+    run = RunFolder.open(folder)
+    best, summary = recover_folder(run.best), folder / "summary.json"
+    if not best.is_dir() or not summary.is_file():
+        raise DataError(f"{folder} has no final model yet. Go on: tunesmith resume {folder}")
+    board: Sequence[Row] = read_json(summary)["leaderboard"]
+    final = _of_final(best, board)
+    if final["predict_ms_per_row"] <= max_latency_ms and final["size_mb"] <= max_size_mb:
+        return best
+    kept = [r for r in board if r["rank"] and (run.trial(r["trial"]) / "model").is_dir()]
+    for row in kept:
+        if row["predict_ms_per_row"] <= max_latency_ms and row["size_mb"] <= max_size_mb:
+            return _saved(run, best, row)
+    quickest = min(row["predict_ms_per_row"] for row in kept)
+    smallest = min(row["size_mb"] for row in kept)
+    raise ConfigError(
+        f"No model of {folder} answers a row within {max_latency_ms:g} ms and has at most "
+        f"{max_size_mb:g} MB. The quickest takes {quickest:.3g} ms, the smallest has "
+        f"{smallest:.3g} MB; see the leaderboard."
+    )
+
+
+def _of_final(best: Path, board: Sequence[Row]) -> dict[str, float]:
+    """What the final model costs: its members one after the other, all of its files."""
+    members = [member["trial"] for member in read_json(best / "predictor.json")["members"]]
+    size = sum(file.stat().st_size for file in best.rglob("*") if file.is_file())
+    took = sum(row["predict_ms_per_row"] for row in board if row["trial"] in members)
+    return {"predict_ms_per_row": took, "size_mb": size / 1e6}
+
+
+def _saved(run: RunFolder, best: Path, row: Row) -> Path:
+    place = run.path / "picked" / f"{row['trial']:04d}"
+    new = place.with_name(f".{place.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    model = run.trial(row["trial"]) / "model"
+    member = Member(row["learner"], row["backbone"], model, 1.0, row["trial"])
+    before = read_json(best / "predictor.json")["facts"]
+    scores = {name: row[name] for name in ("score", "low", "high")}
+    facts = {
+        **before,
+        "score": row["score"],
+        "interval": [row["low"], row["high"]],
+        "score_is": "validation: this model was picked among the trials of a run",
+        "score_without_leaks": None,
+        "model_is": f"trial {row['trial']} alone",
+        "best": {**before["best"], "trial": row["trial"], "learner": row["learner"], "members": 1},
+    }
+    artifact.save_like(new, best, [member], {"validation": scores}, facts)
+    replace_folder(new, place)
+    return place
