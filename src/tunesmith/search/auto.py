@@ -9,17 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Searcher, Study
-from tunesmith.core.dimensions import Dimensions, Values, draw, randomly, repaired
+from tunesmith.core.dimensions import (
+    Dimensions,
+    Values,
+    at_unit,
+    draw,
+    is_ordered,
+    randomly,
+    repaired,
+    unit,
+)
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._gaussian import Encoding, Gaussian, fit
 from tunesmith.search._own import OwnStudy, Seen
 from tunesmith.search._shelf import searchers
-from tunesmith.search.ageing import mutated
+from tunesmith.search.ageing import MOST_DRAWS, mutated
 from tunesmith.search.quasirandom import Sobol, sobol
 
-FIRST = 8
+FIRST = 10
 """Results, known or spread evenly, before a model is made of them."""
 ROAMING = 300
 """Candidates drawn from the whole space."""
@@ -27,6 +36,9 @@ PARENTS, NEAR = 8, 40
 """Candidates changed from the best ones: of so many, so many each."""
 TWICE = 0.3
 """Share of these that are changed in two dimensions."""
+NUDGED = 0.5
+NUDGE = 0.15
+"""Share of the changes that go to a value nearby, and how far in [0, 1] that is."""
 MOST_MODELLED = 160
 """Results that the model is made of: half of them the best, half the latest."""
 MOST_OPEN = 32
@@ -138,9 +150,28 @@ class AutoStudy(OwnStudy):
         return found
 
     def _changed(self, values: Values) -> Values:
-        once = mutated(values, self.ranges, self.dice)
-        again = self.dice.random() < TWICE
-        return mutated(once, self.ranges, self.dice) if again else once
+        once = self._moved(values)
+        return self._moved(once) if self.dice.random() < TWICE else once
+
+    def _moved(self, values: Values) -> Values:
+        """One dimension changed: a little, where it has an order, as often as at all."""
+        if self.dice.random() < NUDGED:
+            return nudged(values, self.ranges, self.dice)
+        return mutated(values, self.ranges, self.dice)
+
+
+def nudged(values: Values, ranges: Dimensions, dice: np.random.Generator) -> Values:
+    """One ordered dimension that counts moved to another value nearby."""
+    ordered = [path for path in values if path in ranges and is_ordered(ranges[path])]
+    if not ordered:
+        return mutated(values, ranges, dice)
+    path = ordered[int(dice.integers(len(ordered)))]
+    mark, place = ranges[path], unit(ranges[path], values[path])
+    for _ in range(MOST_DRAWS):
+        value = at_unit(mark, place + float(dice.normal(0.0, NUDGE)))
+        if value != values[path]:
+            return {**values, path: value}
+    return mutated(values, ranges, dice)
 
 
 def _values(seen: Sequence[Seen]) -> NDArray[np.float64]:
