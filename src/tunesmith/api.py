@@ -101,7 +101,8 @@ def fit(
         search: Who proposes: "auto" (the default), "random", "quasirandom", "grid", "tpe", "gp",
             "bayes", "cmaes", "ageing", "nsga2", "evolution", "portfolio"; or a list of them, that
             take turns and learn from each other.
-        stopper: Who ends a trial early: "median" (the default) or "none".
+        stopper: Who ends a trial early: "median" (the default), "asha", "hyperband", "pasha" or
+            "none".
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.

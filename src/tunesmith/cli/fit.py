@@ -69,7 +69,10 @@ def fit(
         ),
     ] = "auto",
     stopper: Annotated[
-        str, typer.Option(metavar="NAME", help="Who ends a trial early: median or none.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Who ends a trial early: median, asha, hyperband, pasha, none."
+        ),
     ] = "median",
     learners: Annotated[
         str | None, typer.Option(metavar="A,B", help="Try only these learners.")

@@ -227,16 +227,26 @@ class Searcher(ABC):
         """
 
 
+Point = tuple[float, float]
+"""Progress in (0, 1], and the score there, higher is better."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The course of a trial that has ended, and whether a stopper ended it."""
+
+    number: int
+    points: tuple[Point, ...]
+    was_stopped: bool = False
+
+
 class Stopper(ABC):
     """Go on or stop, from the curves."""
 
     @abstractmethod
-    def keeps(
-        self,
-        curve: Sequence[tuple[float, float]],
-        finished: Sequence[Sequence[tuple[float, float]]],
-    ) -> bool:
-        """Curves are (progress in (0, 1], score), higher is better."""
+    def keeps(self, curve: Sequence[Point], others: Sequence[Curve], number: int) -> bool:
+        """Whether the trial of that number goes on after the last point of its curve; `others` are
+        trials of the same learner that have ended."""
 
 
 class Runner(ABC):

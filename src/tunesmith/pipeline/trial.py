@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.contracts import Fitted, Watch
+from tunesmith.core.contracts import Curve, Fitted, Watch
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.records import Problem, Result, Trial
 from tunesmith.core.space import from_dict
@@ -34,7 +34,7 @@ def run_trial(
     trial: Trial,
     clock: Clock,
     stopper: str,
-    finished: list[list[tuple[float, float]]],
+    others: list[Curve],
 ) -> Result:
     """Fit, score and save one trial. The one place where a trial's exception is caught: a failure
     is a result with its reason."""
@@ -53,7 +53,7 @@ def run_trial(
         run.journal.write(
             "score", trial=trial.number, score=sign * value, progress=round(progress, 4)
         )
-        stopped = not stoppers[stopper].keeps(curve, finished)
+        stopped = not stoppers[stopper].keeps(curve, others, trial.number)
         return not stopped
 
     checkpoint = run.folder.trial(trial.number) / "checkpoint"
@@ -74,8 +74,8 @@ def run_trial(
         _write_traceback(run, trial)
         reason = f"{type(error).__name__}: {error}"
         result = Result(trial, "failed", reason, fit_seconds=time.monotonic() - began)
-    if curve and not stopped:
-        finished.append(curve)
+    if curve:
+        others.append(Curve(trial.number, tuple(curve), stopped))
     if stopped and result.status == "done":
         reason = f"the {stopper} rule: others were better by then"
         result = replace(result, status="stopped", reason=reason)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Curve
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import recover_folder
 from tunesmith.learners import learners
@@ -65,7 +66,7 @@ class _History:
     better: Better
     recorded: Recorded = NOTHING
     results: list[Result] = field(default_factory=list)
-    curves: dict[str, list[list[tuple[float, float]]]] = field(default_factory=dict)
+    curves: dict[str, list[Curve]] = field(default_factory=dict)
     _best: int = -1
 
     def done(self) -> list[Result]:
@@ -98,26 +99,24 @@ def _worker(
     run: Run, problem: Problem, history: _History, stopper: str
 ) -> Callable[[Trial], Result]:
     def work(trial: Trial) -> Result:
-        finished = history.curves.setdefault(trial.learner, [])
+        others = history.curves.setdefault(trial.learner, [])
         if history.recorded.holds(trial):
             known = history.recorded.results[trial.number]
-            _remember_curve(problem, known, finished)
+            _remember_curve(problem, known, others)
             return known
         clock = run.clock
         if clock.has_deadline():
             spare = spare_seconds(run, problem, history.results)
             share = SHARE_OF_SPARE if learners[trial.learner].uses_all_time else MOST_OF_SPARE
             clock = Clock(max(0.1, share * spare), clock.now)
-        return run_trial(run, problem, trial, clock, stopper, finished)
+        return run_trial(run, problem, trial, clock, stopper, others)
 
     return work
 
 
-def _remember_curve(
-    problem: Problem, result: Result, finished: list[list[tuple[float, float]]]
-) -> None:
+def _remember_curve(problem: Problem, result: Result, others: list[Curve]) -> None:
     """The curve of a trial of before, for the stopper, as `run_trial` would have left it."""
     sign = 1.0 if get(problem.metric).higher_is_better else -1.0
-    curve = [(at, sign * value) for at, value in zip(result.progress, result.curve, strict=True)]
-    if curve and result.status != "stopped":
-        finished.append(curve)
+    points = zip(result.progress, (sign * value for value in result.curve), strict=True)
+    if result.curve:
+        others.append(Curve(result.trial.number, tuple(points), result.status == "stopped"))

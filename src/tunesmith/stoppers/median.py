@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from tunesmith.core.contracts import Stopper
+from tunesmith.core.contracts import Curve, Point, Stopper
 from tunesmith.stoppers._shelf import stoppers
 
 FEWEST_FINISHED = 3
@@ -19,18 +19,14 @@ class Median(Stopper):
     Source: Golovin et al., "Google Vizier", KDD 2017, the median stopping rule.
     """
 
-    def keeps(
-        self,
-        curve: Sequence[tuple[float, float]],
-        finished: Sequence[Sequence[tuple[float, float]]],
-    ) -> bool:
+    def keeps(self, curve: Sequence[Point], others: Sequence[Curve], number: int) -> bool:
         if not curve:
             return True
         now = curve[-1][0]
         means = []
-        for other in finished:
-            scores = [score for progress, score in other if progress <= now]
-            if scores:
+        for other in others:
+            scores = [score for progress, score in other.points if progress <= now]
+            if scores and not other.was_stopped:
                 means.append(statistics.fmean(scores))
         if len(means) < FEWEST_FINISHED:
             return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.core.contracts import Stopper
+from tunesmith.core.contracts import Curve, Point, Stopper
 from tunesmith.stoppers._shelf import stoppers
 
 
@@ -12,9 +12,5 @@ from tunesmith.stoppers._shelf import stoppers
 class Never(Stopper):
     """Stops nothing."""
 
-    def keeps(
-        self,
-        curve: Sequence[tuple[float, float]],
-        finished: Sequence[Sequence[tuple[float, float]]],
-    ) -> bool:
+    def keeps(self, curve: Sequence[Point], others: Sequence[Curve], number: int) -> bool:
         return True

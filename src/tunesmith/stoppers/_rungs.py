@@ -1,0 +1,54 @@
+"""Rungs: shares of the planned work at which trials are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunesmith.core.contracts import Curve, Point
+
+ETA = 3
+"""Of so many trials at a rung one goes on; and each rung is so many times the one before."""
+LEAST = 1 / 9
+"""The lowest rung."""
+
+
+def rungs(least: float = LEAST) -> tuple[float, ...]:
+    """From the lowest up, below 1."""
+    found, at = [], least
+    while at < 0.999:
+        found.append(at)
+        at *= ETA
+    return tuple(found)
+
+
+def crossed(curve: Sequence[Point], marks: Sequence[float]) -> list[float]:
+    """The rungs that the last report of a curve has reached and the one before had not."""
+    if not curve:
+        return []
+    before = curve[-2][0] if len(curve) > 1 else 0.0
+    return [mark for mark in marks if before < mark <= curve[-1][0]]
+
+
+def score_at(points: Sequence[Point], mark: float) -> float | None:
+    """The best score of a curve by the report that reached a rung; None where it did not."""
+    best = None
+    for progress, score in points:
+        best = score if best is None else max(best, score)
+        if progress >= mark:
+            return best
+    return None
+
+
+def scores_at(others: Sequence[Curve], mark: float) -> list[float]:
+    found = (score_at(other.points, mark) for other in others)
+    return [score for score in found if score is not None]
+
+
+def is_promoted(curve: Sequence[Point], others: Sequence[Curve], mark: float) -> bool:
+    """Whether a trial is in the best part of those that have reached a rung; with too few to tell,
+    everyone is."""
+    mine, theirs = score_at(curve, mark), scores_at(others, mark)
+    if mine is None or len(theirs) + 1 < ETA:
+        return True
+    places = (len(theirs) + 1) // ETA
+    return sum(score > mine for score in theirs) < places
