@@ -40,6 +40,7 @@ from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
+from tunesmith.report.tracking import trackers
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import label_of, labels
 
@@ -75,6 +76,7 @@ def fit(
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
+    track: Sequence[str] = (),
     started: float | None = None,
 ) -> Predictor:
     """Find, tune, prove and save the best model for labelled data.
@@ -107,6 +109,8 @@ def fit(
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
         listeners: Called with each event.
+        track: Send the events on: "mlflow" (to MLFLOW_TRACKING_URI), "tensorboard" (into the run
+            folder).
         started: When the budget began, by `time.monotonic()`; now by default.
 
     Raises:
@@ -136,7 +140,8 @@ def fit(
         search=search if isinstance(search, str) else tuple(search),
         stopper=stopper,
     )
-    run = fit_run(source, request, folder=place, metric=metric, listeners=listeners, started=began)
+    heard = (*listeners, *trackers(track, place))
+    run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)
     return Predictor(run)
 
 

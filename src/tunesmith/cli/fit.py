@@ -80,6 +80,10 @@ def fit(
     bad_rows: Annotated[
         str, typer.Option(metavar="stop|skip", help="What to do with rows that cannot be read.")
     ] = "stop",
+    track: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Send the events on: mlflow, tensorboard."),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Keep no activations on the disk.")
     ] = False,
@@ -92,6 +96,7 @@ def fit(
         "space": options.space(space, pin or ()),
         "search": options.names(search) or [],
         "stopper": stopper,
+        "track": options.names(track) or (),
         "learners": options.names(learners),
     }
     from tunesmith import api

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli.options import Json
+from tunesmith.cli.options import Json, names
 from tunesmith.cli.progress import progress
 from tunesmith.cli.tables import Table, duration, number, show, show_json
 
@@ -17,19 +17,26 @@ POLL_SECONDS = 0.5
 
 def watch(
     folder: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
+    track: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Send the events on: mlflow, tensorboard."),
+    ] = None,
 ) -> None:
     """Follow a run that is going on, or read one that has ended."""
     from tunesmith.core.events import follow
     from tunesmith.core.runfolder import RunFolder
     from tunesmith.report.history import history
+    from tunesmith.report.tracking import trackers
 
     place = RunFolder.open(Path(folder))
+    sent = trackers(names(track) or (), place.path)
     with progress(quiet=False) as listeners:
+        heard = (*listeners, *sent)
         events = follow(
             place.journal, lambda: not place.is_held(), wait=lambda: time.sleep(POLL_SECONDS)
         )
         for event in events:
-            for listener in listeners:
+            for listener in heard:
                 listener(event)
     found = history(Path(folder))
     if found.state == "cut short":
