@@ -1,7 +1,7 @@
 import pytest
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.events import Event, Journal, read_journal
+from tunesmith.core.events import Event, Journal, read_journal, stages
 
 
 @pytest.fixture
@@ -60,3 +60,18 @@ def test_what_is_not_json_is_refused_and_leaves_nothing(path):
     with pytest.raises(TypeError, match="JSON"):
         mine.write("score", value=object())
     assert path.read_bytes() == before
+
+
+def test_stages_are_told_with_what_was_planned_and_what_came_again_counts_in_all():
+    events = [
+        Event("stage", 1.0, {"name": "reading"}),
+        Event("stage", 3.0, {"name": "tuning", "planned_seconds": 5.0}),
+        Event("note", 4.0, {"text": "killed here"}),
+        Event("stage", 4.0, {"name": "reading"}),
+        Event("resumed", 4.5, {}),
+        Event("stage", 4.5, {"name": "tuning", "planned_seconds": 2.0}),
+    ]
+    assert stages(events, 6.0) == [
+        {"stage": "reading", "planned_seconds": None, "seconds": 2.5},
+        {"stage": "tuning", "planned_seconds": 2.0, "seconds": 2.5},
+    ]

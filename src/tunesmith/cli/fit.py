@@ -142,9 +142,16 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"{summary['metric']} {number(summary['score'])} {interval(low, high)}",
         f"best: {best}",
-        f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}",
+        f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}: "
+        + ", ".join(map(_stage, summary.get("stages", ()))),
         f"saved in {summary['folder']}",
     ]
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    planned = stage["planned_seconds"]
+    of = "" if planned is None else f" of {duration(planned)} planned"
+    return f"{stage['stage']} {duration(stage['seconds'])}{of}"
 
 
 def _short(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,3 +100,21 @@ def read_journal(path: Path) -> Iterator[Event]:
         for event in map(_event, file):
             if event is not None:
                 yield event
+
+
+def stages(events: Iterable[Event], end_seconds: float) -> list[dict[str, Any]]:
+    """What each stage of a run was planned to take, where that was said, and took, in seconds; one
+    that came again, as the run was resumed, in all. A resumed run's clock goes on at its last event.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    now, since = "", 0.0
+    for event in [*events, Event("stage", end_seconds, {"name": ""})]:
+        if event.kind != "stage":
+            continue
+        if now:
+            found[now]["seconds"] = round(found[now]["seconds"] + event.seconds - since, 3)
+        now, since = event.facts["name"], event.seconds
+        if now:
+            stage = found.setdefault(now, {"stage": now, "planned_seconds": None, "seconds": 0.0})
+            stage["planned_seconds"] = event.facts.get("planned_seconds", stage["planned_seconds"])
+    return list(found.values())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tunesmith.core.events import read_journal, stages
 from tunesmith.core.records import Problem, Result, Score
 from tunesmith.core.runfolder import replace_folder, write_json
 from tunesmith.pipeline import artifact
@@ -22,7 +23,13 @@ from tunesmith.pipeline.blend import (
     winner_reason,
 )
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import best_backbone, leaderboard, rank
+from tunesmith.pipeline.standing import (
+    best_backbone,
+    closing_seconds,
+    leaderboard,
+    rank,
+    refit_seconds,
+)
 from tunesmith.tasks import tasks
 
 NEW = ".best.new"
@@ -53,9 +60,10 @@ def _put(
 
 def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
     """Blend, prove on the rows kept apart, refit where there is time, save."""
-    run.stage("blending")
+    closing = closing_seconds(run, problem, results) - run.reserve_seconds()
+    run.stage("blending", min(closing, 0.5))
     chosen = blend(problem, results)
-    run.stage("scoring the kept-apart rows")
+    run.stage("scoring the kept-apart rows", closing)
     answers = answer_test(problem, chosen)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     clock = run.clock.until(run.reserve_seconds())
@@ -76,10 +84,11 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     facts = summary("the model that was scored")
     _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts)
     if may_refit:
-        run.stage("fitting to all rows")
+        again = sum(refit_seconds(problem, result) for result in chosen.results)
+        run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))
         members, count = refit(run, problem, chosen)
         if count:
-            run.stage("saving")
+            run.stage("saving", run.reserve_seconds())
             facts = summary(
                 f"{count} of {len(members)} models fitted again to all rows after the score was "
                 "taken"
@@ -89,7 +98,12 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
     weights = {str(m.trial): m.weight for m in chosen.members()}
     write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
-    facts = {**facts, "seconds": round(run.clock.elapsed(), 3)}
+    now = run.clock.elapsed()
+    facts = {
+        **facts,
+        "seconds": round(now, 3),
+        "stages": stages(read_journal(run.folder.journal), now),
+    }
     write_json(run.folder.path / "summary.json", facts)
     run.journal.write("end", seconds_used=facts["seconds"])
 

@@ -34,7 +34,7 @@ from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_name
 from tunesmith.pipeline.recorded import NOTHING, Recorded, last_second, past
 from tunesmith.pipeline.request import Request, refuse_network
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import rank
+from tunesmith.pipeline.standing import closing_seconds, rank
 from tunesmith.pipeline.tune import tune
 from tunesmith.search import named
 from tunesmith.stoppers import stoppers
@@ -203,7 +203,7 @@ def _search(run: Run, problem: Problem, request: Request, recorded: Recorded | N
         depths = {c.config["depth"] for c in candidates if "depth" in c.config}
         run = replace(run, depths=tuple(sorted(depths)))
         is_proven = (run.folder.path / "summary.json").is_file()
-        run.stage("tuning")
+        run.stage("tuning", run.clock.left() - closing_seconds(run, problem, ()))
         results, interrupted = tune(
             run,
             problem,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.events import Journal
@@ -25,10 +26,14 @@ class Run:
     depths: tuple[float, ...] = ()
     """The shares of a network that its trials are to train, as far as they are known ahead."""
 
-    def stage(self, name: str) -> None:
-        """Say what comes now and how much time is left."""
-        left = {"left_seconds": round(self.clock.left(), 1)} if self.clock.has_deadline() else {}
-        self.journal.write("stage", name=name, **left)
+    def stage(self, name: str, planned_seconds: float | None = None) -> None:
+        """Say what comes now, how much time is left, and how much of it this is to take."""
+        told: dict[str, Any] = {}
+        if self.clock.has_deadline():
+            told["left_seconds"] = round(self.clock.left(), 1)
+            if planned_seconds is not None:
+                told["planned_seconds"] = round(max(0.0, planned_seconds), 1)
+        self.journal.write("stage", name=name, **told)
 
     def note(self, text: str) -> None:
         self.journal.write("note", text=text)
