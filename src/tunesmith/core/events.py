@@ -104,8 +104,7 @@ def read_journal(path: Path) -> Iterator[Event]:
 
 def stages(events: Iterable[Event], end_seconds: float) -> list[dict[str, Any]]:
     """What each stage of a run was planned to take, where that was said, and took, in seconds; one
-    that came again, as the run was resumed, in all. A resumed run's clock goes on at its last event.
-    """
+    that came again, as the run was resumed, in all: its clock goes on at the last event."""
     found: dict[str, dict[str, Any]] = {}
     now, since = "", 0.0
     for event in [*events, Event("stage", end_seconds, {"name": ""})]:
