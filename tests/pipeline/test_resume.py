@@ -61,10 +61,10 @@ def scores(run: Path) -> list[tuple[int, str, float]]:
     return [(one["trial"], one["learner"], one["score"]) for one in told]
 
 
-COUNTED = ("trial", "score", "result", "best", "candidate")
+COUNTED = ("trial", "score", "result", "best", "candidate", "stage", "note")
 
 
-@pytest.mark.parametrize("share", [0.03, 0.3, 0.5, 0.75, 0.97])
+@pytest.mark.parametrize("share", [0.03, 0.25, 0.5, 0.7, 0.85, 0.95, 0.999])
 def test_a_run_stopped_at_an_event_and_resumed_ends_as_if_undisturbed(
     table: Path, checkpoint: str, whole: Path, tmp_path: Path, share: float
 ) -> None:

@@ -3,6 +3,7 @@ fitted to all rows."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -146,6 +147,7 @@ def _refit_one(
         if _is_worse(problem, fitted, result):
             run.note(f"trial {trial.number} fitted to all rows was worse; it stays as it was")
             return False
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
         folder.mkdir(parents=True)
         fitted.save(folder)
     except Exception as error:  # the model that was scored is at hand, whatever went wrong
