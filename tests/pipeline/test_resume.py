@@ -16,7 +16,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ConfigError, DataError
-from tunesmith.core.events import read_journal
+from tunesmith.core.events import Event, read_journal
 from tunesmith.tasks.classification import reviews
 
 TRIALS = 8
@@ -138,3 +138,18 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
         ts.resume(tmp_path / "none")
     with pytest.raises(DataError, match="is not a run folder"):
         ts.resume(tmp_path)
+
+
+def test_an_interrupted_run_goes_on_without_being_given_more(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def interrupt(event: Event) -> None:
+        if event.kind == "result" and event.facts["trial"] == 3:
+            raise KeyboardInterrupt
+
+    chosen = {"learners": ["majority", "linear"], "trials": 5, "folder": folder}
+    model = ts.fit(table, "label", listeners=[interrupt], **chosen)
+    assert len(model.leaderboard()) == 2
+    assert len(ts.resume(folder).leaderboard()) == 5
+    with pytest.raises(ConfigError, match="come to its end"):
+        ts.resume(folder)

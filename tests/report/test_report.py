@@ -60,6 +60,9 @@ def test_runs_are_found_with_their_state(run: Path, tmp_path: Path) -> None:
     (found,) = runs(run.parent)
     assert (found.folder, found.state) == (run, "finished")
     assert runs(tmp_path) == []
+    broken = RunFolder.create(tmp_path / "broken")
+    (broken.path / "problem.json").write_text("{")
+    assert runs(tmp_path) == []
     place = RunFolder.open(run)
     with place.held():
         assert history(run).state == "running"

@@ -18,6 +18,8 @@ from tunesmith.core.errors import ConfigError, DataError
 
 MARK = "run.json"
 LOCK = ".lock"
+REQUEST = "request.json"
+"""What was asked; a run that holds it can go on."""
 MOST_TEXT_BYTES = 512 * 1024**2
 """Far above any tokenizer or vocabulary, and what a machine still holds as text."""
 
@@ -147,7 +149,7 @@ class RunFolder:
                 raise ConfigError(
                     f"{path} exists already and is not an empty folder. "
                     "Nothing was overwritten: choose another with --folder."
-                    f"{on if (path / MARK).is_file() else ''}"
+                    f"{on if (path / REQUEST).is_file() else ''}"
                 )
             (path / "trials").mkdir(parents=True, exist_ok=True)
         except OSError as error:

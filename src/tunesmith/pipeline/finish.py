@@ -105,7 +105,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         "stages": stages(read_journal(run.folder.journal), now),
     }
     write_json(run.folder.path / "summary.json", facts)
-    run.journal.write("end", seconds_used=facts["seconds"])
+    run.journal.write("end", seconds_used=facts["seconds"], interrupted=not may_refit)
 
 
 def _metrics(

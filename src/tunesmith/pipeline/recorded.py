@@ -23,7 +23,7 @@ ANSWERS = "predictions.safetensors"
 class Recorded:
     """The past of a run: results by the number of the trial, in order; what was decided of the
     candidates, by their place (None: left out); when its last event was, in seconds of its own
-    clock; and whether it came to its end."""
+    clock; and whether it came to its end by itself."""
 
     results: Mapping[int, Result] = field(default_factory=dict)
     decisions: Mapping[int, Candidate | None] = field(default_factory=dict)
@@ -87,7 +87,8 @@ def past(folder: RunFolder, problem: Problem) -> Recorded:
         if event.kind == "candidate":
             told = event.facts["decided"]
             decisions[int(event.facts["place"])] = None if told is None else Candidate(**told)
-        is_finished = event.kind == "end" or (is_finished and event.kind != "resumed")
+        if event.kind in ("end", "resumed"):
+            is_finished = event.kind == "end" and not event.facts.get("interrupted", False)
     return Recorded(dict(sorted(results.items())), decisions, seconds, is_finished)
 
 

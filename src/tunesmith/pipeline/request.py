@@ -12,10 +12,8 @@ from tunesmith.core.clock import UNLIMITED
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.pins import read_pins, write_pins
 from tunesmith.core.records import Budget
-from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.core.runfolder import REQUEST, read_json, write_json
 from tunesmith.data.readers._bytes import is_url
-
-FILE = "request.json"
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,9 @@ class Request:
         told = {field.name: getattr(self, field.name) for field in fields(self)}
         seconds = self.budget.seconds if self.budget.has_deadline() else None
         budget = {"seconds": seconds, "trials": self.budget.trials}
-        write_json(folder / FILE, {**told, "budget": budget, "pins": write_pins(self.pins or {})})
+        write_json(
+            folder / REQUEST, {**told, "budget": budget, "pins": write_pins(self.pins or {})}
+        )
 
     @staticmethod
     def read(folder: Path) -> Request:
@@ -55,12 +55,12 @@ class Request:
         Raises:
             DataError: There is none, or it cannot be understood.
         """
-        if not (folder / FILE).is_file():
+        if not (folder / REQUEST).is_file():
             raise DataError(
-                f"{folder} cannot go on: it holds no {FILE}. Give a run folder that "
+                f"{folder} cannot go on: it holds no {REQUEST}. Give a run folder that "
                 "`tunesmith fit` has made."
             )
-        told = read_json(folder / FILE)
+        told = read_json(folder / REQUEST)
         try:
             seconds, trials = told["budget"]["seconds"], told["budget"]["trials"]
             told["budget"] = Budget(UNLIMITED if seconds is None else float(seconds), trials)
@@ -70,7 +70,7 @@ class Request:
             return Request(**told)
         except (KeyError, TypeError) as error:
             raise DataError(
-                f"{folder / FILE} cannot be understood: {type(error).__name__} {error}. It was "
+                f"{folder / REQUEST} cannot be understood: {type(error).__name__} {error}. It was "
                 "written by another version, or changed."
             ) from error
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, read_journal
 from tunesmith.core.runfolder import RunFolder, read_json
 
@@ -134,4 +136,8 @@ def runs(folder: Path) -> list[History]:
     """The runs in a folder, or below it, the latest first; one that cannot be read is left out."""
     marks = [*folder.glob("run.json"), *folder.glob("*/run.json"), *folder.glob("*/*/run.json")]
     latest = sorted(set(marks), key=lambda mark: -mark.stat().st_mtime)
-    return [history(mark.parent) for mark in latest]
+    found = []
+    for mark in latest:
+        with suppress(DataError):
+            found.append(history(mark.parent))
+    return found
