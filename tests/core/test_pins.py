@@ -15,6 +15,7 @@ from tunesmith.core.space import Choice, Int, Linear, Log
         (1e-4, 1e-4),
         ("mean", "mean"),
         ([0.1, 0.2], Choice(0.1, 0.2)),
+        (["1e-4", "3e-4"], Choice(1e-4, 3e-4)),
         (("a", "b"), Choice("a", "b")),
         ("log(1e-5, 1e-3)", Log(1e-5, 1e-3)),
         ("Linear(0, 0.5)", Linear(0, 0.5)),
@@ -35,7 +36,9 @@ def test_nested_tables_are_dotted_paths() -> None:
     assert read_pins(written) == {"neural": {"optimizer.AdamW.weight_decay": 0.1}}
 
 
-@pytest.mark.parametrize("wrong", ["log(1e-3, 1e-5)", "log(1)", "int()", "log(a, b)", []])
+@pytest.mark.parametrize(
+    "wrong", ["log(1e-3, 1e-5)", "log(1)", "int()", "log(a, b)", "int(0, 8, log=true)", []]
+)
 def test_a_range_that_cannot_be_is_refused_with_the_name_of_its_field(wrong) -> None:
     with pytest.raises(ConfigError, match=r"neural\.lr"):
         read_pins({"neural": {"lr": wrong}})

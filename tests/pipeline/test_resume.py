@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,16 @@ import pandas as pd
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, DataError
-from tunesmith.core.events import Event, read_journal
+from tunesmith.core.events import Event, Journal, read_journal
+from tunesmith.core.records import Budget, Problem, Trial
+from tunesmith.core.space import Log
+from tunesmith.pipeline.plan import plan
+from tunesmith.pipeline.recorded import Recorded, past, write_result
+from tunesmith.pipeline.request import Request
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.tune import tune
 from tunesmith.tasks.classification import reviews
 
 TRIALS = 8
@@ -153,3 +162,54 @@ def test_an_interrupted_run_goes_on_without_being_given_more(table: Path, tmp_pa
     assert len(ts.resume(folder).leaderboard()) == 5
     with pytest.raises(ConfigError, match="come to its end"):
         ts.resume(folder)
+
+
+def test_under_a_deadline_no_trial_that_is_recorded_is_run_again(
+    run: Run, problem: Problem
+) -> None:
+    """Also where who was left out for want of time is tried after all."""
+    found, _ = plan(problem, wanted=["majority", "linear"], pins={}, clock=Clock(), offline=True)
+    majority, words, pairs = found
+    first = replace(run, most_trials=4)
+    results, _ = tune(first, problem, (majority, pairs), pins={}, better=lambda r: None)
+    recorded = Recorded(
+        {result.trial.number: result for result in results},
+        {0: majority, 1: None, 2: pairs},
+        under_way=Trial(5, "linear", {**words.config, "rarest": 4}, "proposed", 7),
+    )
+    clock = Clock(600.0)
+    later = replace(run, clock=clock, journal=Journal(run.folder.journal, clock), most_trials=7)
+    again, _ = tune(later, problem, found, pins={}, better=lambda r: None, recorded=recorded)
+    assert [result.trial.number for result in again] == [1, 2, 3, 4, 5, 6, 7]
+    assert all(one is other for one, other in zip(again, results, strict=False))
+    assert again[4].trial.config["rarest"] == 4, "the one that was under way"
+    assert again[5].trial.config == words.config, "the one that was left out"
+    configs = [str(result.trial.config) + result.trial.learner for result in again]
+    assert len(set(configs)) == len(configs)
+
+
+def test_a_trial_that_a_full_disk_ended_is_run_again(run: Run, problem: Problem) -> None:
+    found, _ = plan(problem, wanted=["majority"], pins={}, clock=Clock(), offline=True)
+    (result,), _ = tune(run, problem, found, pins={}, better=lambda r: None)
+    failed = replace(result, status="failed", reason="[Errno 28] No space left on device")
+    write_result(run.folder, failed)
+    assert past(run.folder, problem).results == {}
+    write_result(run.folder, result)
+    assert list(past(run.folder, problem).results) == [1]
+
+
+def test_more_trials_lift_the_deadline_and_numbers_of_numpy_are_written(tmp_path: Path) -> None:
+    asked = Request(
+        "table.csv",
+        "label",
+        Budget(60.0),
+        seed=np.int64(3),
+        pins={"neural": {"lr": Log(np.float64(1e-5), np.float64(1e-3)), "depth": np.float64(1)}},
+    )
+    asked.write(tmp_path)
+    read = Request.read(tmp_path)
+    assert read.seed == 3
+    assert read.pins == {"neural": {"lr": Log(1e-5, 1e-3), "depth": 1.0}}
+    more = read.extended(Budget(trials=5), spent=60.0, trials=4).budget
+    assert (more.has_deadline(), more.trials) == (False, 9)
+    assert read.extended(Budget(30.0), spent=61.0, trials=4).budget == Budget(91.0)

@@ -9,8 +9,8 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.records import Problem
-from tunesmith.core.space import Choice, Log
-from tunesmith.pipeline.plan import check_search, plan, whole_names
+from tunesmith.core.space import Choice, Linear, Log
+from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.tune import tune
 
@@ -53,3 +53,15 @@ def test_a_checkpoint_is_named_by_a_part_of_its_name_that_is_its_own() -> None:
     assert pins["neural"]["lr"] == 1e-4
     with pytest.raises(ConfigError, match="There is no checkpoint 'minilm'"):
         whole_names({"probe": {"backbone": "minilm"}})
+
+
+def test_ranges_that_a_field_cannot_take_are_refused_before_any_work(problem: Problem) -> None:
+    for pins in (
+        {"neural": {"batch_size": Linear(8, 64)}},
+        {"neural": {"lr": Choice(1e-4, "x")}},
+        {"neural": {"epochs": Log(1, 8)}},
+    ):
+        with pytest.raises(ConfigError):
+            check_wanted(None, pins)
+    with pytest.raises(ConfigError, match="name another beside it"):
+        check_search("portfolio", ["linear"], problem, {})

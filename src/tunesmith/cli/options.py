@@ -85,7 +85,7 @@ def _read_space(file: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(read, dict) or not all(isinstance(one, dict) for one in read.values()):
         raise ConfigError(
             f"--space {file} must hold a table of fields for each learner, such as: "
-            "neural: {lr: log(1e-5, 1e-3), batch_size: [16, 32]}"
+            'neural: {lr: "log(1e-5, 1e-3)", batch_size: [16, 32]}'
         )
     return {str(learner): dict(fields) for learner, fields in read.items()}
 

@@ -50,7 +50,7 @@ def _written(pin: Any) -> Any:
     if isinstance(pin, Int):
         return f"int({pin.low}, {pin.high}{', log=true' if pin.log else ''})"
     if isinstance(pin, Log | Linear):
-        return f"{type(pin).__name__.lower()}({pin.low!r}, {pin.high!r})"
+        return f"{type(pin).__name__.lower()}({float(pin.low)!r}, {float(pin.high)!r})"
     return pin
 
 
@@ -67,7 +67,8 @@ def _flat(fields: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, 
 
 def _read(value: Any, where: str) -> Any:
     if isinstance(value, list | tuple):
-        return _made("choice", value, where)
+        # YAML takes 1e-5, which has no point, for a word
+        return _made("choice", [_word(v) if isinstance(v, str) else v for v in value], where)
     match = CALL.fullmatch(value) if isinstance(value, str) else None
     return value if match is None else _made(match[1].lower(), _arguments(match[2], where), where)
 

@@ -65,6 +65,8 @@ class Int:
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ConfigError(f"Int needs low < high, not {self.low} and {self.high}.")
+        if self.log and self.low < 1:
+            raise ConfigError(f"Int on a logarithmic scale needs low >= 1, not {self.low}.")
 
     def allows(self, value: object) -> bool:
         return isinstance(value, int) and _is_number(value) and self.low <= value <= self.high
@@ -195,8 +197,21 @@ def check_pins(cls: type, pins: Mapping[str, Any]) -> None:
                     raise ConfigError(
                         f"{path} cannot be {one!r}.{did_you_mean(str(one), known_values)}"
                     )
+        whole = isinstance(mark, Int) or (
+            isinstance(mark, Choice) and all(type(one) is int for one in mark.values)
+        )
+        if whole and isinstance(value, Log | Linear):
+            raise ConfigError(f"{path} is a whole number: give int(low, high), not {value}.")
         way = {p: path[len(p) + 1 :].partition(".")[0] for p in known if path.startswith(f"{p}.")}
-        default(cls, way | {path: value})
+        for one in _ends(value):
+            default(cls, way | {path: one})
+
+
+def _ends(pin: Any) -> tuple[Any, ...]:
+    """What of a pin must suit its field: the ends of a range, every value of a choice."""
+    if isinstance(pin, Choice):
+        return pin.values
+    return (pin.low, pin.high) if isinstance(pin, Log | Linear | Int) else (pin,)
 
 
 def _are_numbers(mark: Choice) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.core.events import read_journal, stages
 from tunesmith.core.records import Problem, Result, Score
-from tunesmith.core.runfolder import replace_folder, write_json
+from tunesmith.core.runfolder import read_json, replace_folder, write_json
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
@@ -60,6 +60,7 @@ def _put(
 
 def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
     """Blend, prove on the rows kept apart, refit where there is time, save."""
+    interrupted = not may_refit
     closing = closing_seconds(run, problem, results) - run.reserve_seconds()
     run.stage("blending", min(closing, 0.5))
     chosen = blend(problem, results)
@@ -82,7 +83,14 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     problem = replace(problem, reasons=reasons)
     summary = partial(_summary, run, problem, results, chosen, final, proof)
     facts = summary("the model that was scored")
-    _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts)
+    weights = {str(m.trial): m.weight for m in chosen.members()}
+    before = _before(run)
+    if before and before["weights"] == weights:
+        run.note("the same models answer as before: the saved model stays as it was")
+        facts = {**facts, "model_is": before["model_is"]}
+        may_refit = False
+    else:
+        _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts)
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)
         run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))
@@ -96,7 +104,6 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
-    weights = {str(m.trial): m.weight for m in chosen.members()}
     write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
     now = run.clock.elapsed()
     facts = {
@@ -105,7 +112,19 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         "stages": stages(read_journal(run.folder.journal), now),
     }
     write_json(run.folder.path / "summary.json", facts)
-    run.journal.write("end", seconds_used=facts["seconds"], interrupted=not may_refit)
+    run.journal.write("end", seconds_used=facts["seconds"], interrupted=interrupted)
+
+
+def _before(run: Run) -> dict[str, Any]:
+    """The weights of the model that was saved when the run came to its end before, and what that
+    model is; empty where it did not."""
+    ensemble, summary = run.folder.path / "ensemble.json", run.folder.path / "summary.json"
+    if not (ensemble.is_file() and summary.is_file() and run.folder.best.is_dir()):
+        return {}
+    return {
+        "weights": read_json(ensemble)["weights"],
+        "model_is": read_json(summary)["model_is"],
+    }
 
 
 def _metrics(

@@ -31,7 +31,7 @@ from tunesmith.nn.tally import FROZEN, Tally
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
-from tunesmith.pipeline.recorded import NOTHING, Recorded, last_second, past
+from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_network
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import closing_seconds, rank
@@ -112,16 +112,16 @@ def resume(
         )
     refuse_network(source, request.offline)
     with place.held():
+        if has_ended(place) and more is None:
+            raise ConfigError(
+                f"{folder} has come to its end. Give it more: --budget 10m, or --trials 10."
+            )
         spent = last_second(place)
         clock = _clock(request.budget, began - spent)
         run = _run(place, request, clock, listeners)
         problem = _framed(run, source, request, metric)
         _refuse_other_data(place, problem)
         recorded = past(place, problem)
-        if recorded.is_finished and more is None:
-            raise ConfigError(
-                f"{folder} has come to its end. Give it more: --budget 10m, or --trials 10."
-            )
         request = request.extended(more, spent=spent, trials=len(recorded.results))
         request.write(place.path)
         run = _run(place, request, replace(clock, limit_seconds=request.budget.seconds), listeners)

@@ -38,6 +38,10 @@ def pick(folder: Path, *, max_latency_ms: float, max_size_mb: float) -> Path:
     for row in kept:
         if row["predict_ms_per_row"] <= max_latency_ms and row["size_mb"] <= max_size_mb:
             return _saved(run, best, row)
+    if not kept:
+        raise DataError(
+            f"The models of the trials of {folder} are gone; only the final one is left."
+        )
     quickest = min(row["predict_ms_per_row"] for row in kept)
     smallest = min(row["size_mb"] for row in kept)
     raise ConfigError(

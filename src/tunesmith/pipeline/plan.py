@@ -81,6 +81,8 @@ def check_search(
     for name in names:
         ranges = dimensions(learners[name].config, fixed(name, problem, pins))
         reason = searcher.refuses(ranges, 1) if ranges else ""
+        if searcher.goes_first:
+            reason = "it ends after what is known to do well; name another beside it"
         if reason:
             raise ConfigError(
                 f"The search '{spelled(search)}' cannot be used for the learner {name!r}: {reason}."

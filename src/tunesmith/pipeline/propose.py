@@ -11,7 +11,7 @@ from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Study
 from tunesmith.core.dimensions import dimensions
-from tunesmith.core.errors import TunesmithError, WeightsError
+from tunesmith.core.errors import ConfigError, TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
@@ -35,7 +35,7 @@ from tunesmith.zoo.backbones import backbone, release
 
 ROTATION = ("neural", "linear", "neural", "probe")
 PATIENCE_TRIALS = 8
-MOST_DRAWS = 10
+MOST_DRAWS = 30
 MOST_FAILURES = 2
 """One after another, of one learner; the search then leaves it alone."""
 SHORTEST_SECONDS = 6.0
@@ -90,14 +90,14 @@ class Proposals:
         self._held = _held()
 
     def __iter__(self) -> Iterator[Trial]:
+        if self._run.clock.has_deadline():
+            yield from self._before()
         for place, candidate in enumerate(self._candidates):
             if self._number and self._is_spent() and place not in self._recorded.decisions:
                 return  # one model there is always time for
             ready = self._decided(place, candidate)
-            if ready is not None:
+            if ready is not None and not self._was_run(ready):
                 yield self._trial(ready.learner, ready.config, ready.reason)
-        if self._run.clock.has_deadline():
-            yield from self._searched_before()
         yield from self._searched()
 
     def _decided(self, place: int, candidate: Candidate) -> Candidate | None:
@@ -117,13 +117,24 @@ class Proposals:
         )
         return ready
 
-    def _searched_before(self) -> Iterator[Trial]:
-        """The trials of the search that are recorded: under a deadline what was proposed when
-        cannot be gone through again, so that they are told to the searches as others' are."""
-        for number, result in self._recorded.results.items():
-            if number > self._number:
-                self._number = number
-                yield result.trial
+    def _before(self) -> Iterator[Trial]:
+        """The trials that are recorded, and the one that was under way: under a deadline what was
+        proposed when cannot be gone through again, so that all are told to the searches as others'
+        are."""
+        past = [*(result.trial for result in self._recorded.results.values())]
+        past += [self._recorded.under_way] if self._recorded.under_way is not None else []
+        for trial in past:
+            self._number = max(self._number, trial.number)
+            yield trial
+
+    def _was_run(self, candidate: Candidate) -> bool:
+        """Whether `_before` had this one."""
+        if not self._run.clock.has_deadline():
+            return False
+        past = [*(result.trial for result in self._recorded.results.values())]
+        past += [self._recorded.under_way] if self._recorded.under_way is not None else []
+        wanted = (candidate.learner, dict(candidate.config))
+        return any((trial.learner, dict(trial.config)) == wanted for trial in past)
 
     def tell(self, result: Result) -> None:
         """How a trial ended."""
@@ -326,7 +337,12 @@ class Proposals:
             if asked is None:
                 return None
             proposal, values = asked
-            config = sample(kind, lambda path, mark: values[path], pins)  # noqa: B023
+            try:
+                config = sample(kind, lambda path, mark: values[path], pins)  # noqa: B023
+            except ConfigError as error:
+                self._run.note(f"a proposal for {name} cannot be: {error}")
+                study.tell(proposal, None)
+                continue
             known = tried.get(repr(config))
             if known is None:
                 return proposal, config
@@ -351,6 +367,8 @@ class Proposals:
         if name not in self._studies:
             searcher = named(self._search)
             seed = derive(self._run.seed, "search", name)
+            if self._run.clock.has_deadline() and self._recorded.results:
+                seed = derive(seed, len(self._recorded.results))  # not the same draws again
             self._studies[name] = searcher.begin(self._space(name), seed=seed)
             for result in self._of(name):
                 if result.score is not None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.events import read_journal
+from tunesmith.core.events import Event, read_journal
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
-from tunesmith.core.runfolder import RunFolder, read_json, write_bytes, write_json
+from tunesmith.core.runfolder import RunFolder, is_full, read_json, write_bytes, write_json
+from tunesmith.core.seeds import derive
 from tunesmith.pipeline.standing import facts
 
 RESULT = "result.json"
@@ -29,6 +30,8 @@ class Recorded:
     decisions: Mapping[int, Candidate | None] = field(default_factory=dict)
     seconds: float = 0.0
     is_finished: bool = False
+    under_way: Trial | None = None
+    """The trial that had begun and not ended when the run was cut short."""
 
     def holds(self, trial: Trial) -> bool:
         """Whether just this trial has ended before."""
@@ -79,17 +82,38 @@ def past(folder: RunFolder, problem: Problem) -> Recorded:
     for place in sorted((folder.path / "trials").glob("[0-9]*")):
         if (place / RESULT).is_file():
             result = _read_result(place, problem)
-            results[result.trial.number] = result
+            if not (result.status == "failed" and is_full(result.reason)):
+                results[result.trial.number] = result
     decisions: dict[int, Candidate | None] = {}
     seconds, is_finished = 0.0, False
+    under_way: Trial | None = None
     for event in read_journal(folder.journal) if folder.journal.is_file() else ():
         seconds = max(seconds, event.seconds)
         if event.kind == "candidate":
             told = event.facts["decided"]
             decisions[int(event.facts["place"])] = None if told is None else Candidate(**told)
+        if event.kind == "trial":
+            under_way = _begun(event, problem.seed)
         if event.kind in ("end", "resumed"):
             is_finished = event.kind == "end" and not event.facts.get("interrupted", False)
-    return Recorded(dict(sorted(results.items())), decisions, seconds, is_finished)
+    if under_way is not None and under_way.number in results:
+        under_way = None
+    return Recorded(dict(sorted(results.items())), decisions, seconds, is_finished, under_way)
+
+
+def has_ended(folder: RunFolder) -> bool:
+    """Whether a run came to its end by itself, by its journal alone."""
+    last = None
+    for event in read_journal(folder.journal) if folder.journal.is_file() else ():
+        last = event if event.kind in ("end", "resumed") else last
+    return last is not None and last.kind == "end" and not last.facts.get("interrupted", False)
+
+
+def _begun(event: Event, seed: int) -> Trial:
+    facts, number = event.facts, int(event.facts["trial"])
+    return Trial(
+        number, facts["learner"], facts["config"], facts["reason"], derive(seed, "trial", number)
+    )
 
 
 def last_second(folder: RunFolder) -> float:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tunesmith.core.clock import UNLIMITED
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.pins import read_pins, write_pins
@@ -43,10 +45,12 @@ class Request:
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}
         seconds = self.budget.seconds if self.budget.has_deadline() else None
-        budget = {"seconds": seconds, "trials": self.budget.trials}
-        write_json(
-            folder / REQUEST, {**told, "budget": budget, "pins": write_pins(self.pins or {})}
-        )
+        told["budget"] = {"seconds": seconds, "trials": self.budget.trials}
+        told["pins"] = write_pins(self.pins or {})
+        try:
+            write_json(folder / REQUEST, _plain(told))
+        except TypeError as error:
+            raise ConfigError(f"An option cannot be written down to go on by: {error}.") from error
 
     @staticmethod
     def read(folder: Path) -> Request:
@@ -83,9 +87,19 @@ class Request:
             seconds = spent + more.seconds
         if more.trials is not None:
             most = trials + more.trials
+            seconds = seconds if more.has_deadline() else UNLIMITED
         elif most is not None and more.has_deadline():
             most = None
         return replace(self, budget=replace(self.budget, seconds=seconds, trials=most))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy's as Python's own, all through."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _names(search: str | Sequence[str]) -> str | tuple[str, ...]:

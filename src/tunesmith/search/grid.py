@@ -57,4 +57,5 @@ class _Lattice(OwnStudy):
     left: Iterator[Values]
 
     def propose(self) -> Values | None:
-        return next(self.left, None)
+        known = [one.values for one in self.seen]
+        return next((values for values in self.left if values not in known), None)
