@@ -189,7 +189,11 @@ class RunFolder:
         Raises:
             ConfigError: Another process holds it.
         """
-        with (self.path / LOCK).open("ab") as file:
+        try:
+            opened = (self.path / LOCK).open("ab")
+        except OSError as error:
+            raise cannot_write(self.path / LOCK, error) from error
+        with opened as file:
             if not _lock(file):
                 raise ConfigError(
                     f"Another process is at work in {self.path}. Watch it with: "
@@ -243,8 +247,9 @@ def _lock(file: IO[bytes]) -> bool:
             import fcntl
 
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        # Some file systems of networks know no locks: then nobody is known to be at work.
+        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
     return True
 
 

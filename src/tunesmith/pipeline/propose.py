@@ -80,7 +80,7 @@ class Proposals:
         self._search = search
         self._recorded = recorded
         self._studies: dict[str, Study] = {}
-        self._asked: dict[int, int] = {}
+        self._asked: dict[int, tuple[Study, int]] = {}
         self._missing: set[str] = set()
         self._number = 0
         self._scouting: Scouting | None = None
@@ -138,10 +138,11 @@ class Proposals:
 
     def tell(self, result: Result) -> None:
         """How a trial ended."""
-        proposal = self._asked.pop(result.trial.number, None)
-        if proposal is not None:
+        asked = self._asked.pop(result.trial.number, None)
+        if asked is not None:
+            study, proposal = asked
             scores = (signed(self._problem, result),) if result.score is not None else None
-            self._studies[result.trial.learner].tell(proposal, scores)
+            study.tell(proposal, scores)
 
     def _searched(self) -> Iterator[Trial]:
         """Take turns among the learners, until none of them has a proposal that fits."""
@@ -156,8 +157,8 @@ class Proposals:
                 passed += 1
                 continue
             passed = 0
-            self._asked[self._number + 1] = drawn[0]
-            yield self._trial(name, to_dict(drawn[1]), f"proposed by {spelled(self._search)}")
+            self._asked[self._number + 1] = drawn[:2]
+            yield self._trial(name, to_dict(drawn[2]), f"proposed by {spelled(self._search)}")
         if not self._is_spent():
             self._run.note("the search has ended: nothing new is likely to help in the time left")
 
@@ -295,7 +296,12 @@ class Proposals:
         return Trial(self._number, learner, dict(config), reason, seed)
 
     def _space(self, name: str) -> dict[str, Any]:
-        return dimensions(learners[name].config, fixed(name, self._problem, self._pins))
+        ranges = dimensions(learners[name].config, fixed(name, self._problem, self._pins))
+        mark = ranges.get("backbone")
+        if isinstance(mark, Choice):  # a proposal brings no bytes from elsewhere
+            here = [one for one in mark.values if zoo.is_here(zoo.card_for(str(one)))]
+            ranges["backbone"] = Choice(*(here or mark.values))
+        return ranges
 
     def _of(self, name: str) -> list[Result]:
         return [result for result in self._results if result.trial.learner == name]
@@ -321,16 +327,19 @@ class Proposals:
         ]
         return len(values) - 1 - max(range(len(values)), key=lambda i: (values[i], -i))
 
-    def _draw(self, name: str) -> tuple[int, Any] | None:
-        """A config of a learner that was not tried yet; None where none comes up."""
+    def _draw(self, name: str) -> tuple[Study, int, Any] | None:
+        """A config of a learner that was not tried yet, and whose proposal it is; None where none
+        comes up."""
         kind = learners[name].config
         pins = fixed(name, self._problem, self._pins)
         chosen = best_backbone(self._problem, self._results)
         if chosen and "backbone" in kind.__dataclass_fields__:
             pins.setdefault("backbone", chosen)
+        held: dict[str, Any] = {}
         if self._reads_anew_too_long(name):
-            pins["max_length"] = self._best_of(name).trial.config["max_length"]
-        study = self._study(name)
+            held = {"max_length": self._best_of(name).trial.config["max_length"]}
+        pins |= held
+        study = self._study(name, held)
         tried = {repr(from_dict(kind, result.trial.config)): result for result in self._of(name)}
         for _ in range(MOST_DRAWS):
             asked = study.ask()
@@ -345,7 +354,7 @@ class Proposals:
                 continue
             known = tried.get(repr(config))
             if known is None:
-                return proposal, config
+                return study, proposal, config
             study.tell(proposal, (signed(self._problem, known),) if known.score else None)
         return None
 
@@ -362,23 +371,24 @@ class Proposals:
     def _best_of(self, name: str) -> Result:
         return rank(self._problem, self._of(name))[0]
 
-    def _study(self, name: str) -> Study:
-        """The search of one learner, told of what its candidates did."""
-        if name not in self._studies:
+    def _study(self, name: str, held: Mapping[str, Any]) -> Study:
+        """The search of one learner with some dimensions held, told of what its trials did."""
+        key = f"{name} {sorted(held)}"
+        if key not in self._studies:
+            ranges = {path: mark for path, mark in self._space(name).items() if path not in held}
             searcher = named(self._search)
             seed = derive(self._run.seed, "search", name)
             if self._run.clock.has_deadline() and self._recorded.results:
                 seed = derive(seed, len(self._recorded.results))  # not the same draws again
-            self._studies[name] = searcher.begin(self._space(name), seed=seed)
+            self._studies[key] = searcher.begin(ranges, seed=seed)
             for result in self._of(name):
                 if result.score is not None:
-                    self._add(self._studies[name], result)
-        return self._studies[name]
+                    self._add(self._studies[key], result, ranges)
+        return self._studies[key]
 
-    def _add(self, study: Study, result: Result) -> None:
+    def _add(self, study: Study, result: Result, free: Mapping[str, Any]) -> None:
         name = result.trial.learner
         values = leaves(from_dict(learners[name].config, result.trial.config))
-        free = self._space(name)
         kept = {path: value for path, value in values.items() if path in free}
         if all(free[path].allows(value) for path, value in kept.items()):
             study.add(kept, (signed(self._problem, result),))
