@@ -15,7 +15,7 @@ from tunesmith.core.errors import ConfigError, TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import from_dict, leaves, sample, to_dict
+from tunesmith.core.space import Choice, from_dict, leaves, sample, to_dict
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.plan import Pins, fixed, spelled
