@@ -121,9 +121,7 @@ class Proposals:
         """The trials that are recorded, and the one that was under way: under a deadline what was
         proposed when cannot be gone through again, so that all are told to the searches as others'
         are."""
-        past = [*(result.trial for result in self._recorded.results.values())]
-        past += [self._recorded.under_way] if self._recorded.under_way is not None else []
-        for trial in past:
+        for trial in self._recorded.trials:
             self._number = max(self._number, trial.number)
             yield trial
 
@@ -131,10 +129,8 @@ class Proposals:
         """Whether `_before` had this one."""
         if not self._run.clock.has_deadline():
             return False
-        past = [*(result.trial for result in self._recorded.results.values())]
-        past += [self._recorded.under_way] if self._recorded.under_way is not None else []
         wanted = (candidate.learner, dict(candidate.config))
-        return any((trial.learner, dict(trial.config)) == wanted for trial in past)
+        return any((trial.learner, dict(trial.config)) == wanted for trial in self._recorded.trials)
 
     def tell(self, result: Result) -> None:
         """How a trial ended."""

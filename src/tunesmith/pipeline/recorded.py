@@ -22,16 +22,19 @@ ANSWERS = "predictions.safetensors"
 
 @dataclass(frozen=True)
 class Recorded:
-    """The past of a run: results by the number of the trial, in order; what was decided of the
-    candidates, by their place (None: left out); when its last event was, in seconds of its own
-    clock; and whether it came to its end by itself."""
+    """The past of a run: results by the number of the trial, in order; and what was decided of the
+    candidates, by their place (None: left out)."""
 
     results: Mapping[int, Result] = field(default_factory=dict)
     decisions: Mapping[int, Candidate | None] = field(default_factory=dict)
-    seconds: float = 0.0
-    is_finished: bool = False
     under_way: Trial | None = None
     """The trial that had begun and not ended when the run was cut short."""
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial that had begun, in order."""
+        ended = [result.trial for result in self.results.values()]
+        return ended if self.under_way is None else [*ended, self.under_way]
 
     def holds(self, trial: Trial) -> bool:
         """Whether just this trial has ended before."""
@@ -85,20 +88,16 @@ def past(folder: RunFolder, problem: Problem) -> Recorded:
             if not (result.status == "failed" and is_full(result.reason)):
                 results[result.trial.number] = result
     decisions: dict[int, Candidate | None] = {}
-    seconds, is_finished = 0.0, False
     under_way: Trial | None = None
     for event in read_journal(folder.journal) if folder.journal.is_file() else ():
-        seconds = max(seconds, event.seconds)
         if event.kind == "candidate":
             told = event.facts["decided"]
             decisions[int(event.facts["place"])] = None if told is None else Candidate(**told)
         if event.kind == "trial":
             under_way = _begun(event, problem.seed)
-        if event.kind in ("end", "resumed"):
-            is_finished = event.kind == "end" and not event.facts.get("interrupted", False)
     if under_way is not None and under_way.number in results:
         under_way = None
-    return Recorded(dict(sorted(results.items())), decisions, seconds, is_finished, under_way)
+    return Recorded(dict(sorted(results.items())), decisions, under_way)
 
 
 def has_ended(folder: RunFolder) -> bool:
