@@ -73,6 +73,8 @@ def fit(
     space: Mapping[str, Mapping[str, Any]] | None = None,
     search: str | Sequence[str] = "auto",
     stopper: str = "median",
+    goals: Sequence[str] = (),
+    workers: int | None = None,
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -104,7 +106,11 @@ def fit(
             "bayes", "cmaes", "ageing", "nsga2", "evolution", "portfolio"; or a list of them, that
             take turns and learn from each other.
         stopper: Who ends a trial early: "median" (the default), "asha", "hyperband", "pasha" or
-            "none".
+            "none". What was ended goes on from its checkpoint where that is worth it.
+        goals: What the search is to reach beside the score: "latency" (short answers), "size" (a
+            small model). The best score still wins; `pick` takes another from the Pareto front.
+        workers: Processes that trials run in, side by side, sharing cores and devices; by default
+            they run in this one, one after the other.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -139,6 +145,8 @@ def fit(
         cache=cache,
         search=search if isinstance(search, str) else tuple(search),
         stopper=stopper,
+        goals=tuple(goals),
+        workers=workers,
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

@@ -180,4 +180,6 @@ def test_an_order_that_cannot_be_followed_is_refused(told, variable, value, ask)
 def test_trials_side_by_side_share_the_cores(told, monkeypatch):
     monkeypatch.setattr(machine, "cores", lambda: 8)
     told(TUNESMITH_THREADS="6")
-    assert [devices.threads_for(n) for n in (0, 1, 2, 3, 8, 20)] == [6, 6, 4, 2, 1, 1]
+    shares = [devices.shares(count) for count in (1, 2, 3, 8, 20)]
+    assert [one[0]["TUNESMITH_THREADS"] for one in shares] == ["6", "4", "2", "1", "1"]
+    assert [len(one) for one in shares] == [1, 2, 3, 8, 20]

@@ -173,9 +173,9 @@ def test_under_a_deadline_no_trial_that_is_recorded_is_run_again(
     first = replace(run, most_trials=4)
     results, _ = tune(first, problem, (majority, pairs), pins={}, better=lambda r: None)
     recorded = Recorded(
-        {result.trial.number: result for result in results},
+        {(result.trial.number, 0): result for result in results},
         {0: majority, 1: None, 2: pairs},
-        under_way=Trial(5, "linear", {**words.config, "rarest": 4}, "proposed", 7),
+        under_way=(Trial(5, "linear", {**words.config, "rarest": 4}, "proposed", 7),),
     )
     clock = Clock(600.0)
     later = replace(run, clock=clock, journal=Journal(run.folder.journal, clock), most_trials=7)
@@ -195,7 +195,7 @@ def test_a_trial_that_a_full_disk_ended_is_run_again(run: Run, problem: Problem)
     write_result(run.folder, failed)
     assert past(run.folder, problem).results == {}
     write_result(run.folder, result)
-    assert list(past(run.folder, problem).results) == [1]
+    assert list(past(run.folder, problem).results) == [(1, 0)]
 
 
 def test_more_trials_lift_the_deadline_and_numbers_of_numpy_are_written(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.plan import check_wanted, plan
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import keepers, rank, spare_seconds
-from tunesmith.pipeline.trial import run_trial
+from tunesmith.pipeline.trial import Job, run_trial
 from tunesmith.pipeline.tune import tune
 
 
@@ -133,7 +133,7 @@ def test_a_failure_is_a_result_with_its_reason(
     monkeypatch.setattr(type(learners["linear"]), "fit", broken)
     config = to_dict(default(learners["linear"].config))
     trial = Trial(1, "linear", config, "a test", 0)
-    result = run_trial(run, problem, trial, Clock(), "median", [])
+    result = run_trial(run, problem, Job(trial), "median")
     assert (result.status, result.score) == ("failed", None)
     assert "the reason" in result.reason
     assert "RuntimeError" in (run.folder.trial(1) / "error.txt").read_text()

@@ -1,26 +1,30 @@
-"""Trials run one after the other, each drawn when the one before has ended."""
+"""Jobs run one after the other, each drawn when the one before has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.core.records import Result, Trial
+import pytest
+from run_jobs import Doubling
+
 from tunesmith.run import runners
 
 
-def test_a_trial_is_drawn_only_after_the_result_before() -> None:
+def test_a_job_is_drawn_only_after_the_one_before() -> None:
     told: list[str] = []
 
-    def trials() -> Iterator[Trial]:
+    def jobs() -> Iterator[int | None]:
         for number in (1, 2):
             told.append(f"drawn {number}")
-            yield Trial(number, "majority", {}, "", 0)
+            yield number
 
-    def work(trial: Trial) -> Result:
-        told.append(f"worked {trial.number}")
-        return Result(trial, "done")
+    results = runners["here"].run(jobs(), Doubling(), lambda kind, facts: told.append(kind), 1)
+    told.append(f"seen {next(results)}")
+    told.append(f"seen {next(results)}")
+    assert told == ["drawn 1", "doubling", "seen 2", "drawn 2", "doubling", "seen 4"]
 
-    told_after = runners["here"].run(trials(), work)
-    told.append(f"seen {next(told_after).trial.number}")
-    told.append(f"seen {next(told_after).trial.number}")
-    assert told == ["drawn 1", "worked 1", "seen 1", "drawn 2", "worked 2", "seen 2"]
+
+@pytest.mark.parametrize("name", ["here", "processes"])
+def test_waiting_for_nobody_is_an_error_and_no_endless_wait(name: str) -> None:
+    with pytest.raises(RuntimeError, match="nothing is under way"):
+        list(runners[name].run(iter([None]), Doubling(), lambda kind, facts: None, 2))

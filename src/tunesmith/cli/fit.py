@@ -74,6 +74,16 @@ def fit(
             metavar="NAME", help="Who ends a trial early: median, asha, hyperband, pasha, none."
         ),
     ] = "median",
+    goals: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Beside the score, search for: latency, size."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Run trials side by side in so many processes, which share the cores."
+        ),
+    ] = None,
     learners: Annotated[
         str | None, typer.Option(metavar="A,B", help="Try only these learners.")
     ] = None,
@@ -96,6 +106,8 @@ def fit(
         "space": options.space(space, pin or ()),
         "search": options.names(search) or [],
         "stopper": stopper,
+        "goals": options.names(goals) or (),
+        "workers": workers,
         "track": options.names(track) or (),
         "learners": options.names(learners),
     }

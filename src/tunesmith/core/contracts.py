@@ -19,13 +19,13 @@ from tunesmith.core.records import (
     Column,
     Dataset,
     Problem,
-    Result,
     Rows,
-    Trial,
 )
 from tunesmith.core.space import Range, Scalar
 
 C = TypeVar("C")
+J = TypeVar("J")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,8 @@ class Learner(ABC, Generic[C]):
     version: int = 1
     uses_all_time: bool = False
     """Whether it fits its work into the time it is given, and is better for more of it."""
+    can_go_on: bool = False
+    """Whether it keeps its state where it is ended early, and goes on from there."""
 
     @abstractmethod
     def suits(self, problem: Problem) -> str:
@@ -192,11 +194,16 @@ class Study(ABC):
         """A proposal, with its number; None where there is nothing left to propose."""
 
     @abstractmethod
-    def tell(self, proposal: int, scores: Sequence[float] | None) -> None:
-        """How a proposal ended; None where it failed."""
+    def tell(
+        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+    ) -> None:
+        """How a proposal ended, scores None where it failed; and what it took, in seconds, where
+        that is to count."""
 
     @abstractmethod
-    def add(self, values: Mapping[str, Scalar], scores: Sequence[float]) -> None:
+    def add(
+        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+    ) -> None:
         """A result that was not proposed here, to learn from."""
 
 
@@ -233,7 +240,8 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Curve:
-    """The course of a trial that has ended, and whether a stopper ended it."""
+    """The course of a trial that has ended, and whether a stopper ended it. `number` counts the
+    trials of its learner."""
 
     number: int
     points: tuple[Point, ...]
@@ -248,13 +256,48 @@ class Stopper(ABC):
         """Whether the trial of that number goes on after the last point of its curve; `others` are
         trials of the same learner that have ended."""
 
+    promotes: bool = False
+    """Whether it ends a trial for the time being, and says itself which go on later."""
 
-class Runner(ABC):
-    """Executes trials."""
+    def promoted(self, curves: Sequence[Curve]) -> int | None:
+        """Which of the trials that were stopped goes on now, by its number; None: none does."""
+        return None
+
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+"""Says what happens: its kind, and the facts."""
+
+
+class Work(ABC, Generic[J, R]):
+    """What is done with a job. It, the jobs and what comes of them can be sent to another
+    process."""
+
+    def begin(self) -> None:
+        """Called once in a process of its own, before its first job."""
+        return
 
     @abstractmethod
-    def run(self, trials: Iterator[Trial], work: Callable[[Trial], Result]) -> Iterator[Result]:
-        """Results as they end; draws the next trial when it has a place for it."""
+    def do(self, job: J, tell: Tell) -> R:
+        """What comes of a job."""
+
+    @abstractmethod
+    def lost(self, job: J, reason: str, seconds: float) -> R:
+        """What comes of a job whose process was lost after so many seconds."""
+
+    def limit_seconds(self, job: J) -> float:
+        """After how long a job is taken to hang; infinite where that cannot be said."""
+        return float("inf")
+
+
+class Runner(ABC):
+    """Executes jobs."""
+
+    @abstractmethod
+    def run(
+        self, jobs: Iterator[J | None], work: Work[J, R], tell: Tell, places: int
+    ) -> Iterator[R]:
+        """What comes of the jobs, as they end, at most so many of them at a time. The next is drawn
+        when there is a place for it; None says that nothing can begin until another has ended."""
 
 
 class Source(ABC):

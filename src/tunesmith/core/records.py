@@ -234,13 +234,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trial:
-    """One config to fit."""
+    """One config to fit. `leg` counts how often it was taken up again after it had been ended
+    early: it goes on from its checkpoint then."""
 
     number: int
     learner: str
     config: Mapping[str, Any]
     reason: str
     seed: int
+    leg: int = 0
 
 
 @dataclass(frozen=True)

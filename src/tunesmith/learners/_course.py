@@ -109,9 +109,11 @@ def fit(
             if not is_finite:
                 break
             share = min(1.0, pace.progress(step.number))
-            is_over |= not watch.report(score, share) or best.waits >= config.patience
+            may_go_on = watch.report(score, share)
+            is_over |= best.waits >= config.patience
             if not is_over:
-                saver.note(step, score, share)
+                saver.note(step, score, share, must=not may_go_on)
+            is_over |= not may_go_on
         if is_over:
             break
     if not is_finite and not best.epochs:
@@ -352,8 +354,8 @@ class _Saver:
     def _answers(self, array: NDArray[np.float64]) -> Prediction:
         return ClassScores(self._classes, array) if self._classes else Values(array)
 
-    def note(self, step: Any, score: float, share: float) -> None:
-        """Keep the state at the end of an epoch, where that costs little."""
+    def note(self, step: Any, score: float, share: float, *, must: bool) -> None:
+        """Keep the state at the end of an epoch, where that costs little, or must be."""
         import torch
 
         from tunesmith.nn.checkpoint import dice_state, optimizer_state
@@ -361,7 +363,7 @@ class _Saver:
         self._curve.append((score, share))
         trained = self._trained()
         size = 4 * sum(parameter.nbytes for parameter in trained.values())
-        if not (step.ends_epoch and self._kept.is_due(size)):
+        if not (step.ends_epoch and self._kept.is_due(size, must=must)):
             return
         tensors = {f"network.{name}": tensor for name, tensor in trained.items()}
         told = optimizer_state(self._rate)

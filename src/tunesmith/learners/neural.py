@@ -73,6 +73,7 @@ class Neural(Learner[NeuralConfig]):
 
     config = NeuralConfig
     uses_all_time = True
+    can_go_on = True
     version = 2
 
     def suits(self, problem: Problem) -> str:

@@ -44,10 +44,13 @@ class Checkpoint:
     _seconds: float = 0.0
     _last: float = 0.0
 
-    def is_due(self, size_bytes: int) -> bool:
-        """Whether another state may be kept: it costs a small share of the time since the last."""
+    def is_due(self, size_bytes: int, *, must: bool = False) -> bool:
+        """Whether another state may be kept: it costs a small share of the time since the last, or
+        must be."""
         if self.folder is None:
             return False
+        if must:
+            return True
         seconds = self._seconds or size_bytes / BYTES_A_SECOND
         return seconds <= MOST_SHARE * (self.clock.elapsed() - self._last)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +72,31 @@ def threads() -> int:
     return machine.find().threads
 
 
-def threads_for(processes: int) -> int:
-    """Threads for each of so many processes side by side, so that they share the cores."""
-    return max(1, min(threads(), machine.cores() // max(1, processes)))
+def shares(processes: int) -> list[dict[str, str]]:
+    """What of the machine each of so many processes side by side may use, as environment variables:
+    threads so that together they are no more than the cores, one device each where there are
+    several, by turns."""
+    each = machine.cores() // max(1, processes)
+    count = str(min(each, threads()) if each > 1 else 1)
+    share = {"TUNESMITH_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
+    devices = _devices()
+    if len(devices) < 2:
+        return [dict(share) for _ in range(processes)]
+    return [
+        {**share, "CUDA_VISIBLE_DEVICES": devices[place % len(devices)]}
+        for place in range(processes)
+    ]
+
+
+def _devices() -> list[str]:
+    """The names by which the graphics processors that may be used are chosen."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    import torch
+
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    every = [str(number) for number in range(torch.cuda.device_count())]
+    return [name.strip() for name in told.split(",") if name.strip()] if told else every
 
 
 def facts() -> dict[str, Any]:

@@ -464,6 +464,11 @@ def active() -> Store | None:
     return _active.get()
 
 
+def use(store: Store) -> None:
+    """Make this the store of this process from now on."""
+    _active.set(store)
+
+
 @contextlib.contextmanager
 def using(store: Store | None) -> Iterator[None]:
     """Make this the store of all that runs inside."""

@@ -30,6 +30,7 @@ from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.nn.tally import FROZEN, Tally
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.goals import check_goals
 from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_network
@@ -59,7 +60,8 @@ def fit(
     clock = _clock(request.budget, time.monotonic() if started is None else started)
     pins = read_pins(request.pins)
     check_wanted(request.wanted, pins)
-    request = replace(request, pins=whole_names(pins))
+    check_workers(request.workers, request.own_metric)
+    request = replace(request, pins=whole_names(pins), goals=check_goals(request.goals))
     _ = named(request.search), stoppers[request.stopper]  # wrong names are told before all else
     refuse_network(source, request.offline)
     place = RunFolder.create(folder)
@@ -122,10 +124,10 @@ def resume(
         problem = _framed(run, source, request, metric)
         _refuse_other_data(place, problem)
         recorded = past(place, problem)
-        request = request.extended(more, spent=spent, trials=len(recorded.results))
+        request = request.extended(more, spent=spent, trials=recorded.count)
         request.write(place.path)
         run = _run(place, request, replace(clock, limit_seconds=request.budget.seconds), listeners)
-        run.journal.write("resumed", trials=len(recorded.results), after_seconds=round(spent, 3))
+        run.journal.write("resumed", trials=recorded.count, after_seconds=round(spent, 3))
         try:
             _search(run, problem, request, recorded)
         except BaseException as error:
@@ -135,6 +137,23 @@ def resume(
     return place.path
 
 
+def check_workers(workers: int | None, own_metric: bool) -> None:
+    """Refuse a number of processes that cannot be.
+
+    Raises:
+        ConfigError: Says why.
+    """
+    if workers is None:
+        return
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise ConfigError(f"The number of workers is a whole number above 0, not {workers!r}.")
+    if own_metric:
+        raise ConfigError(
+            "A metric of your own is known to this process alone. Leave `workers` away, or name "
+            "one of the built-in metrics."
+        )
+
+
 def _clock(budget: Budget, start: float) -> Clock:
     return Clock(budget.seconds, time.monotonic, start)
 
@@ -142,7 +161,7 @@ def _clock(budget: Budget, start: float) -> Clock:
 def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[Listener]) -> Run:
     journal = Journal(place.journal, clock, tuple(listeners))
     run = Run(place, journal, clock, request.seed, request.offline)
-    return replace(run, most_trials=request.budget.trials)
+    return replace(run, most_trials=request.budget.trials, workers=request.workers)
 
 
 def _framed(run: Run, source: Any, request: Request, metric: Metric | None) -> Problem:
@@ -211,6 +230,8 @@ def _search(run: Run, problem: Problem, request: Request, recorded: Recorded | N
             pins=request.pins or {},
             search=request.search,
             stopper=request.stopper,
+            goals=request.goals,
+            cache=request.cache,
             recorded=recorded or NOTHING,
             better=lambda found: None if is_proven else save_best(run, problem, found),
         )
@@ -236,7 +257,7 @@ def _candidates(run: Run, problem: Problem, request: Request) -> tuple[Candidate
         offline=run.offline,
     )
     names = sorted({candidate.learner for candidate in candidates})
-    check_search(request.search, names, problem, request.pins or {})
+    check_search(request.search, names, problem, request.pins or {}, max(1, len(request.goals)))
     for text in notes:
         run.note(text)
     write_json(file, {"candidates": [vars(candidate) for candidate in candidates]})

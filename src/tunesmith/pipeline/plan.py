@@ -70,7 +70,11 @@ def whole_names(pins: Pins) -> Pins:
 
 
 def check_search(
-    search: str | Sequence[str], names: Sequence[str], problem: Problem, pins: Pins
+    search: str | Sequence[str],
+    names: Sequence[str],
+    problem: Problem,
+    pins: Pins,
+    goals: int = 1,
 ) -> None:
     """Refuse a search that cannot do what the learners need, before any work.
 
@@ -80,7 +84,7 @@ def check_search(
     searcher = named(search)
     for name in names:
         ranges = dimensions(learners[name].config, fixed(name, problem, pins))
-        reason = searcher.refuses(ranges, 1) if ranges else ""
+        reason = searcher.refuses(ranges, goals) if ranges else ""
         if searcher.goes_first:
             reason = "it ends after what is known to do well; name another beside it"
         if reason:

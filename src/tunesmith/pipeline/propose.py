@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
-from tunesmith.core.contracts import Study
-from tunesmith.core.dimensions import dimensions
-from tunesmith.core.errors import ConfigError, TunesmithError, WeightsError
+from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Choice, from_dict, leaves, sample, to_dict
-from tunesmith.learners import learners
 from tunesmith.nn.shards import active
-from tunesmith.pipeline.plan import Pins, fixed, spelled
-from tunesmith.pipeline.recorded import NOTHING, Recorded
+from tunesmith.pipeline.history import History
+from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
-from tunesmith.pipeline.standing import (
-    again_seconds,
-    best_backbone,
-    rank,
-    signed,
-    spare_seconds,
-)
+from tunesmith.pipeline.searching import Search
+from tunesmith.pipeline.standing import best_backbone, spare_seconds
 from tunesmith.scout.scout import work
-from tunesmith.search import named
 from tunesmith.zoo.backbones import backbone, release
 
-ROTATION = ("neural", "linear", "neural", "probe")
-PATIENCE_TRIALS = 8
-MOST_DRAWS = 30
-MOST_FAILURES = 2
-"""One after another, of one learner; the search then leaves it alone."""
 SHORTEST_SECONDS = 6.0
-LEAST_SHARE = 0.5
-WHOLE_SHARE = 1.2
-"""Of what a learner's trials have cost so far, the time that must be left for one more."""
 LEAST_TRIAL_SECONDS = 1.0
 FETCH_SHARE = 0.4
 SCOUT_SHARE = 0.22
@@ -59,8 +40,8 @@ FEW_SECONDS = 20.0
 
 
 class Proposals:
-    """Trials, one at a time, each drawn when the one before has ended. `results` is the history,
-    which the caller appends to."""
+    """Trials, each drawn when there is a place for it; None where nothing can be said before one of
+    those under way has ended. The caller keeps the history, and tells how each ended."""
 
     def __init__(
         self,
@@ -68,19 +49,22 @@ class Proposals:
         problem: Problem,
         candidates: Sequence[Candidate],
         pins: Pins,
-        results: Sequence[Result],
+        history: History,
         search: str | Sequence[str],
-        recorded: Recorded = NOTHING,
+        stopper: str,
+        goals: Sequence[str],
     ) -> None:
         self._run = run
         self._problem = problem
         self._candidates = candidates
         self._pins = pins
-        self._results = results
-        self._search = search
-        self._recorded = recorded
-        self._studies: dict[str, Study] = {}
-        self._asked: dict[int, tuple[Study, int]] = {}
+        self._results = history.results
+        self._recorded = history.recorded
+        names = tuple(dict.fromkeys(candidate.learner for candidate in candidates))
+        self._search = Search(
+            run, problem, pins, history, names, search, stopper, goals, self._reading_seconds
+        )
+        self._open: dict[int, Trial] = {}
         self._missing: set[str] = set()
         self._number = 0
         self._scouting: Scouting | None = None
@@ -89,16 +73,30 @@ class Proposals:
         self._read_seconds = 0.0
         self._held = _held()
 
-    def __iter__(self) -> Iterator[Trial]:
-        if self._run.clock.has_deadline():
+    def __iter__(self) -> Iterator[Trial | None]:
+        if not self._run.is_repeatable():
             yield from self._before()
         for place, candidate in enumerate(self._candidates):
             if self._number and self._is_spent() and place not in self._recorded.decisions:
                 return  # one model there is always time for
+            while self._waits_for_a_probe(candidate):
+                yield None
             ready = self._decided(place, candidate)
             if ready is not None and not self._was_run(ready):
                 yield self._trial(ready.learner, ready.config, ready.reason)
         yield from self._searched()
+
+    def _waits_for_a_probe(self, candidate: Candidate) -> bool:
+        """Whether the checkpoint to fine-tune hangs on a trial that is under way."""
+        probes = any(trial.learner == "probe" for trial in self._open.values())
+        return candidate.learner == "neural" and probes
+
+    def _reading_seconds(self) -> float:
+        """What the frozen features of the best checkpoint take, as far as the scout knows."""
+        if self._scouting is None:
+            return 0.0
+        cost = self._scouting.scouted.costs.get(best_backbone(self._problem, self._results))
+        return cost.read_seconds(self._scouting.rows) if cost else 0.0
 
     def _decided(self, place: int, candidate: Candidate) -> Candidate | None:
         """The candidate as it is to be tried, None where it is left out. What was decided before
@@ -107,7 +105,7 @@ class Proposals:
         if before is not None:
             self._picked.setdefault(before.learner, str(before.config.get("backbone", "")))
             return before
-        if place in self._recorded.decisions and not self._run.clock.has_deadline():
+        if place in self._recorded.decisions and self._run.is_repeatable():
             return None
         ready = self._with_weights(self._on_best_backbone(self._scouted(candidate)))
         if ready is not None and not self._fits(ready):
@@ -118,45 +116,42 @@ class Proposals:
         return ready
 
     def _before(self) -> Iterator[Trial]:
-        """The trials that are recorded, and the one that was under way: under a deadline what was
-        proposed when cannot be gone through again, so that all are told to the searches as others'
-        are."""
+        """The trials that are recorded, and those that were under way: under a deadline, or with
+        several at a time, what was proposed when cannot be gone through again, so that all are told
+        to the searches as others' are."""
         for trial in self._recorded.trials:
             self._number = max(self._number, trial.number)
-            yield trial
+            yield self._begun(trial)
 
     def _was_run(self, candidate: Candidate) -> bool:
         """Whether `_before` had this one."""
-        if not self._run.clock.has_deadline():
+        if self._run.is_repeatable():
             return False
         wanted = (candidate.learner, dict(candidate.config))
         return any((trial.learner, dict(trial.config)) == wanted for trial in self._recorded.trials)
 
     def tell(self, result: Result) -> None:
         """How a trial ended."""
-        asked = self._asked.pop(result.trial.number, None)
-        if asked is not None:
-            study, proposal = asked
-            scores = (signed(self._problem, result),) if result.score is not None else None
-            study.tell(proposal, scores)
+        self._open.pop(result.trial.number, None)
+        self._search.tell(result)
 
-    def _searched(self) -> Iterator[Trial]:
-        """Take turns among the learners, until none of them has a proposal that fits."""
-        may = {c.learner for c in self._candidates if self._space(c.learner)}
-        turns = [name for name in ROTATION if name in may] + sorted(may - set(ROTATION))
-        turn, passed = 0, 0
-        while turns and passed < len(turns) and not self._is_spent():
-            name = turns[turn % len(turns)]
-            turn += 1
-            drawn = self._draw(name) if self._may_search(name) else None
-            if drawn is None:
-                passed += 1
-                continue
-            passed = 0
-            self._asked[self._number + 1] = drawn[:2]
-            yield self._trial(name, to_dict(drawn[2]), f"proposed by {spelled(self._search)}")
-        if not self._is_spent():
-            self._run.note("the search has ended: nothing new is likely to help in the time left")
+    def _searched(self) -> Iterator[Trial | None]:
+        """What is likeliest to gain, until nothing fits or nothing is left to propose."""
+        while not self._is_spent():
+            move = self._search.next(tuple(self._open.values()))
+            if move is not None and move.taken_up is not None:
+                before = move.taken_up.trial
+                yield self._begun(replace(before, reason=move.reason, leg=before.leg + 1))
+            elif move is not None:
+                self._search.credit(self._number + 1, move)
+                yield self._trial(move.learner, move.config, move.reason)
+            elif self._open:
+                yield None
+            else:
+                self._run.note(
+                    "the search has ended: nothing new is likely to help in the time left"
+                )
+                return
 
     def _is_spent(self) -> bool:
         if self._run.most_trials is not None and self._number >= self._run.most_trials:
@@ -289,105 +284,11 @@ class Proposals:
     def _trial(self, learner: str, config: Mapping[str, Any], reason: str) -> Trial:
         self._number += 1
         seed = derive(self._run.seed, "trial", self._number)
-        return Trial(self._number, learner, dict(config), reason, seed)
+        return self._begun(Trial(self._number, learner, dict(config), reason, seed))
 
-    def _space(self, name: str) -> dict[str, Any]:
-        ranges = dimensions(learners[name].config, fixed(name, self._problem, self._pins))
-        mark = ranges.get("backbone")
-        if isinstance(mark, Choice):  # a proposal brings no bytes from elsewhere
-            here = [one for one in mark.values if zoo.is_here(zoo.card_for(str(one)))]
-            ranges["backbone"] = Choice(*(here or mark.values))
-        return ranges
-
-    def _of(self, name: str) -> list[Result]:
-        return [result for result in self._results if result.trial.learner == name]
-
-    def _may_search(self, name: str) -> bool:
-        """Whether a learner is worth another trial: it has worked, its last proposals were not all
-        in vain, the last two did not fail (for want of time, say), and one more is likely to fit
-        into the time left."""
-        done = [result for result in self._of(name) if result.score is not None]
-        if not done or self._since_better(name) >= PATIENCE_TRIALS:
-            return False
-        if all(result.score is None for result in self._of(name)[-MOST_FAILURES:]):
-            return False
-        if learners[name].uses_all_time:
-            return LEAST_SHARE * statistics.median(r.fit_seconds for r in done) < self._spare()
-        return WHOLE_SHARE * max(map(again_seconds, done)) < self._spare()
-
-    def _since_better(self, name: str) -> int:
-        """Trials of a learner since its best one."""
-        values = [
-            signed(self._problem, result) if result.score is not None else float("-inf")
-            for result in self._of(name)
-        ]
-        return len(values) - 1 - max(range(len(values)), key=lambda i: (values[i], -i))
-
-    def _draw(self, name: str) -> tuple[Study, int, Any] | None:
-        """A config of a learner that was not tried yet, and whose proposal it is; None where none
-        comes up."""
-        kind = learners[name].config
-        pins = fixed(name, self._problem, self._pins)
-        chosen = best_backbone(self._problem, self._results)
-        if chosen and "backbone" in kind.__dataclass_fields__:
-            pins.setdefault("backbone", chosen)
-        held: dict[str, Any] = {}
-        if self._reads_anew_too_long(name):
-            held = {"max_length": self._best_of(name).trial.config["max_length"]}
-        pins |= held
-        study = self._study(name, held)
-        tried = {repr(from_dict(kind, result.trial.config)): result for result in self._of(name)}
-        for _ in range(MOST_DRAWS):
-            asked = study.ask()
-            if asked is None:
-                return None
-            proposal, values = asked
-            try:
-                config = sample(kind, lambda path, mark: values[path], pins)  # noqa: B023
-            except ConfigError as error:
-                self._run.note(f"a proposal for {name} cannot be: {error}")
-                study.tell(proposal, None)
-                continue
-            known = tried.get(repr(config))
-            if known is None:
-                return study, proposal, config
-            study.tell(proposal, (signed(self._problem, known),) if known.score else None)
-        return None
-
-    def _reads_anew_too_long(self, name: str) -> bool:
-        """Whether there is no time for features of another length, which are not stored."""
-        if learners[name].uses_all_time or "max_length" not in self._space(name):
-            return False
-        costs = [result.fit_seconds for result in self._of(name)]
-        if self._scouting is not None:
-            chosen = self._scouting.scouted.costs.get(best_backbone(self._problem, self._results))
-            costs += [chosen.read_seconds(self._scouting.rows)] if chosen else []
-        return WHOLE_SHARE * max(costs, default=0.0) >= self._spare()
-
-    def _best_of(self, name: str) -> Result:
-        return rank(self._problem, self._of(name))[0]
-
-    def _study(self, name: str, held: Mapping[str, Any]) -> Study:
-        """The search of one learner with some dimensions held, told of what its trials did."""
-        key = f"{name} {sorted(held)}"
-        if key not in self._studies:
-            ranges = {path: mark for path, mark in self._space(name).items() if path not in held}
-            searcher = named(self._search)
-            seed = derive(self._run.seed, "search", name)
-            if self._run.clock.has_deadline() and self._recorded.results:
-                seed = derive(seed, len(self._recorded.results))  # not the same draws again
-            self._studies[key] = searcher.begin(ranges, seed=seed)
-            for result in self._of(name):
-                if result.score is not None:
-                    self._add(self._studies[key], result, ranges)
-        return self._studies[key]
-
-    def _add(self, study: Study, result: Result, free: Mapping[str, Any]) -> None:
-        name = result.trial.learner
-        values = leaves(from_dict(learners[name].config, result.trial.config))
-        kept = {path: value for path, value in values.items() if path in free}
-        if all(free[path].allows(value) for path, value in kept.items()):
-            study.add(kept, (signed(self._problem, result),))
+    def _begun(self, trial: Trial) -> Trial:
+        self._open[trial.number] = trial
+        return trial
 
 
 def _held() -> frozenset[str]:

@@ -22,37 +22,46 @@ ANSWERS = "predictions.safetensors"
 
 @dataclass(frozen=True)
 class Recorded:
-    """The past of a run: results by the number of the trial, in order; and what was decided of the
-    candidates, by their place (None: left out)."""
+    """The past of a run: results by the number of the trial and its leg, in order; and what was
+    decided of the candidates, by their place (None: left out)."""
 
-    results: Mapping[int, Result] = field(default_factory=dict)
+    results: Mapping[tuple[int, int], Result] = field(default_factory=dict)
     decisions: Mapping[int, Candidate | None] = field(default_factory=dict)
-    under_way: Trial | None = None
-    """The trial that had begun and not ended when the run was cut short."""
+    under_way: tuple[Trial, ...] = ()
+    """The trials that had begun and not ended when the run was cut short."""
 
     @property
     def trials(self) -> list[Trial]:
-        """Every trial that had begun, in order."""
-        ended = [result.trial for result in self.results.values()]
-        return ended if self.under_way is None else [*ended, self.under_way]
+        """Every leg of a trial that had begun, in order."""
+        return [*(result.trial for result in self.results.values()), *self.under_way]
 
-    def holds(self, trial: Trial) -> bool:
-        """Whether just this trial has ended before."""
-        known = self.results.get(trial.number)
-        return (
-            known is not None
-            and known.trial.learner == trial.learner
-            and known.trial.config == trial.config
-        )
+    @property
+    def count(self) -> int:
+        """How many trials have ended."""
+        return len({number for number, _ in self.results})
+
+    def known(self, trial: Trial) -> Result | None:
+        """What came of just this trial before; None where it has not ended."""
+        found = self.results.get((trial.number, trial.leg))
+        if found is None or found.trial.learner != trial.learner:
+            return None
+        return found if found.trial.config == trial.config else None
+
+    def goes_on(self, trial: Trial) -> bool:
+        """Whether it was taken up again after this leg."""
+        return (trial.number, trial.leg + 1) in self.results
 
 
 NOTHING = Recorded()
 
 
 def write_result(folder: RunFolder, result: Result) -> None:
-    """Write a trial down; it counts from the moment that its last file is there."""
-    place = folder.trial(result.trial.number)
+    """Write a trial down; it counts from the moment that its last file is there. What its earlier
+    legs came to stays beside it."""
+    place, leg = folder.trial(result.trial.number), result.trial.leg
     place.mkdir(parents=True, exist_ok=True)
+    if leg and (place / RESULT).is_file():
+        (place / RESULT).replace(place / f"result-{leg - 1}.json")
     write_json(place / "config.json", dict(result.trial.config))
     if result.prediction is not None:
         from safetensors.numpy import save
@@ -72,7 +81,13 @@ def write_result(folder: RunFolder, result: Result) -> None:
         "notes": dict(result.notes),
     }
     write_json(place / RESULT, {**facts(result), "exact": exact})
-    shutil.rmtree(place / "checkpoint", ignore_errors=True)
+    if result.status != "stopped":
+        forget_checkpoint(folder, result)
+
+
+def forget_checkpoint(folder: RunFolder, result: Result) -> None:
+    """A trial is not to go on any more."""
+    shutil.rmtree(folder.trial(result.trial.number) / "checkpoint", ignore_errors=True)
 
 
 def past(folder: RunFolder, problem: Problem) -> Recorded:
@@ -81,22 +96,22 @@ def past(folder: RunFolder, problem: Problem) -> Recorded:
     Raises:
         DataError: A file of it is broken; says which.
     """
-    results: dict[int, Result] = {}
+    results: dict[tuple[int, int], Result] = {}
     for place in sorted((folder.path / "trials").glob("[0-9]*")):
-        if (place / RESULT).is_file():
-            result = _read_result(place, problem)
+        for file in (*place.glob("result-*.json"), *place.glob(RESULT)):
+            result = _read_result(file, problem)
             if not (result.status == "failed" and is_full(result.reason)):
-                results[result.trial.number] = result
+                results[result.trial.number, result.trial.leg] = result
     decisions: dict[int, Candidate | None] = {}
-    under_way: Trial | None = None
+    begun: dict[tuple[int, int], Trial] = {}
     for event in read_journal(folder.journal) if folder.journal.is_file() else ():
         if event.kind == "candidate":
             told = event.facts["decided"]
             decisions[int(event.facts["place"])] = None if told is None else Candidate(**told)
         if event.kind == "trial":
-            under_way = _begun(event, problem.seed)
-    if under_way is not None and under_way.number in results:
-        under_way = None
+            trial = _begun(event, problem.seed)
+            begun[trial.number, trial.leg] = trial
+    under_way = tuple(trial for key, trial in begun.items() if key not in results)
     return Recorded(dict(sorted(results.items())), decisions, under_way)
 
 
@@ -111,7 +126,12 @@ def has_ended(folder: RunFolder) -> bool:
 def _begun(event: Event, seed: int) -> Trial:
     facts, number = event.facts, int(event.facts["trial"])
     return Trial(
-        number, facts["learner"], facts["config"], facts["reason"], derive(seed, "trial", number)
+        number,
+        facts["learner"],
+        facts["config"],
+        facts["reason"],
+        derive(seed, "trial", number),
+        int(facts.get("leg", 0)),
     )
 
 
@@ -122,9 +142,10 @@ def last_second(folder: RunFolder) -> float:
     return max((event.seconds for event in read_journal(folder.journal)), default=0.0)
 
 
-def _read_result(place: Path, problem: Problem) -> Result:
+def _read_result(file: Path, problem: Problem) -> Result:
+    place = file.parent
     try:
-        told: dict[str, Any] = read_json(place / RESULT)["exact"]
+        told: dict[str, Any] = read_json(file)["exact"]
         score, trial = told.pop("score"), Trial(**told.pop("trial"))
         return Result(
             trial,

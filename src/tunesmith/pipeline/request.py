@@ -41,6 +41,8 @@ class Request:
     cache: bool = True
     search: str | tuple[str, ...] = "auto"
     stopper: str = "median"
+    goals: tuple[str, ...] = ()
+    workers: int | None = None
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -71,6 +73,7 @@ class Request:
             told["pins"] = read_pins(told["pins"])
             told["wanted"] = None if told["wanted"] is None else tuple(told["wanted"])
             told["search"] = _names(told["search"])
+            told["goals"] = tuple(told.get("goals", ()))
             return Request(**told)
         except (KeyError, TypeError) as error:
             raise DataError(

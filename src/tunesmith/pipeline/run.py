@@ -23,8 +23,15 @@ class Run:
     seed: int
     offline: bool
     most_trials: int | None = None
+    workers: int | None = None
+    """Processes that trials run in side by side; None for this process alone."""
     depths: tuple[float, ...] = ()
     """The shares of a network that its trials are to train, as far as they are known ahead."""
+
+    def is_repeatable(self) -> bool:
+        """Whether it proposes the same again when it is gone through again: not by the clock, nor
+        by who is ready first."""
+        return self.workers is None and not self.clock.has_deadline()
 
     def stage(self, name: str, planned_seconds: float | None = None) -> None:
         """Say what comes now, how much time is left, and how much of it this is to take."""

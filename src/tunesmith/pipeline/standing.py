@@ -9,24 +9,32 @@ from tunesmith.core.records import Problem, Result
 from tunesmith.ensemble.greedy import MOST_MEMBERS
 from tunesmith.learners import learners
 from tunesmith.metrics import get
+from tunesmith.pipeline.results import Key, Results
 from tunesmith.pipeline.run import Run
 
 CHEAP_REFIT_SHARE = 0.3
 MOST_KEPT = 8
+MOST_PAUSED = 4
 PROOF_SHARE = 0.02
 MOST_PROOF_SECONDS = 4.0
 
 
-def rank(problem: Problem, results: Sequence[Result]) -> list[Result]:
-    """The results that have a model, best first; of equal ones the quicker to predict."""
+def rank_key(problem: Problem) -> Key:
+    """Orders results that have a model, best first; of equal ones the smaller."""
     sign = 1.0 if get(problem.metric).higher_is_better else -1.0
-    done = [r for r in results if r.score is not None]
 
     def key(result: Result) -> tuple[float, float, int]:
         assert result.score is not None
         return -sign * result.score.value, result.size_bytes, result.trial.number
 
-    return sorted(done, key=key)
+    return key
+
+
+def rank(problem: Problem, results: Sequence[Result]) -> list[Result]:
+    """The results that have a model, best first."""
+    if isinstance(results, Results):
+        return results.ranked()
+    return sorted((r for r in results if r.score is not None), key=rank_key(problem))
 
 
 def signed(problem: Problem, result: Result) -> float:
@@ -37,8 +45,9 @@ def signed(problem: Problem, result: Result) -> float:
 
 def best_backbone(problem: Problem, results: Sequence[Result]) -> str:
     """The checkpoint whose probe scored best; empty where none was tried."""
-    probes = [r for r in rank(problem, results) if r.trial.learner == "probe"]
-    return str(probes[0].trial.config["backbone"]) if probes else ""
+    ranked = results.ranked("probe") if isinstance(results, Results) else rank(problem, results)
+    probe = next((r for r in ranked if r.trial.learner == "probe"), None)
+    return "" if probe is None else str(probe.trial.config["backbone"])
 
 
 def keepers(problem: Problem, results: Sequence[Result]) -> list[Result]:
@@ -69,6 +78,14 @@ def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
         seen.add(kind)
         found.append(result)
     return [r for r in found if r.trial.learner != "majority"] or found[:1]
+
+
+def may_go_on(result: Result, results: Results) -> bool:
+    """Whether a trial that was ended early may be taken up again: the best few may, as the state of
+    a training takes up to three times the room of its weights."""
+    paused = [r for r in results.ranked() if r.status == "stopped"]
+    few = [r for r in paused if learners[r.trial.learner].can_go_on][:MOST_PAUSED]
+    return any(result is one for one in few)
 
 
 def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:

@@ -1,51 +1,109 @@
-"""One trial: fit, score, save, open again, time."""
+"""One trial: fit, score, save, open again, time; and that as work which any runner can do."""
 
 from __future__ import annotations
 
 import shutil
 import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tunesmith.core.clock import Clock
-from tunesmith.core.contracts import Curve, Fitted, Watch
+from tunesmith.core.clock import UNLIMITED, Clock
+from tunesmith.core.contracts import Curve, Fitted, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
+from tunesmith.core.events import Passing
 from tunesmith.core.records import Problem, Result, Trial
+from tunesmith.core.runfolder import RunFolder, replace_folder
 from tunesmith.core.space import from_dict
 from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
 from tunesmith.metrics import get
+from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import facts
 from tunesmith.stoppers import stoppers
 
+LEAST_GRACE_SECONDS, GRACE_SHARE = 3.0, 0.1
+"""How far beyond its time a trial may go before it is taken to hang: at least so many seconds, or
+that share of it."""
 TIMED_ROWS = 32
 TRIAL_RESAMPLES = 300
 SAVED_TOLERANCE = 0.02
 
 
-def run_trial(
-    run: Run,
-    problem: Problem,
-    trial: Trial,
-    clock: Clock,
-    stopper: str,
-    others: list[Curve],
-) -> Result:
+@dataclass(frozen=True)
+class Job:
+    """A trial to be run within so many seconds, and what is known by then: the curves of trials of
+    its learner, of which it is the one of that number."""
+
+    trial: Trial
+    seconds: float = UNLIMITED
+    others: tuple[Curve, ...] = ()
+    place: int = 0
+
+
+@dataclass
+class Fitting(Work[Job, Result]):
+    """What a runner does with a job: all that a trial needs to know of its run. `cache` says
+    whether a process of its own opens the user's activation store."""
+
+    problem: Problem
+    folder: RunFolder
+    seed: int
+    offline: bool
+    depths: tuple[float, ...] = ()
+    stopper: str = "median"
+    cache: bool = True
+    now: Callable[[], float] = time.monotonic
+    _is_away: bool = False
+
+    def begin(self) -> None:
+        self._is_away = True
+        use(open_store() if self.cache else Store(None, MEMORY_BYTES))
+
+    def do(self, job: Job, tell: Tell) -> Result:
+        clock = Clock(job.seconds, self.now)
+        journal = Passing(tell, clock)
+        run = Run(self.folder, journal, clock, self.seed, self.offline, depths=self.depths)
+        frozen, store = replace(FROZEN), active()
+        counts = replace(store.counts) if store is not None else None
+        result = run_trial(run, self.problem, job, self.stopper)
+        if self._is_away and store is not None and counts is not None:
+            tell("tally", {"frozen": since(frozen, FROZEN), "store": since(counts, store.counts)})
+        return result
+
+    def lost(self, job: Job, reason: str, seconds: float) -> Result:
+        return Result(job.trial, "failed", reason, fit_seconds=seconds)
+
+    def limit_seconds(self, job: Job) -> float:
+        return job.seconds + max(LEAST_GRACE_SECONDS, GRACE_SHARE * job.seconds)
+
+
+def since(before: Any, now: Any) -> dict[str, float]:
+    """By how much the counts of a record have grown."""
+    return {name: value - getattr(before, name) for name, value in vars(now).items()}
+
+
+def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
     """Fit, score and save one trial. The one place where a trial's exception is caught: a failure
     is a result with its reason."""
+    trial, clock = job.trial, run.clock
     backbone = str(trial.config.get("backbone", ""))
     named = {"trial": trial.number, "learner": trial.learner, "backbone": backbone}
-    run.journal.write("trial", **named, reason=trial.reason, config=dict(trial.config))
+    leg = {"leg": trial.leg} if trial.leg else {}
+    run.journal.write("trial", **named, **leg, reason=trial.reason, config=dict(trial.config))
     curve: list[tuple[float, float]] = []
     sign = 1.0 if get(problem.metric).higher_is_better else -1.0
     stopped = False
     notes: dict[str, str] = {}
     before = replace(FROZEN)
+    rule = stoppers[stopper]
+    if trial.leg and not rule.promotes:
+        rule = stoppers["none"]  # it was taken up again for being likely to gain
 
     def report(value: float, progress: float) -> bool:
         nonlocal stopped
@@ -53,11 +111,12 @@ def run_trial(
         run.journal.write(
             "score", trial=trial.number, score=sign * value, progress=round(progress, 4)
         )
-        stopped = not stoppers[stopper].keeps(curve, others, trial.number)
+        stopped = not rule.keeps(curve, job.others, job.place)
         return not stopped
 
-    checkpoint = run.folder.trial(trial.number) / "checkpoint"
-    _clear(checkpoint)
+    place = run.folder.trial(trial.number)
+    checkpoint = place / "checkpoint"
+    _clear(place, checkpoint, trial.leg)
     began = time.monotonic()
     try:
         learner = learners[trial.learner]
@@ -74,29 +133,30 @@ def run_trial(
         _write_traceback(run, trial)
         reason = f"{type(error).__name__}: {error}"
         result = Result(trial, "failed", reason, fit_seconds=time.monotonic() - began)
-    if curve:
-        others.append(Curve(trial.number, tuple(curve), stopped))
     if stopped and result.status == "done":
         reason = f"the {stopper} rule: others were better by then"
         result = replace(result, status="stopped", reason=reason)
     frozen = FROZEN.rows - before.rows
     notes |= {"frozen_rows": f"{frozen:,} rows run through frozen blocks"} if frozen else {}
-    result = replace(
+    return replace(
         result,
         curve=tuple(sign * value for _, value in curve),
         progress=tuple(place for place, _ in curve),
         stored_seconds=min(result.fit_seconds, FROZEN.stored_seconds - before.stored_seconds),
         notes=notes,
     )
-    run.journal.write("result", **facts(result))
-    return result
 
 
-def _clear(checkpoint: Path) -> None:
-    """Take away what a trial that was killed has left, but for the state it may go on from."""
+KEPT = ("model", "result.json", "config.json", "predictions.safetensors")
+
+
+def _clear(place: Path, checkpoint: Path, leg: int) -> None:
+    """Take away what a trial that was killed has left, but for the state it may go on from, and for
+    what its last leg came to."""
     kept = (checkpoint, checkpoint.with_name(f".{checkpoint.name}.old"))
-    for inner in checkpoint.parent.glob("*") if checkpoint.parent.is_dir() else ():
-        if inner in kept:
+    for inner in place.glob("*") if place.is_dir() else ():
+        is_earlier = inner.name in KEPT or inner.name.startswith("result-")
+        if inner in kept or (leg and is_earlier):
             continue
         shutil.rmtree(inner) if inner.is_dir() else inner.unlink()
 
@@ -114,7 +174,9 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
         seed=run.seed,
         resamples=TRIAL_RESAMPLES,
     )
-    folder = run.folder.trial(trial.number) / "model"
+    model = run.folder.trial(trial.number) / "model"
+    folder = model.with_name(".model.new") if trial.leg else model
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     fitted.save(folder)
     rows = np.arange(min(TIMED_ROWS, len(valid)))
@@ -127,6 +189,9 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
     wanted = prediction.take(rows).array()
     if np.abs(again.array() - wanted).max() > SAVED_TOLERANCE * max(1.0, np.abs(wanted).max()):
         raise TunesmithError("its saved form answers otherwise than the model that was saved")
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    if folder != model:
+        replace_folder(folder, model)
     return Result(
         trial,
         "done",
@@ -134,8 +199,8 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
         prediction=prediction,
         fit_seconds=fit_seconds,
         predict_seconds=seconds,
-        size_bytes=sum(file.stat().st_size for file in folder.iterdir()),
-        folder=str(folder),
+        size_bytes=size,
+        folder=str(model),
     )
 
 

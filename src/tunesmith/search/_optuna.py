@@ -29,7 +29,9 @@ class OptunaStudy(Study):
         values = draw(self._ranges, lambda path, mark: self._suggest(trial, path, mark))
         return int(trial.number), values
 
-    def tell(self, proposal: int, scores: Sequence[float] | None) -> None:
+    def tell(
+        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+    ) -> None:
         import optuna
 
         if scores is None:
@@ -37,7 +39,9 @@ class OptunaStudy(Study):
         else:
             self._study.tell(proposal, list(scores))
 
-    def add(self, values: Mapping[str, Scalar], scores: Sequence[float]) -> None:
+    def add(
+        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+    ) -> None:
         import optuna
 
         kept = {path: value for path, value in values.items() if path in self._ranges}

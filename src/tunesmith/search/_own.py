@@ -13,10 +13,11 @@ from tunesmith.core.space import Scalar
 
 @dataclass(frozen=True)
 class Seen:
-    """A proposal that has ended, with its scores; None where it failed."""
+    """A proposal that has ended, with its scores, None where it failed; and what it took."""
 
     values: Values
     scores: tuple[float, ...] | None
+    cost: float | None = None
 
 
 @dataclass
@@ -39,9 +40,13 @@ class OwnStudy(Study):
         self.open[self._number] = values
         return self._number, values
 
-    def tell(self, proposal: int, scores: Sequence[float] | None) -> None:
+    def tell(
+        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+    ) -> None:
         values = self.open.pop(proposal)
-        self.seen.append(Seen(values, None if scores is None else tuple(scores)))
+        self.seen.append(Seen(values, None if scores is None else tuple(scores), cost))
 
-    def add(self, values: Mapping[str, Scalar], scores: Sequence[float]) -> None:
-        self.seen.append(Seen(dict(values), tuple(scores)))
+    def add(
+        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+    ) -> None:
+        self.seen.append(Seen(dict(values), tuple(scores), cost))

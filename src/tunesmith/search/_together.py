@@ -80,13 +80,17 @@ class _Turns(Study):
         self.turn += 1
         return left[(self.turn - 1) % len(left)]
 
-    def tell(self, proposal: int, scores: Sequence[float] | None) -> None:
+    def tell(
+        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+    ) -> None:
         place, inner, values = self.open.pop(proposal)
-        self.studies[place].tell(inner, scores)
+        self.studies[place].tell(inner, scores, cost)
         for other, study in enumerate(self.studies):
             if other != place and scores is not None:
-                study.add(values, scores)
+                study.add(values, scores, cost)
 
-    def add(self, values: Mapping[str, Scalar], scores: Sequence[float]) -> None:
+    def add(
+        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+    ) -> None:
         for study in self.studies:
-            study.add(values, scores)
+            study.add(values, scores, cost)

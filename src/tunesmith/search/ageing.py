@@ -60,13 +60,17 @@ class _Population(OwnStudy):
         parent = max((self.alive[i] for i in few), key=lambda one: one.scores or (0.0,))
         return mutated(parent.values, self.ranges, self.dice)
 
-    def tell(self, proposal: int, scores: Sequence[float] | None) -> None:
-        super().tell(proposal, scores)
+    def tell(
+        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+    ) -> None:
+        super().tell(proposal, scores, cost)
         if scores is not None:
             self.alive.append(self.seen[-1])
 
-    def add(self, values: Mapping[str, Scalar], scores: Sequence[float]) -> None:
-        super().add(values, scores)
+    def add(
+        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+    ) -> None:
+        super().add(values, scores, cost)
         self.alive.append(self.seen[-1])
 
 

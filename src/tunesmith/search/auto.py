@@ -19,11 +19,10 @@ from tunesmith.core.dimensions import (
     repaired,
     unit,
 )
-from tunesmith.core.errors import ConfigError
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._gaussian import Encoding, Gaussian, fit
-from tunesmith.search._own import OwnStudy, Seen
+from tunesmith.search._own import OwnStudy
 from tunesmith.search._shelf import searchers
 from tunesmith.search.ageing import MOST_DRAWS, mutated
 from tunesmith.search.quasirandom import Sobol, sobol
@@ -58,11 +57,10 @@ class Auto(Searcher):
     Source: Jones, Schonlau & Welch, "Efficient Global Optimization", 1998; Hutter, Hoos &
     Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm Configuration", 2011,
     for the search of candidates; Salinas et al., "A Quantile-based Approach for Hyperparameter
-    Transfer Learning", ICML 2020, for ranks.
+    Transfer Learning", ICML 2020, for ranks; Snoek, Larochelle & Adams, "Practical Bayesian
+    Optimization of Machine Learning Algorithms", NeurIPS 2012, for improvement per second, where
+    costs are told; Knowles, "ParEGO", IEEE TEC 2006, for several goals.
     """
-
-    def refuses(self, ranges: Mapping[str, Range], goals: int) -> str:
-        return "it knows one goal; for several use 'nsga2' or 'tpe'" if goals > 1 else ""
 
     def begin(
         self,
@@ -72,9 +70,6 @@ class Auto(Searcher):
         goals: int = 1,
         known: Sequence[Mapping[str, Scalar]] = (),
     ) -> Study:
-        reason = self.refuses(ranges, goals)
-        if reason:
-            raise ConfigError(f"The search 'auto' cannot be used here: {reason}.")
         even = sobol(ranges, derive(seed, "auto", "even"))
         return AutoStudy(ranges, generator(seed, "auto"), list(known), Encoding(ranges), even)
 
@@ -91,34 +86,78 @@ class AutoStudy(OwnStudy):
     model: Gaussian | None = None
     modelled: int = 0
     turn: int = 0
+    was_known: bool = False
+    """Whether there were results before the search began, such as those of the defaults."""
+    weights: NDArray[np.float64] | None = None
+    """Of the goals, where there are several: drawn anew for each proposal."""
+    _costs: Gaussian | None = None
     _rows: list[NDArray[np.float64]] = field(default_factory=list)
+    _scores: list[float] = field(default_factory=list)
 
     def propose(self) -> Values:
-        pick = randomly(self.dice)
+        self.was_known |= bool(self.seen and not self.turn)
         self.turn += 1
         if self.known:
-            return repaired(self.known.pop(0), self.ranges, pick)
-        if sum(one.scores is not None for one in self.seen) < FIRST:
-            return self.even.propose()
-        scores = _values(self.seen)
+            return repaired(self.known.pop(0), self.ranges, randomly(self.dice))
+        scores = self._values()
+        if np.isfinite(scores).sum() < FIRST:
+            return self._first(scores)
+        scores = np.where(np.isfinite(scores), scores, scores[np.isfinite(scores)].min())
         if len(scores) > MANY and self.turn % EVERY:
             few = self.dice.integers(len(scores), size=max(2, len(scores) // 20))
             return self._changed(self.seen[int(few[np.argmax(scores[few])])].values)
         return self._likeliest(scores)
 
+    def _values(self) -> NDArray[np.float64]:
+        """One number for each result, minus infinity where it failed: the score, or several goals
+        weighed at random. Shape (seen,)."""
+        first = next((one.scores for one in self.seen if one.scores is not None), ())
+        if len(first) < 2:
+            new = self.seen[len(self._scores) :]
+            self._scores += [-np.inf if one.scores is None else one.scores[0] for one in new]
+            return np.array(self._scores)
+        self.weights = self.dice.dirichlet(np.ones(len(first)))
+        failed = (-np.inf,) * len(first)
+        return weighed(np.array([one.scores or failed for one in self.seen]), self.weights)
+
+    def _first(self, scores: NDArray[np.float64]) -> Values:
+        """Before a model can be made: evenly over the space, and by turns near the best where there
+        were results before."""
+        if not self.was_known or self.turn % 2 or not np.isfinite(scores).any():
+            return self.even.propose()
+        return self._changed(self.seen[int(np.argmax(scores))].values)
+
     def _likeliest(self, scores: NDArray[np.float64]) -> Values:
-        """Of many candidates the one whose expected improvement is the largest."""
+        """Of many candidates the one whose expected improvement is the largest, for what it
+        costs."""
         rows = self._encoded()
         used = _chosen(scores)
         model = self._modelled(rows[used], ranked(scores[used]))
         best = float(model.predict(rows[used])[0].max())
         candidates = self._candidates(scores)
         places = self.encoding.rows(candidates)
-        model = self._with_open(model)
-        gain = improvement(*model.predict(places), best)
+        gain = improvement(*self._with_open(model).predict(places), best)
+        gain /= self._expected_costs(rows, used, places)
         tried = {row.tobytes() for row in rows}
         gain[[row.tobytes() in tried for row in places]] = -np.inf
         return candidates[int(np.argmax(gain))]
+
+    def _expected_costs(
+        self, rows: NDArray[np.float64], used: NDArray[np.int64], places: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What each candidate should take, as a multiple of the usual; 1 where costs are not told.
+        Shape (candidates,)."""
+        costs = np.array([self.seen[place].cost or np.nan for place in used])
+        told = np.isfinite(costs)
+        if told.sum() < FIRST:
+            return np.ones(len(places))
+        logs = np.log(costs[told])
+        spread = max(float(logs.std()), 1e-6)
+        start = None if self._costs is None else self._costs.settings
+        self._costs = fit(
+            rows[used][told], (logs - logs.mean()) / spread, self.encoding.ordered, start
+        )
+        return np.asarray(np.exp(spread * self._costs.predict(places)[0]))
 
     def _encoded(self) -> NDArray[np.float64]:
         self._rows += [self.encoding.row(one.values) for one in self.seen[len(self._rows) :]]
@@ -174,10 +213,20 @@ def nudged(values: Values, ranges: Dimensions, dice: np.random.Generator) -> Val
     return mutated(values, ranges, dice)
 
 
-def _values(seen: Sequence[Seen]) -> NDArray[np.float64]:
-    """The first score of each, that of the worst where it failed. Shape (seen,)."""
-    found = np.array([np.nan if one.scores is None else one.scores[0] for one in seen])
-    return np.where(np.isnan(found), np.nanmin(found), found)
+AUGMENTED = 0.05
+
+
+def weighed(scores: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Several goals as one: the one that is furthest behind, by its weight, counts, and a little of
+    all. Ranks stand for scores, as their scales say nothing. Shape of `scores` (results, goals)."""
+    from scipy.stats import rankdata
+
+    found = np.full(len(scores), -np.inf)
+    done = np.isfinite(scores).all(axis=1)
+    if done.any():
+        behind = 1 - rankdata(scores[done], axis=0) / done.sum()
+        found[done] = -(behind * weights).max(axis=1) - AUGMENTED * (behind @ weights)
+    return found
 
 
 def _chosen(scores: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -52,3 +52,16 @@ def is_promoted(curve: Sequence[Point], others: Sequence[Curve], mark: float) ->
         return True
     places = (len(theirs) + 1) // ETA
     return sum(score > mine for score in theirs) < places
+
+
+def promoted(curves: Sequence[Curve], marks: Sequence[float]) -> int | None:
+    """Of the trials that were stopped at a rung the best one that would go on by what is known now;
+    of those at several rungs one at the highest."""
+    found = []
+    for one in curves:
+        reached = crossed(one.points, marks) if one.was_stopped else []
+        others = [other for other in curves if other is not one]
+        if reached and all(is_promoted(one.points, others, mark) for mark in reached):
+            best = max(score for _, score in one.points)
+            found.append((reached[-1], best, -one.number))
+    return -max(found)[2] if found else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tunesmith.core.contracts import Curve, Point, Stopper
-from tunesmith.stoppers._rungs import ETA, crossed, is_promoted, rungs, score_at
+from tunesmith.stoppers._rungs import ETA, crossed, is_promoted, promoted, rungs, score_at
 from tunesmith.stoppers._shelf import stoppers
 
 NEGLIGIBLE = 0.005
@@ -22,6 +22,8 @@ class PASHA(Stopper):
     2023, with soft ranking.
     """
 
+    promotes = True
+
     def keeps(self, curve: Sequence[Point], others: Sequence[Curve], number: int) -> bool:
         marks = rungs()
         top = _highest(others, marks)
@@ -31,6 +33,11 @@ class PASHA(Stopper):
             if top is not None and mark >= top:
                 return False
         return True
+
+    def promoted(self, curves: Sequence[Curve]) -> int | None:
+        marks = rungs()
+        top = _highest(curves, marks)
+        return promoted(curves, [mark for mark in marks if top is None or mark < top])
 
 
 def _highest(others: Sequence[Curve], marks: Sequence[float]) -> float | None:

@@ -1,0 +1,113 @@
+"""What a trial is expected to gain over the best so far, and at what cost: the currency in which
+the search compares a new config of one learner with that of another, and with a trial taken up
+again.
+
+Source: Kadra et al., "Quick-Tune", ICLR 2024, and Wistuba et al., "Supervising the Multi-Fidelity
+Race of Hyperparameter Configurations" (DyHPO), NeurIPS 2022, for gain over cost; Swersky et al.,
+"Freeze-Thaw Bayesian Optimization", 2014, for trials taken up again. Their models need hundreds of
+trials to learn from; this one is a normal distribution, which needs three.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunesmith.core.contracts import Curve
+from tunesmith.core.records import Problem, Result
+from tunesmith.pipeline.results import Results
+from tunesmith.pipeline.standing import signed
+
+LEVEL_DEVIATIONS = 1.96
+NOISE_SHARE = 0.5
+"""Of the standard error of a score, how far two models differ by luck on the same rows."""
+LEAST_NOISE = 1e-6
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one more trial of a learner, or going on with one, should gain, and what it takes:
+    seconds, or trials where time is not counted."""
+
+    learner: str
+    gain: float
+    cost: float
+    taken_up: Result | None = None
+
+    @property
+    def rate(self) -> float:
+        return self.gain / self.cost
+
+    def __str__(self) -> str:
+        name = f"trial {self.taken_up.trial.number}" if self.taken_up else self.learner
+        return f"{name} +{self.gain:.2g} in {self.cost:.2g}"
+
+
+def gain_of_one_more(problem: Problem, results: Results, learner: str, cost: float) -> Gain:
+    """Of a new config: its score is believed to be like those of the better half of the learner's
+    trials, as the search proposes near them, and to vary as they do."""
+    done = results.ranked(learner)
+    better = [signed(problem, result) for result in done[: (len(done) + 1) // 2]]
+    noise, best = _noise(results), _best(problem, results)
+    spread = math.hypot(_deviation(better), noise) * math.sqrt(1 + 1 / len(better))
+    return Gain(learner, improvement(statistics.fmean(better), spread, best), cost)
+
+
+def gain_of_going_on(
+    problem: Problem, results: Results, result: Result, curves: Sequence[Curve], cost: float
+) -> Gain:
+    """Of a trial that was ended early: it is believed to gain from there what the trials of its
+    learner gained that went through."""
+    at = result.progress[-1]
+    rises = [_rise(curve, at) for curve in curves if not curve.was_stopped and curve.points]
+    noise, best = _noise(results), _best(problem, results)
+    rise = statistics.fmean(rises) if rises else 0.0
+    spread = math.hypot(_deviation(rises), noise) * math.sqrt(1 + 1 / max(1, len(rises)))
+    gain = improvement(signed(problem, result) + max(0.0, rise), spread, best)
+    return Gain(result.trial.learner, gain, cost, result)
+
+
+def improvement(mean: float, spread: float, best: float) -> float:
+    """Expected improvement over the best of a score that is normal."""
+    far = (mean - best) / spread
+    above = 0.5 * math.erfc(-far / math.sqrt(2))
+    return spread * max(0.0, far * above + math.exp(-0.5 * far * far) / math.sqrt(2 * math.pi))
+
+
+def told(chosen: Gain, others: Sequence[Gain]) -> str:
+    """Why this one, in words."""
+    unit = "s" if any(one.cost != 1.0 for one in (chosen, *others)) else "trial"
+    what = f"expected to gain {chosen.gain:.2g}"
+    if unit == "s":
+        what += f" in about {chosen.cost:.3g} s"
+    if chosen.taken_up is not None:
+        what = f"taken up again, as it is {what}"
+    rest = sorted(others, key=lambda one: -one.rate)
+    if not rest:
+        return what
+    return f"{what}, more a {'second' if unit == 's' else unit} than {', '.join(map(str, rest))}"
+
+
+def _rise(curve: Curve, at: float) -> float:
+    """From the best score by a share of the work to the best of all."""
+    by_then = [score for progress, score in curve.points if progress <= at]
+    first = max(by_then) if by_then else curve.points[0][1]
+    return max(score for _, score in curve.points) - first
+
+
+def _noise(results: Results) -> float:
+    """By how much a score is off by luck, when it is compared on the same rows."""
+    score = results.ranked()[0].score
+    assert score is not None
+    error = (score.high - score.low) / (2 * LEVEL_DEVIATIONS)
+    return max(LEAST_NOISE, NOISE_SHARE * error)
+
+
+def _best(problem: Problem, results: Results) -> float:
+    return signed(problem, results.ranked()[0])
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0

@@ -1,0 +1,274 @@
+"""The search by turns: whose proposal comes next, by what it should gain, and at what cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith import zoo
+from tunesmith.core.contracts import Study
+from tunesmith.core.dimensions import dimensions
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.records import Problem, Result, Trial
+from tunesmith.core.seeds import derive
+from tunesmith.core.space import Choice, from_dict, leaves, sample, to_dict
+from tunesmith.learners import learners
+from tunesmith.pipeline.gain import Gain, gain_of_going_on, gain_of_one_more, told
+from tunesmith.pipeline.goals import goals_of
+from tunesmith.pipeline.history import History
+from tunesmith.pipeline.plan import Pins, fixed, spelled
+from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.standing import (
+    again_seconds,
+    best_backbone,
+    may_go_on,
+    spare_seconds,
+)
+from tunesmith.search import named
+from tunesmith.stoppers import stoppers
+
+PATIENCE_TRIALS = 8
+MOST_DRAWS = 30
+MOST_FAILURES = 2
+"""One after another, of one learner; the search then leaves it alone."""
+LEAST_SHARE = 0.5
+WHOLE_SHARE = 1.2
+"""Of what a learner's trials have cost so far, the time that must be left for one more."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A new config of a learner, and whose proposal it is; or a trial to be taken up again."""
+
+    learner: str
+    reason: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    asked: tuple[Study, int] | None = None
+    taken_up: Result | None = None
+
+
+class Search:
+    """The studies of all learners, and which of them is asked. `reading_seconds` says what the
+    frozen features of the best checkpoint take."""
+
+    def __init__(
+        self,
+        run: Run,
+        problem: Problem,
+        pins: Pins,
+        history: History,
+        names: Sequence[str],
+        search: str | Sequence[str],
+        stopper: str,
+        goals: Sequence[str],
+        reading_seconds: Callable[[], float],
+    ) -> None:
+        self._run = run
+        self._problem = problem
+        self._pins = pins
+        self._history = history
+        self._results = history.results
+        self._search = search
+        self._stopper = stoppers[stopper]
+        self._goals = goals
+        self._reading_seconds = reading_seconds
+        self._names = sorted(name for name in names if self._space(name))
+        self._studies: dict[str, Study] = {}
+        self._asked: dict[int, tuple[Study, int]] = {}
+        self._tried: dict[str, dict[str, Result | None]] = {}
+
+    def next(self, under_way: Sequence[Trial]) -> Move | None:
+        """What to do next beside the trials under way; None where nothing is worth it, or can be
+        said before one of them has ended."""
+        found = self._promoted(under_way)
+        if found is not None:
+            return found
+        gains = [self._one_more(name) for name in self._names if self._may_search(name)]
+        if not self._stopper.promotes:
+            busy = {trial.number for trial in under_way}
+            gains += self._going_on(busy)
+        for gain in sorted(gains, key=lambda one: -one.rate):
+            others = [one for one in gains if one is not gain]
+            if gain.taken_up is not None:
+                return Move(gain.learner, told(gain, others), taken_up=gain.taken_up)
+            drawn = self._draw(gain.learner)
+            if drawn is not None:
+                reason = f"proposed by {spelled(self._search)}; {told(gain, others)}"
+                return Move(gain.learner, reason, to_dict(drawn[2]), drawn[:2])
+        return None
+
+    def credit(self, number: int, move: Move) -> None:
+        """The trial of that number is what a study proposed."""
+        if move.asked is not None:
+            self._asked[number] = move.asked
+            config = from_dict(learners[move.learner].config, move.config)
+            self._tried.setdefault(move.learner, {})[repr(config)] = None
+
+    def tell(self, result: Result) -> None:
+        """How a trial ended: to who proposed it."""
+        name, number = result.trial.learner, result.trial.number
+        config = from_dict(learners[name].config, result.trial.config)
+        self._tried.setdefault(name, {})[repr(config)] = result
+        scores = self._scores(result) if result.score is not None else None
+        asked = self._asked.pop(number, None)
+        if asked is not None:
+            asked[0].tell(asked[1], scores, self._counted(result))
+        for key, study in self._studies.items():
+            is_its_own = asked is not None and study is asked[0]
+            if key.split(" ")[0] == name and not is_its_own and scores is not None:
+                self._add(study, result, self._ranges(key))
+
+    def _scores(self, result: Result) -> tuple[float, ...]:
+        return goals_of(self._problem, result, self._goals)
+
+    def _counted(self, result: Result) -> float | None:
+        """The seconds that a trial took, where time counts."""
+        return again_seconds(result) if self._run.clock.has_deadline() else None
+
+    def _promoted(self, under_way: Sequence[Trial]) -> Move | None:
+        """A trial that the stopper lets go on after all."""
+        busy = {trial.number for trial in under_way}
+        for name in self._names if self._stopper.promotes else ():
+            place = self._stopper.promoted(self._history.curves(name))
+            if place is None:
+                continue
+            result = self._history.at_place(name, place)
+            if result.trial.number in busy or not may_go_on(result, self._results):
+                continue
+            share = round(100 * result.progress[-1])
+            reason = f"goes on from {share} % of its work: by now it is among the best there"
+            return Move(name, reason, taken_up=result)
+        return None
+
+    def _one_more(self, name: str) -> Gain:
+        seconds = self._cost_seconds(name)
+        return gain_of_one_more(self._problem, self._results, name, seconds)
+
+    def _cost_seconds(self, name: str) -> float:
+        """What one more trial of a learner takes; without a deadline all count alike, so that the
+        search can be repeated."""
+        if not self._run.clock.has_deadline():
+            return 1.0
+        usual = statistics.median(map(again_seconds, self._results.ranked(name)))
+        return max(0.05, min(usual, self._spare()))
+
+    def _going_on(self, busy: set[int]) -> list[Gain]:
+        found = []
+        for result in self._results.ranked():
+            if result.status != "stopped" or result.trial.number in busy:
+                continue
+            if not may_go_on(result, self._results) or not result.progress:
+                continue
+            rest = (1 - result.progress[-1]) / max(result.progress[-1], 1e-3)
+            has_clock = self._run.clock.has_deadline()
+            seconds = rest * result.fit_seconds if has_clock else min(1.0, rest)
+            if has_clock and WHOLE_SHARE * seconds > self._spare():
+                continue
+            curves = self._history.curves(result.trial.learner)
+            found.append(gain_of_going_on(self._problem, self._results, result, curves, seconds))
+        return found
+
+    def _spare(self) -> float:
+        return spare_seconds(self._run, self._problem, self._results)
+
+    def _space(self, name: str) -> dict[str, Any]:
+        ranges = dimensions(learners[name].config, fixed(name, self._problem, self._pins))
+        mark = ranges.get("backbone")
+        if isinstance(mark, Choice):  # a proposal brings no bytes from elsewhere
+            here = [one for one in mark.values if zoo.is_here(zoo.card_for(str(one)))]
+            ranges["backbone"] = Choice(*(here or mark.values))
+        return ranges
+
+    def _may_search(self, name: str) -> bool:
+        """Whether a learner is worth another trial: it has worked, its last proposals were not all
+        in vain, the last two did not fail (for want of time, say), and one more is likely to fit
+        into the time left."""
+        done = self._results.ranked(name)
+        if not done or self._results.since_best(name) >= PATIENCE_TRIALS:
+            return False
+        if all(result.score is None for result in self._results.of(name)[-MOST_FAILURES:]):
+            return False
+        if not self._run.clock.has_deadline():
+            return True
+        if learners[name].uses_all_time:
+            return LEAST_SHARE * statistics.median(r.fit_seconds for r in done) < self._spare()
+        return WHOLE_SHARE * max(map(again_seconds, done)) < self._spare()
+
+    def _draw(self, name: str) -> tuple[Study, int, Any] | None:
+        """A config of a learner that was not tried yet, and whose proposal it is; None where none
+        comes up."""
+        kind = learners[name].config
+        pins = fixed(name, self._problem, self._pins)
+        chosen = best_backbone(self._problem, self._results)
+        if chosen and "backbone" in kind.__dataclass_fields__:
+            pins.setdefault("backbone", chosen)
+        held: dict[str, Any] = {}
+        if self._reads_anew_too_long(name):
+            held = {"max_length": self._best_of(name).trial.config["max_length"]}
+        pins |= held
+        study = self._study(name, held)
+        tried = self._tried.get(name, {})
+        for _ in range(MOST_DRAWS):
+            asked = study.ask()
+            if asked is None:
+                return None
+            proposal, values = asked
+            try:
+                config = sample(kind, lambda path, mark: values[path], pins)  # noqa: B023
+            except ConfigError as error:
+                self._run.note(f"a proposal for {name} cannot be: {error}")
+                study.tell(proposal, None)
+                continue
+            if repr(config) not in tried:
+                return study, proposal, config
+            known = tried[repr(config)]
+            scored = known is not None and known.score is not None
+            study.tell(
+                proposal,
+                self._scores(known) if known and scored else None,
+                self._counted(known) if known else None,
+            )
+        return None
+
+    def _reads_anew_too_long(self, name: str) -> bool:
+        """Whether there is no time for features of another length, which are not stored."""
+        if not self._run.clock.has_deadline() or learners[name].uses_all_time:
+            return False
+        if "max_length" not in self._space(name):
+            return False
+        costs = [result.fit_seconds for result in self._results.of(name)]
+        longest = max([*costs, self._reading_seconds()], default=0.0)
+        return WHOLE_SHARE * longest >= self._spare()
+
+    def _best_of(self, name: str) -> Result:
+        return self._results.ranked(name)[0]
+
+    def _study(self, name: str, held: Mapping[str, Any]) -> Study:
+        """The search of one learner with some dimensions held, told of what its trials did."""
+        key = " ".join([name, *sorted(held)])
+        if key not in self._studies:
+            ranges = self._ranges(key)
+            seed = derive(self._run.seed, "search", name)
+            recorded = self._history.recorded.results
+            if recorded and not self._run.is_repeatable():
+                seed = derive(seed, len(recorded))  # not the same draws again
+            goals = max(1, len(self._goals))
+            self._studies[key] = named(self._search).begin(ranges, seed=seed, goals=goals)
+            for result in self._results.of(name):
+                if result.score is not None:
+                    self._add(self._studies[key], result, ranges)
+        return self._studies[key]
+
+    def _ranges(self, key: str) -> dict[str, Any]:
+        """The dimensions of a study, by its key: a learner, and what is held."""
+        name, *held = key.split(" ")
+        return {path: mark for path, mark in self._space(name).items() if path not in held}
+
+    def _add(self, study: Study, result: Result, free: Mapping[str, Any]) -> None:
+        name = result.trial.learner
+        values = leaves(from_dict(learners[name].config, result.trial.config))
+        kept = {path: value for path, value in values.items() if path in free}
+        if all(free[path].allows(value) for path, value in kept.items()):
+            study.add(kept, self._scores(result), self._counted(result))
