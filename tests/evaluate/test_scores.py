@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.predictions import ClassScores, Values
-from tunesmith.evaluate.scores import confusion, paired_gain, score
+from tunesmith.evaluate.scores import confusion, paired_gain, resampled, score
 from tunesmith.metrics import get
 
 
@@ -80,3 +80,15 @@ def test_a_score_reads_as_value_and_interval() -> None:
     found = score("accuracy", truth, answers(np.ones(40, bool), truth))
     assert str(found) == "1.0000 [0.9119, 1.0000]"
     assert float(found) == 1.0
+
+
+def test_resamples_are_of_the_same_rows_for_every_prediction_and_end_with_the_clock() -> None:
+    dice = np.random.default_rng(0)
+    truth = dice.integers(0, 2, 300)
+    good, bad = (answers(dice.random(300) < share, truth) for share in (0.9, 0.6))
+    found = resampled(get("accuracy"), truth, [good, bad, good], resamples=50)
+    assert found.shape == (50, 3)
+    assert (found[:, 0] == found[:, 2]).all()
+    assert found.mean(axis=0) == pytest.approx([0.9, 0.6, 0.9], abs=0.06)
+    over = Clock(1.0, now=iter(range(99)).__next__)
+    assert resampled(get("accuracy"), truth, [good, bad], clock=over).shape == (0, 2)

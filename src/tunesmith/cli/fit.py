@@ -15,6 +15,8 @@ from tunesmith.cli.tables import duration, interval, leaderboard, number, show, 
 if TYPE_CHECKING:
     from tunesmith.api import Predictor
 
+TIMES = {2.0: "twice", 5.0: "five times"}
+
 
 def fit(
     context: typer.Context,
@@ -156,8 +158,36 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
         f"best: {best}",
         f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}: "
         + ", ".join(map(_stage, summary.get("stages", ()))),
+        *prospect_lines(summary.get("prospects") or {}),
         f"saved in {summary['folder']}",
     ]
+
+
+def prospect_lines(prospects: Mapping[str, Any]) -> list[str]:
+    """What more time, or trials, and more labelled rows would buy, as sentences."""
+    lines = []
+    if budget := prospects.get("budget"):
+        what = "time" if budget["of"] == "seconds" else "trials"
+        lines.append(_prospect(what, budget, prospects["score"], "the best model"))
+    if rows := prospects.get("rows"):
+        now = rows["curve"][-1]["score"] if rows["curve"] else None
+        lines.append(_prospect("labelled rows", rows, now, rows["model"]))
+    return lines
+
+
+def _prospect(what: str, outlook: Mapping[str, Any], now: float | None, model: str) -> str:
+    expected = outlook["expected"]
+    if not expected:
+        return f"with more {what}: {outlook['reason']}"
+    if all(one["low"] == one["high"] == now for one in expected):
+        return f"with more {what}: no change, {outlook['reason']}"
+    told = "; ".join(
+        f"{TIMES.get(one['factor'], one['factor'])}{f' the {what}' * (not place)}: about "
+        f"{number(one['expected'])} {interval(one['low'], one['high'])}"
+        for place, one in enumerate(expected)
+    )
+    level = f"{100 * outlook['level']:.0f} % intervals"
+    return f"with {told} (on validation rows, where {model} has {number(now)}; {level})"
 
 
 def _stage(stage: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,26 @@ def paired_gain(
     ]
     low, high = _ends(np.array(found), level)
     return gain, low, high
+
+
+def resampled(
+    metric: Metric,
+    truth: NDArray[Any],
+    predictions: Sequence[Prediction],
+    *,
+    seed: int = 0,
+    resamples: int = 200,
+    clock: Clock | None = None,
+) -> NDArray[np.float64]:
+    """Scores of several predictions on bootstrap samples of the same rows, each sample drawn for
+    all of them at once; fewer samples, down to none, once the clock is over. Shape (samples,
+    predictions)."""
+    found: list[list[float]] = []
+    for weights in _drawn(len(truth), _resamples(predictions[0], resamples), seed):
+        if clock is not None and clock.is_over():
+            break
+        found.append([metric.score(truth, one, weights) for one in predictions])
+    return np.array(found).reshape(len(found), len(predictions))
 
 
 def confusion(truth: NDArray[np.int64], prediction: ClassScores) -> NDArray[np.int64]:

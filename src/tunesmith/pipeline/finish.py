@@ -22,6 +22,7 @@ from tunesmith.pipeline.blend import (
     refit,
     winner_reason,
 )
+from tunesmith.pipeline.prospects import prospects
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
     best_backbone,
@@ -105,9 +106,11 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
     write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
+    ahead = prospects(run, problem, results, interrupted=interrupted)
     now = run.clock.elapsed()
     facts = {
         **facts,
+        "prospects": ahead,
         "seconds": round(now, 3),
         "stages": stages(read_journal(run.folder.journal), now),
     }
