@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,15 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 
-CHUNK_ITERATIONS = 20
 WIDE = 0.5
 """Rows for each feature up to which the space of the rows is worth turning to."""
 FLAT = 1e-10
 LARGE = 100_000_000
-"""Rows times width times classes from which the clock is looked at more often."""
+"""Rows times width times classes from which `NEAR_ENOUGH` counts in place of `EXACT`: by what share
+the loss falls in the last step. At 7,447 rows, 3,072 features and 77 classes that is after about 25
+steps."""
+NEAR_ENOUGH, EXACT = 4e-4, 1e-14
+FLAT_SLOPE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -50,33 +52,99 @@ def logistic_path(
 ) -> Iterator[Plane]:
     """Multinomial logistic regression at each inverse strength C in turn, each starting from the
     last. Ends early at the deadline, after at least one."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    seen = np.unique(codes)
+    seen, places = np.unique(codes, return_inverse=True)
     if len(seen) < 2 or not features.shape[1]:
         yield _shares(features.shape[1], classes, codes)
         return
     features, back = _within_rows(features)
-    size = (features.nnz if hasattr(features, "nnz") else features.size) * len(seen)
-    chunk = CHUNK_ITERATIONS if size < LARGE else CHUNK_ITERATIONS // 4
-    model = LogisticRegression(
-        max_iter=chunk,
-        warm_start=True,
-        class_weight="balanced" if balanced else None,
-    )
+    outputs = len(seen) if len(seen) > 2 else 1
+    counts = np.bincount(places)
+    weights = len(places) / (len(seen) * counts[places]) if balanced else np.ones(len(places))
+    plane = np.zeros((features.shape[1] + 1, outputs))
     for number, strength in enumerate(strengths):
         if number and clock.is_over():
             return
-        model.C = strength
-        for _ in range(0, most_iterations, chunk):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(features, codes)
-            if model.n_iter_[0] < chunk or clock.is_over():
-                break
-        plane = _plane(model, classes)
-        yield plane if back is None else Plane(back.T @ plane.weights, plane.bias)
+        plane = _steepest(features, places, weights, strength, plane, clock, most_iterations)
+        found = _scattered(plane, seen, classes)
+        yield found if back is None else Plane(back.T @ found.weights, found.bias)
+
+
+def _steepest(
+    features: Any,
+    codes: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    strength: float,
+    start: NDArray[np.float64],
+    clock: Clock,
+    most_iterations: int,
+) -> NDArray[np.float64]:
+    """The plane with the least loss, by L-BFGS from a start, shape (width + 1, outputs) with the
+    bias last; as it is by then where the clock is over. On a large problem it is near enough once
+    the loss hardly falls: the last places of a weight change no answer."""
+    from scipy.optimize import minimize
+
+    size = (features.nnz if hasattr(features, "nnz") else features.size) * start.shape[1]
+
+    def look(intermediate_result: Any) -> None:
+        if clock.is_over():
+            raise StopIteration
+
+    found = minimize(
+        _loss,
+        start.ravel(),
+        args=(features, codes, row_weights, strength, start.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        callback=look,
+        options={
+            "maxiter": most_iterations,
+            "gtol": FLAT_SLOPE,
+            "ftol": NEAR_ENOUGH if size >= LARGE else EXACT,
+        },
+    )
+    return np.asarray(found.x).reshape(start.shape)
+
+
+def _loss(
+    flat: NDArray[np.float64],
+    features: Any,
+    codes: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    strength: float,
+    outputs: int,
+) -> tuple[float, NDArray[np.float64]]:
+    """The weighted mean log loss of a plane with its quadratic penalty, and the gradient; of two
+    classes with one output.
+
+    Source: Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", 2009, sections
+    4.4 and 18.3.2.
+    """
+    from scipy.special import expit
+
+    plane = flat.reshape(-1, outputs)
+    weights = plane[:-1].astype(features.dtype)
+    logits = features @ weights + plane[-1].astype(features.dtype)
+    rows = np.arange(len(codes))
+    if outputs == 1:
+        sign = 2.0 * codes - 1.0
+        margin = sign * logits[:, 0]
+        losses = np.logaddexp(0.0, -margin)
+        slope = (-sign * expit(-margin))[:, None]
+    else:
+        logits -= logits.max(axis=1, keepdims=True)
+        chosen = logits[rows, codes].astype(np.float64)
+        slope = np.exp(logits)
+        sums = slope.sum(axis=1, keepdims=True)
+        losses = np.log(sums[:, 0].astype(np.float64)) - chosen
+        slope /= sums
+        slope[rows, codes] -= 1
+    slope = (slope * row_weights[:, None]).astype(features.dtype)
+    gradient = np.empty(plane.shape)
+    gradient[:-1] = features.T @ slope + weights / strength
+    gradient[-1] = slope.sum(axis=0, dtype=np.float64)
+    penalty = 0.5 / strength * float(np.square(weights, dtype=np.float64).sum())
+    total = float(row_weights.sum())
+    return (float(row_weights @ losses) + penalty) / total, gradient.ravel() / total
 
 
 def _within_rows(features: Any) -> tuple[Any, NDArray[np.float32] | None]:
@@ -97,17 +165,14 @@ def _within_rows(features: Any) -> tuple[Any, NDArray[np.float32] | None]:
     return inside, ((turned / spread).T @ features).astype(np.float32)
 
 
-def _plane(model: Any, classes: int) -> Plane:
-    """Scatter the classes seen into all classes; one never seen gets a very low logit."""
-    coefficients, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:
-        coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
-        bias = np.concatenate([-bias / 2, bias / 2])
-    weights = np.zeros((coefficients.shape[1], classes), dtype=np.float32)
-    full_bias = np.full(classes, -30.0)
-    weights[:, model.classes_] = coefficients.T
-    full_bias[model.classes_] = bias
-    return Plane(weights, full_bias)
+def _scattered(plane: NDArray[np.float64], seen: NDArray[np.int64], classes: int) -> Plane:
+    """The outputs of the classes seen among those of all; one never seen gets a very low logit."""
+    if plane.shape[1] == 1:
+        plane = np.concatenate([-plane / 2, plane / 2], axis=1)
+    weights = np.zeros((len(plane) - 1, classes), dtype=np.float32)
+    bias = np.full(classes, -30.0)
+    weights[:, seen], bias[seen] = plane[:-1], plane[-1]
+    return Plane(weights, bias)
 
 
 def _shares(width: int, classes: int, codes: NDArray[np.int64]) -> Plane:
