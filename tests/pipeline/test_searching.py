@@ -69,8 +69,11 @@ def test_the_better_learner_and_the_cheaper_one_gain_more_for_their_cost(problem
     assert gain_of_one_more(problem, results, "neural", 10.0).rate == pytest.approx(
         neural.rate / 10
     )
-    assert "neural" not in told(neural, [linear])
-    assert "more a trial than linear" in told(neural, [linear])
+    assert "neural" not in told(neural, [linear], in_seconds=False)
+    assert "more a trial than linear" in told(neural, [linear], in_seconds=False)
+    part = replace(neural, cost=0.5)
+    assert " s" not in told(part, [], in_seconds=False), "a part of a trial is no time"
+    assert "in about 0.5 s" in told(part, [], in_seconds=True)
 
 
 def test_a_trial_is_expected_to_rise_as_those_did_that_went_through(problem: Problem) -> None:

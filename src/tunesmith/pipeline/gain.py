@@ -76,18 +76,17 @@ def improvement(mean: float, spread: float, best: float) -> float:
     return spread * max(0.0, far * above + math.exp(-0.5 * far * far) / math.sqrt(2 * math.pi))
 
 
-def told(chosen: Gain, others: Sequence[Gain]) -> str:
-    """Why this one, in words."""
-    unit = "s" if any(one.cost != 1.0 for one in (chosen, *others)) else "trial"
+def told(chosen: Gain, others: Sequence[Gain], *, in_seconds: bool) -> str:
+    """Why this one, in words; whether costs are seconds, or trials."""
     what = f"expected to gain {chosen.gain:.2g}"
-    if unit == "s":
+    if in_seconds:
         what += f" in about {chosen.cost:.3g} s"
     if chosen.taken_up is not None:
         what = f"taken up again, as it is {what}"
     rest = sorted(others, key=lambda one: -one.rate)
     if not rest:
         return what
-    return f"{what}, more a {'second' if unit == 's' else unit} than {', '.join(map(str, rest))}"
+    return f"{what}, more a {'second' if in_seconds else 'trial'} than {', '.join(map(str, rest))}"
 
 
 def _rise(curve: Curve, at: float) -> float:

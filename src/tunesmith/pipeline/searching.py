@@ -91,11 +91,12 @@ class Search:
             gains += self._going_on(busy)
         for gain in sorted(gains, key=lambda one: -one.rate):
             others = [one for one in gains if one is not gain]
+            why = told(gain, others, in_seconds=self._run.clock.has_deadline())
             if gain.taken_up is not None:
-                return Move(gain.learner, told(gain, others), taken_up=gain.taken_up)
+                return Move(gain.learner, why, taken_up=gain.taken_up)
             drawn = self._draw(gain.learner)
             if drawn is not None:
-                reason = f"proposed by {spelled(self._search)}; {told(gain, others)}"
+                reason = f"proposed by {spelled(self._search)}; {why}"
                 return Move(gain.learner, reason, to_dict(drawn[2]), drawn[:2])
         return None
 

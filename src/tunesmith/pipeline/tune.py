@@ -37,7 +37,6 @@ def tune(
     goals: Sequence[str] = (),
     recorded: Recorded = NOTHING,
     cache: bool = True,
-    runner: str = "",
 ) -> tuple[tuple[Result, ...], bool]:
     """Results of every trial, in order, and whether Ctrl-C ended it early (what there was by then
     is kept). `better` is told the results so far whenever the best one changed. What is recorded of
@@ -55,7 +54,7 @@ def tune(
         run.clock.now,
     )
     interrupted = False
-    name = runner or ("processes" if run.workers else "here")
+    name = "processes" if run.workers else "here"
     try:
         jobs = _jobs(run, problem, proposals, history)
         for result in runners[name].run(jobs, work, _hear(run), run.workers or 1):
@@ -104,5 +103,6 @@ def _jobs(
             spare = spare_seconds(run, problem, history.results)
             share = SHARE_OF_SPARE if learners[trial.learner].uses_all_time else MOST_OF_SPARE
             seconds = max(LEAST_SECONDS, share * spare)
-        others = history.curves(trial.learner)
-        yield Job(trial, seconds, others, history.place(trial))
+        place = history.place(trial)
+        others = (one for one in history.curves(trial.learner) if one.number != place)
+        yield Job(trial, seconds, tuple(others), place)

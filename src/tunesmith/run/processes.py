@@ -56,12 +56,12 @@ class _Worker(Generic[J]):
         return time.monotonic() - self.since
 
     def give(self, job: J) -> bool:
-        """Hand it a job; False where it is gone."""
+        """Hand it a job, which is its own from now on; False where it is gone."""
+        self.job, self.since = job, time.monotonic()
         try:
             send(self.process.stdin, job)  # type: ignore[arg-type]
         except OSError:
             return False
-        self.job, self.since = job, time.monotonic()
         return True
 
 
@@ -104,7 +104,7 @@ class _Crew(Generic[J, R]):
             if worker.give(job):
                 return
             self.workers.remove(worker)
-        self._started().give(job)
+        self._started().give(job)  # where that is gone at once, its job is lost with it
 
     def _started(self) -> _Worker[J]:
         """One more process, in a place that is free."""
@@ -128,7 +128,9 @@ class _Crew(Generic[J, R]):
             while True:
                 kind, told = receive(worker.process.stdout)  # type: ignore[arg-type]
                 self.heard.put((worker, kind, told))
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError):
+            return
+        finally:  # also where a message cannot be understood: nobody waits for this one
             self.heard.put((worker, GONE, None))
 
     def _news(self, tell: Tell) -> Iterator[R]:
@@ -148,8 +150,7 @@ class _Crew(Generic[J, R]):
         else:
             self.workers.remove(worker)
             if worker.job is not None:
-                status = worker.process.wait()
-                yield self.work.lost(worker.job, _how(status), worker.seconds())
+                yield self.work.lost(worker.job, _how(_ended(worker.process)), worker.seconds())
 
     def _hanging(self) -> Iterator[R]:
         for worker in list(self._busy()):
@@ -168,12 +169,17 @@ class _Crew(Generic[J, R]):
             with contextlib.suppress(OSError):
                 worker.process.stdin.close()  # type: ignore[union-attr]
         for worker in self.workers:
-            try:
-                worker.process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+            _ended(worker.process)
         self.workers.clear()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The status of a process that is about to end; one that does not is killed."""
+    try:
+        return process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _how(status: int) -> str:

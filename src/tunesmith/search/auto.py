@@ -88,8 +88,6 @@ class AutoStudy(OwnStudy):
     turn: int = 0
     was_known: bool = False
     """Whether there were results before the search began, such as those of the defaults."""
-    weights: NDArray[np.float64] | None = None
-    """Of the goals, where there are several: drawn anew for each proposal."""
     _costs: Gaussian | None = None
     _rows: list[NDArray[np.float64]] = field(default_factory=list)
     _scores: list[float] = field(default_factory=list)
@@ -116,9 +114,9 @@ class AutoStudy(OwnStudy):
             new = self.seen[len(self._scores) :]
             self._scores += [-np.inf if one.scores is None else one.scores[0] for one in new]
             return np.array(self._scores)
-        self.weights = self.dice.dirichlet(np.ones(len(first)))
+        weights = self.dice.dirichlet(np.ones(len(first)))
         failed = (-np.inf,) * len(first)
-        return weighed(np.array([one.scores or failed for one in self.seen]), self.weights)
+        return weighed(np.array([one.scores or failed for one in self.seen]), weights)
 
     def _first(self, scores: NDArray[np.float64]) -> Values:
         """Before a model can be made: evenly over the space, and by turns near the best where there
