@@ -4,6 +4,10 @@ by known quality", against the accuracy of each backbone fine-tuned; and the sco
 cost of those fits.
 
     python benchmarks/scout.py FOLDER_OF_DATA [--rows 400] [--test 600] [--only NAME ...]
+    python benchmarks/scout.py FOLDER_OF_DATA --costs 1000 2000
+
+With `--costs` the scout alone runs, on so many training rows, and the fits that it spares are
+forecast by what it measured, which the first form compares with fits that were run.
 
 FOLDER_OF_DATA holds banking77/train.csv, adult/train.csv and german_credit/german.csv. Fine-tuning:
 the best by validation of a probe and of the top third of the blocks, all on the same rows.
@@ -30,6 +34,7 @@ from scipy.stats import weightedtau
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
+from tunesmith.core.records import Card, Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
@@ -38,7 +43,7 @@ from tunesmith.nn.costs import Costs
 from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.frame import frame
 from tunesmith.scout.halving import Halving
-from tunesmith.scout.scout import scout
+from tunesmith.scout.scout import Scouted, scout
 from tunesmith.zoo import encoders
 from tunesmith.zoo.backbones import backbone, blocks_of
 
@@ -134,7 +139,11 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=600)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--keep", type=Path, help="A file of results to add to.")
+    parser.add_argument("--costs", type=int, nargs="+", default=[])
     asked = parser.parse_args()
+    if asked.costs:
+        tell_costs(asked.folder, asked.costs, asked.only)
+        return
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
         (place / "control").mkdir()
@@ -149,30 +158,66 @@ def main() -> None:
         show(records)
 
 
-def one(name: str, table: pd.DataFrame, random: str, place: Path, rows: int, test: int) -> dict:
+def tell_costs(folder: Path, sizes: list[int], only: list[str] | None) -> None:
+    """The scout's seconds as a share of those of the fits that it spares, by training rows."""
+    cards = [zoo.card_for(one) for one in BACKBONES]
+    shares: dict[int, list[float]] = {}
+    for name, table in data_sets(folder):
+        for rows in sizes if not only or name in only else ():
+            if len(table) < rows * 5 // 3:
+                print(f"{name}: has no {rows:,} training rows with others beside them")
+                continue
+            problem = framed(table, rows, rows // 3)
+            with tempfile.TemporaryDirectory() as made:
+                found, spent = scouted(problem, cards, Path(made), rows)
+            spared = [
+                forecast(cost, problem, one)
+                for one, cost in found.costs.items()
+                if one != found.ranking.order[0]
+            ]
+            shares.setdefault(rows, []).append(spent / sum(spared))
+            print(
+                f"{name}, {rows:,} rows: read {found.ranking.rows}, {spent:.1f} s of "
+                f"{sum(spared):.0f} s spared: {shares[rows][-1]:.1%}",
+                flush=True,
+            )
+    for rows, told in shares.items():
+        print(f"{rows:,} rows: mean {np.mean(told):.1%} of {len(told)} data sets")
+
+
+def framed(table: pd.DataFrame, rows: int, test: int) -> Problem:
+    """So many training rows, a third as many to select by, and others."""
     dice = np.random.default_rng(1)
     valid = rows // 3
     chosen = dice.permutation(len(table))[: rows + valid + test]
     part = table.iloc[chosen].reset_index(drop=True)
     part["split"] = ["train"] * rows + ["valid"] * valid + ["test"] * (len(part) - rows - valid)
     data = read(part, kinds={"text": "text"})
-    problem = frame(data, "label", split="split", metric="accuracy", seed=0)
-    cards = [zoo.card_for(one) for one in (*BACKBONES, random)]
-    cards[-1] = replace(cards[-1], quality=0.0)
-    train = problem.part("train")
-    with using(Store(place / f"scout-{name}", 2**34)):
+    return frame(data, "label", split="split", metric="accuracy", seed=0)
+
+
+def scouted(problem: Problem, cards: list[Card], place: Path, rows: int) -> tuple[Scouted, float]:
+    """What the scout finds, and its seconds, with a store of its own."""
+    with using(Store(place, 2**34)):
         backbone(BACKBONES[0])  # torch is imported: whoever fits pays for that anyway
         began = time.perf_counter()
         found = scout(
-            list(train.values("text")),
+            list(problem.part("train").values("text")),
             problem.truth("train"),
             cards,
             clock=Clock(),
             seed=0,
             settings=Halving(most_rows=rows),
-            rows=len(data),
+            rows=len(problem.data),
         )
-        scouted = time.perf_counter() - began
+        return found, time.perf_counter() - began
+
+
+def one(name: str, table: pd.DataFrame, random: str, place: Path, rows: int, test: int) -> dict:
+    problem = framed(table, rows, test)
+    cards = [zoo.card_for(one) for one in (*BACKBONES, random)]
+    cards[-1] = replace(cards[-1], quality=0.0)
+    found, spent = scouted(problem, cards, place / f"scout-{name}", rows)
     scores = {s.backbone: s.score for r in found.ranking.rounds for s in r.standings}
     order = list(found.ranking.order)
     truth, seconds = {}, {}
@@ -187,10 +232,10 @@ def one(name: str, table: pd.DataFrame, random: str, place: Path, rows: int, tes
         "quality": float(weightedtau([card.quality for card in cards], told).statistic),
         "picked": "control" if order[0] == random else order[0],
         "regret": max(told) - truth[order[0]],
-        "cost": scouted / sum(v for n, v in seconds.items() if n != order[0]),
+        "cost": spent / sum(v for n, v in seconds.items() if n != order[0]),
         "scores": [scores.get(n) for n in names],
         "accuracy": told,
-        "seconds": [scouted, *seconds.values()],
+        "seconds": [spent, *seconds.values()],
         "rows": found.ranking.rows,
         "forecast": [
             forecast(found.costs[name], problem, name) / seconds[name]
