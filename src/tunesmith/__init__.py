@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from tunesmith.api import Predictor, TextPrediction, fit, load, resume, scout
+    from tunesmith.api import TextPrediction, fit, load, resume, scout
     from tunesmith.core.errors import (
         BudgetError,
         ConfigError,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from tunesmith.core.records import Budget, Dataset
     from tunesmith.core.space import Choice, Int, Linear, Log
+    from tunesmith.predictor import Predictor
 
 __all__ = [
     "Budget",
@@ -58,7 +59,7 @@ _HOMES = {
     "load": "api",
     "resume": "api",
     "scout": "api",
-    "Predictor": "api",
+    "Predictor": "predictor",
     "TextPrediction": "api",
     "Budget": "core.records",
     "Dataset": "core.records",

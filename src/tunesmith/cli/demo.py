@@ -15,8 +15,8 @@ from tunesmith.cli.tables import Table, interval, number, show, show_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tunesmith.api import Predictor
     from tunesmith.core.records import Score
+    from tunesmith.predictor import Predictor
 
 TARGET = "recommended"
 SENTENCES = (

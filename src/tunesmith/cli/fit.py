@@ -13,7 +13,7 @@ from tunesmith.cli.progress import progress
 from tunesmith.cli.tables import duration, interval, leaderboard, number, show, show_json
 
 if TYPE_CHECKING:
-    from tunesmith.api import Predictor
+    from tunesmith.predictor import Predictor
 
 TIMES = {2.0: "twice", 5.0: "five times"}
 

@@ -22,11 +22,9 @@ def pick(
     as_json: Json = False,
 ) -> None:
     """Save the model of a run that validates best within limits of time and size."""
-    from tunesmith import api
+    from tunesmith.predictor import Predictor
 
-    picked = api.Predictor(Path(folder)).pick(
-        max_latency_ms=max_latency_ms, max_size_mb=max_size_mb
-    )
+    picked = Predictor(Path(folder)).pick(max_latency_ms=max_latency_ms, max_size_mb=max_size_mb)
     facts = picked.summary
     if as_json:
         show_json({"folder": str(picked.folder), **{k: facts[k] for k in ("score", "best")}})

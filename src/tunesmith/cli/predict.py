@@ -16,7 +16,7 @@ from tunesmith.core.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tunesmith.api import Predictor
+    from tunesmith.predictor import Predictor
 
 
 def predict(

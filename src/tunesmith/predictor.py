@@ -1,0 +1,329 @@
+"""A fitted model as a user meets it: answers, scores, the facts of its fit."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith import metrics as metric_shelf
+from tunesmith.core.contracts import RawTable
+from tunesmith.core.errors import ConfigError, DataError, DataWarning, did_you_mean
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.records import Dataset, Score
+from tunesmith.core.runfolder import recover_folder
+from tunesmith.data.cells import CODE, number, same
+from tunesmith.data.kinds import infer
+from tunesmith.data.read import read
+from tunesmith.data.readers import readers
+from tunesmith.data.readers._bytes import is_url
+from tunesmith.data.readers._table import objects, plain
+from tunesmith.evaluate.scores import confusion, scores
+from tunesmith.pipeline import artifact
+from tunesmith.pipeline.fit import Metric
+from tunesmith.pipeline.pick import pick as pick_model
+from tunesmith.tasks import tasks
+from tunesmith.tasks.classification import label_of, labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST_PATH = 4096
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+class Evaluation(dict[str, Score]):
+    """Scores by name; `confusion` counts how often each label (row) got each answer (column), and
+    is None where the model answers with numbers."""
+
+    def __init__(self, found: Mapping[str, Score], confusion: pd.DataFrame | None) -> None:
+        super().__init__(found)
+        self.confusion = confusion
+
+
+class Predictor:
+    """A fitted model: it predicts, and tells how good it is and why it was chosen."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder of the artifact itself."""
+        place = recover_folder(self.folder / "best")
+        for path in (place, self.folder):
+            if os.path.isfile(path / "manifest.json"):
+                return path
+        if os.path.isdir(place):
+            return place  # loading says what it lacks
+        if not os.path.exists(self.folder):
+            raise DataError(f"There is no run folder or saved model {self.folder}.")
+        raise DataError(
+            f"{self.folder} holds no model: neither best/ nor manifest.json is in it. Give the "
+            "folder that `tunesmith fit` printed."
+        )
+
+    @cached_property
+    def model(self) -> artifact.Model:
+        """The model, opened and checked when first needed."""
+        return artifact.load(self.place)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The facts of the fit: task, metric, score and interval, reasons, findings, …"""
+        file = self.folder / "summary.json"
+        if file.is_file() and self.place != self.folder:
+            return _read_facts(file)
+        return {**self.model.facts, "folder": str(self.folder)}
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """Every trial, best first: score on the validation rows with its interval, fit time,
+        predict time a row, size."""
+        return list(self.summary["leaderboard"])
+
+    def pick(
+        self, *, max_latency_ms: float = float("inf"), max_size_mb: float = float("inf")
+    ) -> Predictor:
+        """Of the models of this run the one that validates best among those that answer a row (in a
+        batch) within so many milliseconds and have at most so many megabytes. The leaderboard says
+        what each takes, and which lie on the Pareto front of score, time and size.
+
+        Raises:
+            ConfigError: None is so quick or so small.
+        """
+        return Predictor(
+            pick_model(self.folder, max_latency_ms=max_latency_ms, max_size_mb=max_size_mb)
+        )
+
+    def predict(self, data: Any) -> NDArray[Any]:
+        """One answer a row: numbers, or labels (as bool or int where all are such words, else as
+        text). `data` is whatever `fit` takes, or a
+        dict for a single row; where text is the only input, a text or a list of texts."""
+        return _natural(self.scores(data).decode(), self.model.classes)
+
+    def predict_proba(self, data: Any) -> pd.DataFrame:
+        """A probability for each class, a column each, a row each.
+
+        Raises:
+            ConfigError: The model answers with numbers.
+        """
+        import pandas as pd
+
+        found = self.scores(data)
+        if not isinstance(found, ClassScores):
+            raise ConfigError("This model answers with numbers; probabilities are for classes.")
+        return pd.DataFrame(found.probabilities, columns=list(found.classes))
+
+    def scores(self, data: Any) -> Prediction:
+        """What the model hands back, before the likeliest is chosen."""
+        return self.model.predict(self._rows(data))
+
+    def evaluate(
+        self, data: Any, metrics: Metric | Sequence[Metric] | None = None, *, seed: int = 0
+    ) -> Evaluation:
+        """Scores on labelled rows, each with its 95 % bootstrap interval, and the confusion matrix.
+
+        Raises:
+            DataError: The rows have no labels.
+        """
+        rows = self._rows(data, with_target=True)
+        truth = self._truth(rows)
+        known = np.flatnonzero(_has_label(rows.values(self.model.target)))
+        found = self.model.predict(rows.take(known))
+        names = [metric_shelf.check(metric, found) for metric in self._metrics(metrics)]
+        return Evaluation(
+            scores(names, truth[known], found, seed=seed), _confusion(truth[known], found)
+        )
+
+    def confusion(self, data: Any) -> pd.DataFrame:
+        """How often each label (row) got each answer (column).
+
+        Raises:
+            ConfigError: The model answers with numbers.
+        """
+        found = self.evaluate(data).confusion
+        if found is None:
+            raise ConfigError("This model answers with numbers; a confusion matrix needs classes.")
+        return found
+
+    def _metrics(self, wanted: Metric | Sequence[Metric] | None) -> list[Metric]:
+        if wanted is None:
+            usual = tasks[self.model.task].metrics(self.model.classes)
+            first = [self.model.metric] if self.model.metric in metric_shelf.metrics else []
+            if not first:
+                warnings.warn(
+                    f"the metric {self.model.metric!r} of the fit is a function of yours: name it "
+                    "in metrics=[…] to have it",
+                    DataWarning,
+                    stacklevel=3,
+                )
+            return list(dict.fromkeys([*first, *usual]))
+        if isinstance(wanted, str) or callable(wanted):
+            return [wanted]
+        if not wanted:
+            usual = tasks[self.model.task].metrics(self.model.classes)
+            raise ConfigError(
+                f"No metric is named. Name some, such as --metrics {','.join(usual)}, or leave "
+                "--metrics away."
+            )
+        return list(wanted)
+
+    def _rows(self, data: Any, *, with_target: bool = False) -> Dataset:
+        """Rows with the input columns, typed as in training."""
+        names = self.model.columns if with_target else self.model.inputs
+        data = self._as_table(data)
+        target = self.model.target if with_target else None
+        if isinstance(data, RawTable):
+            rows = infer(data, like=names)
+        else:
+            rows = read(data, like=names, target=target)
+        _tell_unreadable(rows)
+        return rows
+
+    def _as_table(self, data: Any) -> Any:
+        """One row, or the cells of the only input column, as something that can be read."""
+        names = [column.name for column in self.model.inputs]
+        if hasattr(data, "to_dict") and hasattr(data, "index") and not hasattr(data, "columns"):
+            # A pandas Series is a row where it goes by the names of the columns, else a column.
+            data = data.to_dict() if set(names) <= set(data.index) else data.tolist()
+        if len(names) == 1:
+            if isinstance(data, str) and not _names_a_source(data):
+                data = {names[0]: data}
+            elif isinstance(data, list | tuple | np.ndarray) and _are_texts(data):
+                data = {names[0]: list(data)}
+        if isinstance(data, Mapping) and not _is_table(data):
+            cells = {str(name): objects([plain(value)]) for name, value in data.items()}
+            return RawTable("one row", tuple(cells), cells, np.ones(1, dtype=np.int64))
+        return data
+
+    def _truth(self, rows: Dataset) -> NDArray[Any]:
+        model = self.model
+        values = rows.values(model.target)
+        if not _has_label(values).any():
+            raise DataError(
+                f"No row of {rows.source} has a value in the target column {model.target!r}; "
+                "scores need labels."
+            )
+        if not model.classes:
+            return values.astype(np.float64)
+        index = {same(label): code for code, label in enumerate(model.classes)}
+        index |= {label: code for code, label in enumerate(model.classes)}
+        found_labels = labels(values)
+        codes = [-1 if v is None else _code(v, index) for v in found_labels]
+        found = np.array(codes, dtype=np.int64)
+        others = dict.fromkeys(v for v in found_labels[found < 0] if v is not None)
+        if not others:
+            return found
+        first = next(iter(others))
+        if (found < 0).all():
+            raise DataError(
+                f"No label in the target column {model.target!r} of {rows.source} is one that this "
+                f"model knows; the first is {first!r}.{did_you_mean(first, model.classes)}"
+            )
+        unknown = sum(v in others for v in found_labels)
+        warnings.warn(
+            f"{rows.source}: {unknown:,} row{'s' * (unknown != 1)} with a label that this model "
+            f"does not know ({', '.join(map(repr, list(others)[:3]))}) count as answered wrongly",
+            DataWarning,
+            stacklevel=3,
+        )
+        return found
+
+
+def _code(label: str, index: Mapping[str, int]) -> int:
+    """The class of a label, whichever way it is written; -1 where there is none."""
+    as_number = label if CODE.match(label) else label_of(number(label)) or label
+    return next((index[name] for name in (label, same(label), as_number) if name in index), -1)
+
+
+def _natural(found: NDArray[Any], classes: Sequence[str]) -> NDArray[Any]:
+    """Labels as data frames hold them: 1 rather than "1", True rather than "True"."""
+    if classes and set(classes) <= {"True", "False"}:
+        return np.asarray(found == "True")
+    if classes and all(WHOLE.fullmatch(label) for label in classes):
+        return found.astype(np.int64)
+    return found
+
+
+def _read_facts(file: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{file} cannot be read: {error}. Take the run again from where it was saved, or give "
+            f"the model alone: {file.parent / 'best'}."
+        ) from error
+    if not isinstance(facts, dict):
+        raise DataError(f"{file} does not hold the facts of a fit.")
+    return facts
+
+
+def _confusion(truth: NDArray[Any], found: Prediction) -> pd.DataFrame | None:
+    if not isinstance(found, ClassScores):
+        return None
+    import pandas as pd
+
+    names = list(found.classes)
+    return pd.DataFrame(confusion(truth, found), index=names, columns=names)
+
+
+def _is_table(data: Mapping[Any, Any]) -> bool:
+    """Whether a mapping holds columns rather than the cells of one row."""
+    return any(isinstance(value, list | tuple | np.ndarray) for value in data.values())
+
+
+def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.asarray(~np.isnan(values))
+    if values.dtype.kind == "M":
+        return np.asarray(~np.isnat(values))
+    return np.array([value is not None for value in values], dtype=bool)
+
+
+def _names_a_source(text: str) -> bool:
+    """Whether a text is the place of a table rather than a text to answer."""
+    if any(readers[name].claims(text) for name in readers):
+        return True
+    if is_url(text) and len(text.split()) == 1:
+        return True
+    if len(text) >= LONGEST_PATH or "\0" in text:
+        return False
+    return os.path.isfile(text) or any(map(os.path.isfile, glob.iglob(text, recursive=True)))
+
+
+def _are_texts(values: Any) -> bool:
+    """Whether all are texts, or missing."""
+    known = [v for v in values if v is not None and not (isinstance(v, float) and np.isnan(v))]
+    return bool(known) and all(isinstance(value, str) for value in known)
+
+
+def _tell_unreadable(rows: Dataset) -> None:
+    """Warn of cells that count as missing because they are not what their column holds.
+
+    Raises:
+        DataError: Most of a column is such cells.
+    """
+    for column in rows.columns:
+        bad = [cell for cell in rows.bad if cell.column == column.name]
+        if not bad:
+            continue
+        first = bad[0]
+        told = (
+            f"{rows.source}: {len(bad):,} cell{'s' * (len(bad) != 1)} of column {column.name!r} "
+            f"cannot be read as {first.expected}, the first {first.got!r} at line {first.line}"
+        )
+        if len(bad) > int(_has_label(rows.values(column.name)).sum()):
+            raise DataError(
+                f"{told}. Write them as in the data the model was trained on ({column.reason}), or "
+                "leave them empty."
+            )
+        warnings.warn(f"{told}; they count as missing", DataWarning, stacklevel=4)
