@@ -146,3 +146,24 @@ def test_several_goals_are_searched_together() -> None:
         proposal, values = study.ask()
         lr = float(values["lr"])
         study.tell(proposal, (lr, -lr * lr))
+
+
+def test_a_score_on_a_part_of_the_rows_is_known_for_what_it_is() -> None:
+    """Looks score lower than fits to all rows, and three configs had both; where the other looks
+    say the best is, the search goes."""
+    ranges = {"lr": WHOLE["lr"]}
+
+    def next_ones(share: float) -> list[float]:
+        study = searchers["auto"].begin(ranges, seed=0)
+        for number in range(12):  # looks at all rates, best at 0.1; whole fits of small ones
+            place = -4 + number / 3
+            score = 0.8 - 0.05 * abs(place + 1)
+            study.add({"lr": 10**place}, (score - 0.2,), share=share)
+            if place < -3:
+                study.add({"lr": 10**place}, (score,))
+        asked = [study.ask() for _ in range(5)]
+        return [float(values["lr"]) for _, values in asked]
+
+    near = [0.02 < lr < 0.5 for lr in next_ones(0.25)]
+    misled = [0.02 < lr < 0.5 for lr in next_ones(1.0)]
+    assert sum(near) >= 3 > sum(misled)

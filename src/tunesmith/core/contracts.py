@@ -195,14 +195,22 @@ class Study(ABC):
 
     @abstractmethod
     def tell(
-        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+        self,
+        proposal: int,
+        scores: Sequence[float] | None,
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
-        """How a proposal ended, scores None where it failed; and what it took, in seconds, where
-        that is to count."""
+        """How a proposal ended, scores None where it failed; what it took, in seconds, where that
+        is to count; and after which share of the work, or on which of the rows, it scored so."""
 
     @abstractmethod
     def add(
-        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+        self,
+        values: Mapping[str, Scalar],
+        scores: Sequence[float],
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
         """A result that was not proposed here, to learn from."""
 
@@ -212,6 +220,8 @@ class Searcher(ABC):
 
     goes_first: bool = False
     """Whether, beside others, its proposals all come before theirs."""
+    knows_shares: bool = False
+    """Whether it knows a score after a part of the work for what it is. Others take it as it is."""
 
     def refuses(self, ranges: Mapping[str, Range], goals: int) -> str:
         """Why it cannot search these dimensions for so many goals; empty where it can."""

@@ -235,7 +235,8 @@ class Candidate:
 @dataclass(frozen=True)
 class Trial:
     """One config to fit. `leg` counts how often it was taken up again after it had been ended
-    early: it goes on from its checkpoint then."""
+    early: it goes on from its checkpoint then. `share` is that of the training rows that it is
+    fitted to; one that looked at a part of them may be taken up again on all."""
 
     number: int
     learner: str
@@ -243,6 +244,7 @@ class Trial:
     reason: str
     seed: int
     leg: int = 0
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def gain_of_one_more(problem: Problem, results: Results, learner: str, cost: flo
     """Of a new config: its score is believed to be like those of the better half of the learner's
     trials, as the search proposes near them, and to vary as they do."""
     done = results.ranked(learner)
+    done = [one for one in done if one.trial.share == 1] or done
     better = [signed(problem, result) for result in done[: (len(done) + 1) // 2]]
     noise, best = _noise(results), _best(problem, results)
     spread = math.hypot(_deviation(better), noise) * math.sqrt(1 + 1 / len(better))
@@ -63,10 +64,22 @@ def gain_of_going_on(
     at = result.progress[-1]
     rises = [_rise(curve, at) for curve in curves if not curve.was_stopped and curve.points]
     noise, best = _noise(results), _best(problem, results)
-    rise = statistics.fmean(rises) if rises else 0.0
+    rise = statistics.fmean(rises) if rises else _first_rise(problem, results, result)
     spread = math.hypot(_deviation(rises), noise) * math.sqrt(1 + 1 / max(1, len(rises)))
     gain = improvement(signed(problem, result) + max(0.0, rise), spread, best)
     return Gain(result.trial.learner, gain, cost, result)
+
+
+def _first_rise(problem: Problem, results: Results, result: Result) -> float:
+    """Of a trial on a part of the rows, before any has gone on to all of them: by how much those on
+    all rows are above those on a part, so that who is the best on a part is believed to be as far
+    above the usual on all. Nothing of others."""
+    if result.trial.share == 1:
+        return 0.0
+    done = results.ranked(result.trial.learner)
+    parts = [signed(problem, one) for one in done if one.trial.share < 1]
+    whole = [signed(problem, one) for one in done if one.trial.share == 1]
+    return statistics.median(whole) - statistics.median(parts) if whole else 0.0
 
 
 def improvement(mean: float, spread: float, best: float) -> float:

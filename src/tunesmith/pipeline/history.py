@@ -71,6 +71,9 @@ class History:
         if result.score is None and before.score is not None:
             reason = f"as it was ended early; it went on, and failed: {result.reason}"
             result = replace(before, trial=result.trial, status="done", reason=reason)
+        if before.trial.share < 1 and result.score is not None:
+            progress, curve = (*before.progress, 1.0), (*before.curve, result.score.value)
+            result = replace(result, progress=progress, curve=curve)
         stored = before.stored_seconds + result.stored_seconds
         return replace(result, fit_seconds=seconds, stored_seconds=min(seconds, stored))
 

@@ -35,6 +35,10 @@ FIRST_READ_SECONDS = 30.0
 LATER_READ_SHARE = 0.25
 """Of the time left, what the frozen features of all rows may take: more than half where it is short
 and nothing else will fit, a quarter and half a minute where there is time to fine-tune as well."""
+MANY_ROWS, FIRST_ROWS = 40_000, 10_000
+"""With more rows than that, the first model is one of so many of them."""
+WHOLE_AFTER_LOOK = 0.6
+"""Of the time left, what the same on all rows may take."""
 FEW_SECONDS = 20.0
 """With so much time left a checkpoint is opened though it cannot read every row."""
 
@@ -83,8 +87,35 @@ class Proposals:
                 yield None
             ready = self._decided(place, candidate)
             if ready is not None and not self._was_run(ready):
-                yield self._trial(ready.learner, ready.config, ready.reason)
+                yield from self._tried(ready)
         yield from self._searched()
+
+    def _tried(self, ready: Candidate) -> Iterator[Trial | None]:
+        """A candidate; where there are very many rows first on a part of them, so that there is a
+        model soon, and then on all, if that can be afforded."""
+        share = self._first_share(ready)
+        if share == 1:
+            yield self._trial(ready.learner, ready.config, ready.reason)
+            return
+        told = f"{ready.reason}; on {share:.1%} of the rows first, to have a model soon"
+        look = self._trial(ready.learner, ready.config, told, share)
+        yield look
+        while look.number in self._open:
+            yield None
+        found = next(r for r in self._results if r.trial.number == look.number)
+        seconds = found.fit_seconds / share
+        if found.score is None or seconds > WHOLE_AFTER_LOOK * self._spare():
+            return
+        why = f"{ready.reason}; about {seconds:.0f} s on all rows, by {share:.1%} of them"
+        yield self._begun(replace(look, reason=why, leg=1, share=1.0))
+
+    def _first_share(self, candidate: Candidate) -> float:
+        """Of the training rows, what a first model of plain features is fitted to."""
+        rows = len(self._problem.parts["train"])
+        if self._number > 1 or not self._run.clock.has_deadline() or rows <= MANY_ROWS:
+            return 1.0
+        is_plain = "backbone" not in candidate.config and candidate.config
+        return FIRST_ROWS / rows if is_plain else 1.0
 
     def _waits_for_a_probe(self, candidate: Candidate) -> bool:
         """Whether the checkpoint to fine-tune hangs on a trial that is under way."""
@@ -141,10 +172,11 @@ class Proposals:
             move = self._search.next(tuple(self._open.values()))
             if move is not None and move.taken_up is not None:
                 before = move.taken_up.trial
-                yield self._begun(replace(before, reason=move.reason, leg=before.leg + 1))
+                leg = before.leg + 1
+                yield self._begun(replace(before, reason=move.reason, leg=leg, share=1.0))
             elif move is not None:
                 self._search.credit(self._number + 1, move)
-                yield self._trial(move.learner, move.config, move.reason)
+                yield self._trial(move.learner, move.config, move.reason, move.share)
             elif self._open:
                 yield None
             else:
@@ -281,10 +313,13 @@ class Proposals:
             return None
         return candidate
 
-    def _trial(self, learner: str, config: Mapping[str, Any], reason: str) -> Trial:
+    def _trial(
+        self, learner: str, config: Mapping[str, Any], reason: str, share: float = 1.0
+    ) -> Trial:
         self._number += 1
         seed = derive(self._run.seed, "trial", self._number)
-        return self._begun(Trial(self._number, learner, dict(config), reason, seed))
+        trial = Trial(self._number, learner, dict(config), reason, seed, share=share)
+        return self._begun(trial)
 
     def _begun(self, trial: Trial) -> Trial:
         self._open[trial.number] = trial

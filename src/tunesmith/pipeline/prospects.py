@@ -6,26 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
 from tunesmith.core.events import read_journal
 from tunesmith.core.predictions import Prediction
-from tunesmith.core.records import Problem, Result, Rows
+from tunesmith.core.records import Problem, Result
 from tunesmith.core.runfolder import read_json
-from tunesmith.core.seeds import derive, generator
+from tunesmith.core.seeds import derive
 from tunesmith.core.space import from_dict
 from tunesmith.evaluate.prospects import Outlook, Prospect, of_rows, of_search
 from tunesmith.evaluate.scores import resampled
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.pipeline.parts import nested, with_train
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import PATIENCE_TRIALS
 from tunesmith.pipeline.standing import again_seconds, rank, signed
 from tunesmith.report.history import courses
-from tunesmith.tasks import tasks
 from tunesmith.zoo.backbones import backbone, known_rows
 
 FACTORS = (2.0, 5.0)
@@ -220,6 +218,8 @@ def _cheap(problem: Problem, results: Sequence[Result], clock: Clock) -> Result 
         learner = result.trial.learner
         if learner == CONSTANT or learners[learner].uses_all_time or result.prediction is None:
             continue
+        if result.trial.share < 1:
+            continue
         if not clock.has_deadline():
             return result
         if _parts_seconds(results, result) < clock.left() and _is_stored(problem, result):
@@ -264,7 +264,7 @@ def _fitted_parts(
             continue
         if MOST_GROWTH * took > clock.left():
             break
-        part = replace(problem, parts={**problem.parts, "train": np.sort(order[:count])})
+        part = with_train(problem, order[:count])
         watch = Watch(clock, lambda value, progress: True, run.offline)
         fitted = learner.fit(part, config, result.trial.seed, watch)
         if clock.is_over():
@@ -274,20 +274,6 @@ def _fitted_parts(
         began, took = clock.elapsed(), clock.elapsed() - began
     assert result.prediction is not None
     return [*sizes, len(order)], [*answers, result.prediction]
-
-
-def nested(problem: Problem, seed: int) -> Rows:
-    """The training rows in an order of which every beginning holds the classes (of numbers, the
-    ranges) in about their shares."""
-    rows = problem.parts["train"]
-    mixed = rows[generator(seed, "parts of rows").permutation(len(rows))]
-    codes = tasks[problem.task].strata(problem.data.values(problem.target)[mixed])
-    counts = np.bincount(codes)
-    by_code = np.argsort(codes, kind="stable")
-    place = np.empty(len(rows))
-    place[by_code] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    offset = generator(seed, "parts of classes").random(len(counts))
-    return np.asarray(mixed[np.argsort((place + offset[codes]) / counts[codes], kind="stable")])
 
 
 def _said_of(problem: Problem, result: Result) -> str:

@@ -132,6 +132,7 @@ def _begun(event: Event, seed: int) -> Trial:
         facts["reason"],
         derive(seed, "trial", number),
         int(facts.get("leg", 0)),
+        float(facts.get("share", 1.0)),
     )
 
 

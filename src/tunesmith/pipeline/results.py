@@ -19,7 +19,7 @@ class _Column:
 
     every: list[Result] = field(default_factory=list)
     scored: list[Result] = field(default_factory=list)
-    since_best: int = -1
+    since_best: float = 0.0
 
 
 class Results(Sequence[Result]):
@@ -46,7 +46,7 @@ class Results(Sequence[Result]):
 
     def _note(self, column: _Column, result: Result) -> None:
         column.every.append(result)
-        column.since_best += 1
+        column.since_best += result.trial.share
         if result.score is None:
             return
         if all(self._key(result) < self._key(other) for other in column.scored[:1]):
@@ -70,10 +70,10 @@ class Results(Sequence[Result]):
         """Those of one learner, in the order in which they came."""
         return self._column(learner).every
 
-    def since_best(self, learner: str) -> int:
-        """How many trials of a learner came after its best one; all where none has a score."""
-        column = self._column(learner)
-        return column.since_best if column.scored else len(column.every)
+    def since_best(self, learner: str) -> float:
+        """How many trials of a learner came after its best one, those on a part of the rows by
+        their share; all where none has a score."""
+        return self._column(learner).since_best
 
     def _column(self, learner: str) -> _Column:
         return self._columns.get(learner) or _Column()

@@ -36,15 +36,25 @@ MOST_FAILURES = 2
 LEAST_SHARE = 0.5
 WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
+LOOK_SHARE = 0.25
+"""Of the training rows, what a config is fitted to first, where all are dear."""
+LOOK_ROWS, LOOK_ROWS_A_CLASS = 1000, 10
+"""A look at fewer says little."""
+MANY_TRIALS = 20
+"""Where as many whole trials fit into the time left, none is dear."""
+TAKEN_UP = 0.25
+"""Of the looks, those that are believed to be worth all rows."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """A new config of a learner, and whose proposal it is; or a trial to be taken up again."""
+    """A new config of a learner, on what share of the training rows, and whose proposal it is; or a
+    trial to be taken up again."""
 
     learner: str
     reason: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    share: float = 1.0
     asked: tuple[Study, int] | None = None
     taken_up: Result | None = None
 
@@ -96,8 +106,11 @@ class Search:
                 return Move(gain.learner, why, taken_up=gain.taken_up)
             drawn = self._draw(gain.learner)
             if drawn is not None:
+                share = self._share(gain.learner)
                 reason = f"proposed by {spelled(self._search)}; {why}"
-                return Move(gain.learner, reason, to_dict(drawn[2]), drawn[:2])
+                if share < 1:
+                    reason += f"; a look at {share:.0%} of the rows first"
+                return Move(gain.learner, reason, to_dict(drawn[2]), share, drawn[:2])
         return None
 
     def credit(self, number: int, move: Move) -> None:
@@ -115,7 +128,7 @@ class Search:
         scores = self._scores(result) if result.score is not None else None
         asked = self._asked.pop(number, None)
         if asked is not None:
-            asked[0].tell(asked[1], scores, self._counted(result))
+            asked[0].tell(asked[1], scores, self._counted(result), work_share(result))
         for key, study in self._studies.items():
             is_its_own = asked is not None and study is asked[0]
             if key.split(" ")[0] == name and not is_its_own and scores is not None:
@@ -152,8 +165,29 @@ class Search:
         search can be repeated."""
         if not self._run.clock.has_deadline():
             return 1.0
-        usual = statistics.median(map(again_seconds, self._results.ranked(name)))
+        usual, share = statistics.median(self._whole_seconds(name)), self._share(name)
+        if share < 1:
+            usual *= share + TAKEN_UP
         return max(0.05, min(usual, self._spare()))
+
+    def _whole_seconds(self, name: str) -> list[float]:
+        """What trials of a learner took on all rows; where none was on all, would by those on a
+        part."""
+        done = self._results.ranked(name)
+        whole = [again_seconds(one) for one in done if one.trial.share == 1]
+        return whole or [again_seconds(one) / one.trial.share for one in done]
+
+    def _share(self, name: str) -> float:
+        """Of the training rows, what the next config of a learner is fitted to: a part, where
+        trials on all of them are dear, and the search knows what to make of it."""
+        if not self._run.clock.has_deadline() or not named(self._search).knows_shares:
+            return 1.0
+        rows = LOOK_SHARE * len(self._problem.parts["train"])
+        least = max(LOOK_ROWS, LOOK_ROWS_A_CLASS * len(self._problem.classes))
+        if learners[name].uses_all_time or rows < least:
+            return 1.0
+        usual = statistics.median(self._whole_seconds(name))
+        return LOOK_SHARE if MANY_TRIALS * usual > self._spare() else 1.0
 
     def _going_on(self, busy: set[int]) -> list[Gain]:
         found = []
@@ -162,12 +196,14 @@ class Search:
                 continue
             if not may_go_on(result, self._results) or not result.progress:
                 continue
-            rest = (1 - result.progress[-1]) / max(result.progress[-1], 1e-3)
-            has_clock = self._run.clock.has_deadline()
+            name, done = result.trial.learner, max(result.progress[-1], 1e-3)
+            rest, has_clock = (1 - done) / done, self._run.clock.has_deadline()
             seconds = rest * result.fit_seconds if has_clock else min(1.0, rest)
+            if result.trial.share < 1:  # it begins anew
+                seconds = statistics.median(self._whole_seconds(name))
             if has_clock and WHOLE_SHARE * seconds > self._spare():
                 continue
-            curves = self._history.curves(result.trial.learner)
+            curves = self._history.curves(name)
             found.append(gain_of_going_on(self._problem, self._results, result, curves, seconds))
         return found
 
@@ -195,7 +231,7 @@ class Search:
             return True
         if learners[name].uses_all_time:
             return LEAST_SHARE * statistics.median(r.fit_seconds for r in done) < self._spare()
-        return WHOLE_SHARE * max(map(again_seconds, done)) < self._spare()
+        return WHOLE_SHARE * max(self._whole_seconds(name)) < self._spare()
 
     def _draw(self, name: str) -> tuple[Study, int, Any] | None:
         """A config of a learner that was not tried yet, and whose proposal it is; None where none
@@ -230,6 +266,7 @@ class Search:
                 proposal,
                 self._scores(known) if known and scored else None,
                 self._counted(known) if known else None,
+                work_share(known) if known else 1.0,
             )
         return None
 
@@ -272,4 +309,9 @@ class Search:
         values = leaves(from_dict(learners[name].config, result.trial.config))
         kept = {path: value for path, value in values.items() if path in free}
         if all(free[path].allows(value) for path, value in kept.items()):
-            study.add(kept, self._scores(result), self._counted(result))
+            study.add(kept, self._scores(result), self._counted(result), work_share(result))
+
+
+def work_share(result: Result) -> float:
+    """After which share of its work, or on which of the rows, a trial scored as it did."""
+    return result.progress[-1] if result.status == "stopped" and result.progress else 1.0

@@ -82,10 +82,12 @@ def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
 
 def may_go_on(result: Result, results: Results) -> bool:
     """Whether a trial that was ended early may be taken up again: the best few may, as the state of
-    a training takes up to three times the room of its weights."""
+    a training takes up to three times the room of its weights; and the best few of those that
+    looked at a part of the rows."""
     paused = [r for r in results.ranked() if r.status == "stopped"]
-    few = [r for r in paused if learners[r.trial.learner].can_go_on][:MOST_PAUSED]
-    return any(result is one for one in few)
+    looks = [r for r in paused if r.trial.share < 1]
+    kept = [r for r in paused if r.trial.share == 1 and learners[r.trial.learner].can_go_on]
+    return any(result is one for one in (*looks[:MOST_PAUSED], *kept[:MOST_PAUSED]))
 
 
 def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
@@ -108,7 +110,8 @@ def refit_seconds(problem: Problem, result: Result) -> float:
     """About how long the same model takes to fit to all rows, the kept-apart ones being stored by
     then where others of their kind are."""
     rows = sum(len(part) for part in problem.parts.values())
-    return 1.2 * again_seconds(result) * rows / max(1, len(problem.parts["train"]))
+    fitted = result.trial.share * len(problem.parts["train"])
+    return 1.2 * again_seconds(result) * rows / max(1.0, fitted)
 
 
 def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:

@@ -24,6 +24,7 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.parts import fewer
 from tunesmith.pipeline.run import Run
 from tunesmith.stoppers import stoppers
 
@@ -94,8 +95,9 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
     trial, clock = job.trial, run.clock
     backbone = str(trial.config.get("backbone", ""))
     named = {"trial": trial.number, "learner": trial.learner, "backbone": backbone}
-    leg = {"leg": trial.leg} if trial.leg else {}
-    run.journal.write("trial", **named, **leg, reason=trial.reason, config=dict(trial.config))
+    more: dict[str, float] = {"leg": trial.leg} if trial.leg else {}
+    more |= {"share": trial.share} if trial.share < 1 else {}
+    run.journal.write("trial", **named, **more, reason=trial.reason, config=dict(trial.config))
     curve: list[tuple[float, float]] = []
     sign = 1.0 if get(problem.metric).higher_is_better else -1.0
     stopped = False
@@ -124,7 +126,8 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         watch = Watch(
             clock, report, run.offline, lambda a, t: notes.update({a: t}), run.depths, checkpoint
         )
-        fitted = learner.fit(problem, config, trial.seed, watch)
+        rows = fewer(problem, trial.share) if trial.share < 1 else problem
+        fitted = learner.fit(rows, config, trial.seed, watch)
         seconds = time.monotonic() - began
         result = _scored(run, problem, trial, fitted, seconds)
     except TunesmithError as error:
@@ -135,6 +138,10 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         result = Result(trial, "failed", reason, fit_seconds=time.monotonic() - began)
     if stopped and result.status == "done":
         reason = f"the {stopper} rule: others were better by then"
+        result = replace(result, status="stopped", reason=reason)
+    if trial.share < 1 and result.score is not None:
+        curve = [(trial.share, sign * result.score.value)]
+        reason = f"a look, fitted to {trial.share:.0%} of the training rows"
         result = replace(result, status="stopped", reason=reason)
     frozen = FROZEN.rows - before.rows
     notes |= {"frozen_rows": f"{frozen:,} rows run through frozen blocks"} if frozen else {}

@@ -30,7 +30,11 @@ class OptunaStudy(Study):
         return int(trial.number), values
 
     def tell(
-        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+        self,
+        proposal: int,
+        scores: Sequence[float] | None,
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
         import optuna
 
@@ -40,7 +44,11 @@ class OptunaStudy(Study):
             self._study.tell(proposal, list(scores))
 
     def add(
-        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+        self,
+        values: Mapping[str, Scalar],
+        scores: Sequence[float],
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
         import optuna
 

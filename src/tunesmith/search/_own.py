@@ -13,11 +13,13 @@ from tunesmith.core.space import Scalar
 
 @dataclass(frozen=True)
 class Seen:
-    """A proposal that has ended, with its scores, None where it failed; and what it took."""
+    """A proposal that has ended, with its scores, None where it failed; what it took; and the share
+    of the whole work, or of the rows, after which the scores were."""
 
     values: Values
     scores: tuple[float, ...] | None
     cost: float | None = None
+    share: float = 1.0
 
 
 @dataclass
@@ -41,12 +43,20 @@ class OwnStudy(Study):
         return self._number, values
 
     def tell(
-        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+        self,
+        proposal: int,
+        scores: Sequence[float] | None,
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
         values = self.open.pop(proposal)
-        self.seen.append(Seen(values, None if scores is None else tuple(scores), cost))
+        self.seen.append(Seen(values, None if scores is None else tuple(scores), cost, share))
 
     def add(
-        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+        self,
+        values: Mapping[str, Scalar],
+        scores: Sequence[float],
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
-        self.seen.append(Seen(dict(values), tuple(scores), cost))
+        self.seen.append(Seen(dict(values), tuple(scores), cost, share))

@@ -32,6 +32,10 @@ class Together(Searcher):
 
     names: tuple[str, ...]
 
+    @property
+    def knows_shares(self) -> bool:  # type: ignore[override]
+        return all(searchers[name].knows_shares for name in self.names)
+
     def refuses(self, ranges: Mapping[str, Range], goals: int) -> str:
         told = ((name, searchers[name].refuses(ranges, goals)) for name in self.names)
         return "; ".join(f"{name}: {reason}" for name, reason in told if reason)
@@ -81,16 +85,24 @@ class _Turns(Study):
         return left[(self.turn - 1) % len(left)]
 
     def tell(
-        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+        self,
+        proposal: int,
+        scores: Sequence[float] | None,
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
         place, inner, values = self.open.pop(proposal)
-        self.studies[place].tell(inner, scores, cost)
+        self.studies[place].tell(inner, scores, cost, share)
         for other, study in enumerate(self.studies):
             if other != place and scores is not None:
-                study.add(values, scores, cost)
+                study.add(values, scores, cost, share)
 
     def add(
-        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+        self,
+        values: Mapping[str, Scalar],
+        scores: Sequence[float],
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
         for study in self.studies:
-            study.add(values, scores, cost)
+            study.add(values, scores, cost, share)

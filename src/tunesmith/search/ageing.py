@@ -61,16 +61,24 @@ class _Population(OwnStudy):
         return mutated(parent.values, self.ranges, self.dice)
 
     def tell(
-        self, proposal: int, scores: Sequence[float] | None, cost: float | None = None
+        self,
+        proposal: int,
+        scores: Sequence[float] | None,
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
-        super().tell(proposal, scores, cost)
+        super().tell(proposal, scores, cost, share)
         if scores is not None:
             self.alive.append(self.seen[-1])
 
     def add(
-        self, values: Mapping[str, Scalar], scores: Sequence[float], cost: float | None = None
+        self,
+        values: Mapping[str, Scalar],
+        scores: Sequence[float],
+        cost: float | None = None,
+        share: float = 1.0,
     ) -> None:
-        super().add(values, scores, cost)
+        super().add(values, scores, cost, share)
         self.alive.append(self.seen[-1])
 
 

@@ -45,6 +45,8 @@ MANY = 400
 """Results from which the model, which takes some tens of milliseconds, makes every fifth proposal
 alone, and evolution the others."""
 EVERY = 5
+MOST_HALVINGS = 5
+"""Of the work; less tells no less."""
 GROWTH = 1.05
 """By so much the history grows before the model's settings are fitted anew."""
 
@@ -52,15 +54,21 @@ GROWTH = 1.05
 @searchers.add("auto")
 class Auto(Searcher):
     """Expected improvement under a Gaussian process over mixed and conditional dimensions, scores
-    by rank, candidates drawn at random and near the best.
+    by rank, candidates drawn at random and near the best. Scores after a part of the work, or on a
+    part of the rows, are in the same model, with that share as one more dimension; proposals are
+    judged at the whole.
 
     Source: Jones, Schonlau & Welch, "Efficient Global Optimization", 1998; Hutter, Hoos &
     Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm Configuration", 2011,
     for the search of candidates; Salinas et al., "A Quantile-based Approach for Hyperparameter
     Transfer Learning", ICML 2020, for ranks; Snoek, Larochelle & Adams, "Practical Bayesian
     Optimization of Machine Learning Algorithms", NeurIPS 2012, for improvement per second, where
-    costs are told; Knowles, "ParEGO", IEEE TEC 2006, for several goals.
+    costs are told; Wistuba, Kadra & Grabocka, "Supervising the Multi-Fidelity Race of
+    Hyperparameter Configurations", NeurIPS 2022, for the share as a dimension; Knowles, "ParEGO",
+    IEEE TEC 2006, for several goals.
     """
+
+    knows_shares = True
 
     def begin(
         self,
@@ -88,6 +96,8 @@ class AutoStudy(OwnStudy):
     turn: int = 0
     was_known: bool = False
     """Whether there were results before the search began, such as those of the defaults."""
+    has_shares: bool = False
+    """Whether a score came after a part of the work."""
     _costs: Gaussian | None = None
     _rows: list[NDArray[np.float64]] = field(default_factory=list)
     _scores: list[float] = field(default_factory=list)
@@ -130,30 +140,53 @@ class AutoStudy(OwnStudy):
         costs."""
         rows = self._encoded()
         used = _chosen(scores)
-        model = self._modelled(rows[used], ranked(scores[used]))
-        best = float(model.predict(rows[used])[0].max())
+        shares = np.array([self.seen[place].share for place in used])
+        seen = self._at_shares(rows[used], shares)
+        model = self._modelled(seen, ranked(levelled(scores[used], rows[used], shares)))
+        whole = seen[shares == 1] if (shares == 1).any() else seen
+        best = float(model.predict(whole)[0].max())
         candidates = self._candidates(scores)
-        places = self.encoding.rows(candidates)
+        configs = self.encoding.rows(candidates)
+        places = self._at_shares(configs, np.ones(len(configs)))
         gain = improvement(*self._with_open(model).predict(places), best)
-        gain /= self._expected_costs(rows, used, places)
+        gain /= self._expected_costs(seen, used, places)
         tried = {row.tobytes() for row in rows}
-        gain[[row.tobytes() in tried for row in places]] = -np.inf
+        gain[[row.tobytes() in tried for row in configs]] = -np.inf
         return candidates[int(np.argmax(gain))]
 
+    def _at_shares(
+        self, rows: NDArray[np.float64], shares: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Configs with one more dimension, the share after which they were scored, where there are
+        different ones: 1 is the whole, each halving a step down. Shape (rows, dimensions + 1)."""
+        self.has_shares = self.has_shares or bool((shares < 1).any())
+        if not self.has_shares:
+            return rows
+        return np.column_stack([rows, 1 - halvings(shares) / MOST_HALVINGS])
+
+    @property
+    def _ordered(self) -> NDArray[np.bool_]:
+        ordered = self.encoding.ordered
+        return np.append(ordered, True) if self.has_shares else ordered
+
     def _expected_costs(
-        self, rows: NDArray[np.float64], used: NDArray[np.int64], places: NDArray[np.float64]
+        self, seen: NDArray[np.float64], used: NDArray[np.int64], places: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """What each candidate should take, as a multiple of the usual; 1 where costs are not told.
-        Shape (candidates,)."""
+        `seen` are the rows of the results at `used`. Shape (candidates,)."""
         costs = np.array([self.seen[place].cost or np.nan for place in used])
         told = np.isfinite(costs)
         if told.sum() < FIRST:
             return np.ones(len(places))
         logs = np.log(costs[told])
         spread = max(float(logs.std()), 1e-6)
-        start = None if self._costs is None else self._costs.settings
+        old = self._costs
+        start = old.settings if old is not None and old.rows.shape[1] == seen.shape[1] else None
         self._costs = fit(
-            rows[used][told], (logs - logs.mean()) / spread, self.encoding.ordered, start
+            seen[told],
+            (logs - logs.mean()) / spread,
+            self._ordered,
+            start,
         )
         return np.asarray(np.exp(spread * self._costs.predict(places)[0]))
 
@@ -162,10 +195,13 @@ class AutoStudy(OwnStudy):
         return np.array(self._rows)
 
     def _modelled(self, rows: NDArray[np.float64], scores: NDArray[np.float64]) -> Gaussian:
-        old, ordered = self.model, self.encoding.ordered
+        old = self.model
+        if old is not None and old.rows.shape[1] < rows.shape[1]:
+            old = None  # shares have come to count
         if old is not None and len(self.seen) < GROWTH * self.modelled:
             return old.given(rows, scores)
-        self.model = fit(rows, scores, ordered, None if old is None else old.settings)
+        start = None if old is None else old.settings
+        self.model = fit(rows, scores, self._ordered, start)
         self.modelled = len(self.seen)
         return self.model
 
@@ -175,7 +211,7 @@ class AutoStudy(OwnStudy):
         waiting = list(self.open.values())[-MOST_OPEN:]
         if not waiting:
             return model
-        rows = self.encoding.rows(waiting)
+        rows = self._at_shares(self.encoding.rows(waiting), np.ones(len(waiting)))
         believed = np.concatenate([model.scores, model.predict(rows)[0]])
         return model.given(np.concatenate([model.rows, rows]), believed)
 
@@ -244,6 +280,32 @@ def ranked(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
     normal = ndtri((rankdata(scores) - 0.5) / len(scores))
     return np.asarray((normal - normal.mean()) / max(float(normal.std()), 1e-12))
+
+
+def halvings(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How often the whole is halved to come to a share, shape (shares,)."""
+    return np.asarray(np.minimum(-np.log2(shares), MOST_HALVINGS))
+
+
+def levelled(
+    scores: NDArray[np.float64], configs: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Scores after a part of the work with what is usually gained by the rest, as far as that is
+    known: the median over configs that were scored after about that part and on the whole. Shape
+    (scores,)."""
+    whole = {
+        row.tobytes(): score
+        for row, score, share in zip(configs, scores, shares, strict=True)
+        if share == 1
+    }
+    found, steps = scores.copy(), np.rint(halvings(shares))
+    for step in np.unique(steps[shares < 1]):
+        places = np.flatnonzero((steps == step) & (shares < 1))
+        later = [(whole.get(configs[at].tobytes()), scores[at]) for at in places]
+        gains = [after - before for after, before in later if after is not None]
+        if gains:
+            found[places] += np.median(gains)
+    return found
 
 
 def improvement(
