@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.core.clock import UNLIMITED, Clock
-from tunesmith.core.contracts import Curve, Fitted, Tell, Watch, Work
+from tunesmith.core.contracts import Curve, Fitted, Overdue, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.events import Passing
 from tunesmith.core.records import Problem, Result, Trial
@@ -127,6 +127,9 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         fitted = learner.fit(problem, config, trial.seed, watch)
         seconds = time.monotonic() - began
         result = _scored(run, problem, trial, fitted, seconds)
+    except Overdue:
+        _write_traceback(run, trial)  # it says where
+        raise
     except TunesmithError as error:
         result = Result(trial, "failed", str(error), fit_seconds=time.monotonic() - began)
     except Exception as error:

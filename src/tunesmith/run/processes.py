@@ -158,8 +158,7 @@ class _Crew(Generic[J, R]):
             if worker.seconds() > self.work.limit_seconds(worker.job):
                 self.workers.remove(worker)
                 worker.process.kill()
-                reason = f"it was still at work after {worker.seconds():.0f} s and was ended"
-                yield self.work.lost(worker.job, reason, worker.seconds())
+                yield self.work.hung(worker.job, worker.seconds())
 
     def end(self) -> None:
         """Leave nobody behind: who is at work is ended, the idle are told that it is over."""
