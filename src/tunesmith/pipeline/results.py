@@ -15,11 +15,13 @@ Key = Callable[[Result], tuple[float, float, int]]
 
 @dataclass
 class _Column:
-    """The results of one learner: all, those with a score, and how many came since the best."""
+    """The results of one learner: all, those with a score, how many came since the best, and the
+    longest fit of a model."""
 
     every: list[Result] = field(default_factory=list)
     scored: list[Result] = field(default_factory=list)
     since_best: int = -1
+    longest_seconds: float = 0.0
 
 
 class Results(Sequence[Result]):
@@ -49,6 +51,7 @@ class Results(Sequence[Result]):
         column.since_best += 1
         if result.score is None:
             return
+        column.longest_seconds = max(column.longest_seconds, result.fit_seconds)
         if all(self._key(result) < self._key(other) for other in column.scored[:1]):
             column.since_best = 0
         bisect.insort(column.scored, result, key=self._key)
@@ -74,6 +77,10 @@ class Results(Sequence[Result]):
         """How many trials of a learner came after its best one; all where none has a score."""
         column = self._column(learner)
         return column.since_best if column.scored else len(column.every)
+
+    def longest_seconds(self, learner: str) -> float:
+        """What the longest trial of a learner that came to a model took; 0 where none did."""
+        return self._column(learner).longest_seconds
 
     def _column(self, learner: str) -> _Column:
         return self._columns.get(learner) or _Column()

@@ -10,6 +10,7 @@ from tunesmith.core.records import Candidate, Problem, Result
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.hanging import limit_of
 from tunesmith.pipeline.history import Better, History
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
@@ -105,4 +106,5 @@ def _jobs(
             seconds = max(LEAST_SECONDS, share * spare)
         place = history.place(trial)
         others = (one for one in history.curves(trial.learner) if one.number != place)
-        yield Job(trial, seconds, tuple(others), place)
+        limit = limit_of(problem, history.results, trial.learner, seconds)
+        yield Job(trial, seconds, tuple(others), place, limit)
