@@ -35,6 +35,14 @@ class Results(Sequence[Result]):
         self._ranked: list[Result] = []
         self._columns: dict[str, _Column] = {}
 
+    @classmethod
+    def of_all(cls, key: Key, results: Sequence[Result]) -> Results:
+        """Those that came in this order."""
+        found = cls(key)
+        for result in results:
+            found.add(result)
+        return found
+
     def add(self, result: Result) -> None:
         """Note one; in place of the last one of the same trial, where there is any."""
         place = self._places.get(result.trial.number)
