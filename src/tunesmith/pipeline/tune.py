@@ -16,6 +16,7 @@ from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
 from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.sharing import told_of_sharing
 from tunesmith.pipeline.standing import spare_seconds
 from tunesmith.pipeline.trial import Fitting, Job
 from tunesmith.run import runners
@@ -55,6 +56,9 @@ def tune(
         run.clock.now,
     )
     interrupted = False
+    sharing = told_of_sharing(run, candidates)
+    if sharing:
+        run.note(sharing)
     name = "processes" if run.workers else "here"
     try:
         jobs = _jobs(run, problem, proposals, history)
