@@ -87,7 +87,8 @@ def fit(
         goals: What the search is to reach beside the score: "latency" (short answers), "size" (a
             small model). The best score still wins; `pick` takes another from the Pareto front.
         workers: Processes that trials run in, side by side, sharing cores and devices; by default
-            they run in this one, one after the other.
+            they run in this one, one after the other. Only there is a trial ended that hangs inside
+            a library; in this process it is where it comes back to Python, in the main thread.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.

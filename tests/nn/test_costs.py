@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from tunesmith.nn import devices
 from tunesmith.nn.costs import Costs, measure
 from tunesmith.zoo import encoders
 
@@ -47,3 +49,23 @@ def test_a_measured_network_has_the_facts_of_its_own(checkpoint: str, count: int
     assert 0 < costs.train_block_seconds < 1
     assert costs.weight_bytes == sum(p.nbytes for p in encoder.parameters())
     assert all((value == before[name]).all() for name, value in encoder.state_dict().items())
+
+
+def test_costs_are_those_of_a_process_with_so_many_threads(checkpoint: str) -> None:
+    encoder = encoders.load(Path(checkpoint))
+    if devices.device().type != "cpu":
+        pytest.skip("threads are of no matter there")
+    before, seen = torch.get_num_threads(), set[int]()
+    encoder.blocks[0].register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    ids = [np.arange(2, 8, dtype=np.int32)] * 4
+    try:
+        for wanted in (1, 2):
+            torch.set_num_threads(3 - wanted)
+            measure(encoder, ids, wanted)
+            assert seen == {wanted}
+            assert torch.get_num_threads() == 3 - wanted
+            seen.clear()
+        measure(encoder, ids)
+        assert seen == {1}, "as they are, where nothing is said"
+    finally:
+        torch.set_num_threads(before)

@@ -142,6 +142,22 @@ def test_one_process_at_a_time_works_in_a_run(table: Path, tmp_path: Path) -> No
             ts.resume(folder, trials=1)
 
 
+def test_a_run_that_is_refused_stays_as_it_is(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    ts.fit(table, "label", trials=1, folder=folder, learners=["majority"])
+    before = (folder / "journal.jsonl").read_bytes()
+    other = tmp_path / "other.csv"
+    pd.read_csv(table).iloc[::-1].to_csv(other, index=False)
+    told: list[str] = []
+    with pytest.raises(DataError, match="does not hold what this run began with"):
+        ts.resume(folder, trials=1, source=other, listeners=[lambda event: told.append(event.kind)])
+    assert (folder / "journal.jsonl").read_bytes() == before
+    assert told == ["stage", "stage"]
+    ts.resume(folder, trials=1)
+    added = list(read_journal(folder / "journal.jsonl"))[len(before.splitlines()) :]
+    assert [event.kind for event in added[:3]] == ["stage", "stage", "resumed"]
+
+
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no run folder"):
         ts.resume(tmp_path / "none")

@@ -21,13 +21,16 @@ from tunesmith.core.space import default, to_dict
 from tunesmith.learners import learners
 from tunesmith.pipeline.gain import gain_of_going_on, gain_of_one_more, improvement, told
 from tunesmith.pipeline.goals import check_goals, goals_of
+from tunesmith.pipeline.history import History
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.recorded import past, write_result
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.searching import Search
 from tunesmith.pipeline.standing import may_go_on, rank_key
 from tunesmith.pipeline.trial import Job, run_trial
 from tunesmith.pipeline.tune import tune
+from tunesmith.search._own import OwnStudy
 from tunesmith.tasks.classification import reviews
 
 
@@ -158,6 +161,39 @@ def test_trials_side_by_side_make_one_run(tmp_path: Path) -> None:
     kinds = [event.kind for event in read_journal(folder / "journal.jsonl")]
     assert kinds.count("trial") == kinds.count("result") == 6
     assert len(ts.resume(folder, trials=2, source=table).leaderboard()) == 8
+
+
+def test_a_proposal_that_is_under_way_already_is_told_how_that_ends(
+    run: Run, problem: Problem
+) -> None:
+    pins = to_dict(default(learners["linear"].config))
+    del pins["balanced"]
+    history = History(run, problem, lambda found: None)
+    search = Search(
+        run, problem, {"linear": pins}, history, ["linear"], "random", "median", (), lambda: 0.0
+    )
+
+    def ended(number: int, balanced: bool, value: float) -> None:
+        result = made(number, "linear", value)
+        config = {**pins, "balanced": balanced}
+        result = replace(result, trial=replace(result.trial, config=config))
+        search.tell(result)
+        history.results.add(result)
+
+    ended(1, False, 0.6)
+    move = search.next(())
+    assert move is not None
+    assert move.config["balanced"] is True
+    search.credit(2, move)
+    trial = Trial(2, "linear", move.config, "", 0)
+    assert search.next((trial,)) is None, "nothing else is left"
+    (study,) = search._studies.values()
+    assert isinstance(study, OwnStudy)
+    assert len(study.open) > 1, "the same was proposed again"
+    ended(2, True, 0.7)
+    assert not study.open
+    told = {(one.values["balanced"], one.scores) for one in study.seen}
+    assert told == {(False, (0.6,)), (True, (0.7,))}, "none of them has failed"
 
 
 def test_workers_that_cannot_be_are_refused(tmp_path: Path) -> None:

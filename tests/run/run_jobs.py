@@ -29,8 +29,10 @@ class Trying(Work[str, str]):
     folder: Path
     limit: float = float("inf")
     has_begun: bool = False
+    begin_seconds: float = 0.0
 
     def begin(self) -> None:
+        time.sleep(self.begin_seconds)
         self.has_begun = True
 
     def do(self, job: str, tell: Tell) -> str:

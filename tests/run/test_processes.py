@@ -48,6 +48,21 @@ def test_who_hangs_is_ended_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert not is_alive(int((tmp_path / "hanging").read_text()))
 
 
+def test_what_a_process_needs_to_begin_is_no_part_of_a_job(tmp_path: Path) -> None:
+    done, _ = run(iter(["a", "b"]), Trying(tmp_path, limit=0.8, begin_seconds=1.5))
+    assert done == ["a done", "b done"]
+
+
+def test_who_was_ready_in_time_does_not_hang_however_late_it_is_heard(tmp_path: Path) -> None:
+    def jobs() -> Iterator[str]:
+        yield "a"
+        time.sleep(3.0)  # whoever draws the next has much to think of
+        yield "b"
+
+    done, _ = run(jobs(), Trying(tmp_path, limit=1.0))
+    assert done == ["a done", "b done"]
+
+
 def test_a_job_that_waits_for_another_is_drawn_when_that_has_ended(tmp_path: Path) -> None:
     drawn: list[str] = []
     told: Told = []

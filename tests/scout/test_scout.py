@@ -7,17 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import WeightsError
 from tunesmith.data.languages import Languages
+from tunesmith.nn import devices
 from tunesmith.nn.costs import Costs
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
 from tunesmith.scout.halving import Halving
 from tunesmith.scout.records import Ranking, Standing
 from tunesmith.scout.scout import DEARER, FEWEST_ROWS, Scouted, scout
+from tunesmith.zoo.backbones import backbone
 
 COSTS = Costs(4, 0.0, 1.0, 0.0, 3.0, 4000, 500, 10.0, 8)
 
@@ -83,6 +86,25 @@ def test_rows_read_by_the_scout_are_not_read_again(checkpoint: str) -> None:
     (row,) = again.table(100, limit_seconds=1e-9)
     assert not row["depths"]["1"]["fits"]
     assert row["depths"]["1"]["disk_bytes"] == 0 < row["depths"]["0.34"]["disk_bytes"]
+
+
+def test_costs_are_those_of_the_process_that_will_pay_them(checkpoint: str) -> None:
+    if devices.device().type != "cpu":
+        pytest.skip("threads are of no matter there")
+    texts = [f"good {n}" for n in range(60)]
+    block = backbone(checkpoint).encoder.blocks[0]
+    before, seen = torch.get_num_threads(), set[int]()
+    hook = block.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    try:
+        torch.set_num_threads(2)
+        with using(Store(None, 2**30)):
+            card = zoo.card_for(checkpoint)
+            scout(texts, np.arange(60) % 2, [card], clock=Clock(), seed=0, threads=1)
+        assert seen == {1, 2}, "measured with one, read with all of this process"
+        assert torch.get_num_threads() == 2
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
 
 
 def test_an_english_checkpoint_is_left_out_for_german_if_another_reads_it(

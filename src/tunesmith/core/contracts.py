@@ -278,6 +278,11 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 """Says what happens: its kind, and the facts."""
 
 
+class Overdue(BaseException):
+    """Raised in a job that is taken to hang. Like Ctrl-C, it is no error that a job may answer:
+    who catches it raises it again."""
+
+
 class Work(ABC, Generic[J, R]):
     """What is done with a job. It, the jobs and what comes of them can be sent to another
     process."""
@@ -293,6 +298,10 @@ class Work(ABC, Generic[J, R]):
     @abstractmethod
     def lost(self, job: J, reason: str, seconds: float) -> R:
         """What comes of a job whose process was lost after so many seconds."""
+
+    def hung(self, job: J, seconds: float) -> R:
+        """What comes of a job that was ended after so many seconds, as it was taken to hang."""
+        return self.lost(job, f"it was still at work after {seconds:.0f} s and was ended", seconds)
 
     def limit_seconds(self, job: J) -> float:
         """After how long a job is taken to hang; infinite where that cannot be said."""

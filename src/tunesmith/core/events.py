@@ -59,6 +59,30 @@ class Journal:
             os.fsync(file.fileno())
 
 
+class Held(Journal):
+    """Tells the listeners at once, and writes when it is let go: what is under way may be refused
+    yet, and then leaves no trace."""
+
+    def __init__(self, path: Path, clock: Clock, listeners: tuple[Listener, ...] = ()) -> None:
+        super().__init__(path, clock, listeners)
+        self._lines: list[str] = []
+
+    def _append(self, line: str) -> None:
+        self._lines.append(line)
+
+    def let_go(self) -> None:
+        """Write what was held.
+
+        Raises:
+            DataError: The disk is full or the file cannot be written.
+        """
+        try:
+            while self._lines:
+                super()._append(self._lines.pop(0))
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+
 class Passing(Journal):
     """Hands events to who keeps the journal, in another process perhaps."""
 

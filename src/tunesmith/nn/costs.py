@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from tunesmith.nn.batches import Rows, collate
-from tunesmith.nn.devices import autocast, precision
+from tunesmith.nn.devices import autocast, computing_with, precision
 from tunesmith.nn.encoder import Encoder
 from tunesmith.nn.tokens import Tokens
 
@@ -89,9 +89,15 @@ class Costs:
         return int(self.weight_bytes + own / 4 * BYTES_OF_TRAINED + kept)
 
 
-def measure(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
+def measure(encoder: Encoder, ids: Sequence[Tokens], threads: int | None = None) -> Costs:
     """Time a few steps of one block and of the stem on the rows nearest to the mean length; the
-    other blocks are alike. A second or two for a small network."""
+    other blocks are alike. A second or two for a small network. With so many `threads`, where
+    others than this process will compute; by default with all that this one has."""
+    with computing_with(threads):
+        return _measured(encoder, ids)
+
+
+def _measured(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
     lengths = np.array([len(one) for one in ids])
     near = np.argsort(np.abs(lengths - lengths.mean()), kind="stable")[:TIMED]
     chosen = [ids[i] for i in near]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +73,33 @@ def threads() -> int:
     return machine.find().threads
 
 
+def share_of_threads(processes: int) -> int:
+    """The threads that each of so many processes side by side computes with."""
+    each = machine.cores() // max(1, processes)
+    return min(each, threads()) if each > 1 else 1
+
+
+@contextlib.contextmanager
+def computing_with(count: int | None) -> Iterator[None]:
+    """So many threads meanwhile, where a processor computes; None leaves them as they are."""
+    import torch
+
+    if count is None or device().type != "cpu":
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def shares(processes: int) -> list[dict[str, str]]:
     """What of the machine each of so many processes side by side may use, as environment variables:
     threads so that together they are no more than the cores, one device each where there are
     several, by turns."""
-    each = machine.cores() // max(1, processes)
-    count = str(min(each, threads()) if each > 1 else 1)
+    count = str(share_of_threads(processes))
     share = {"TUNESMITH_THREADS": count, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
     devices = _devices()
     if len(devices) < 2:

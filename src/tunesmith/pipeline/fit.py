@@ -14,7 +14,7 @@ import numpy as np
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, DataError
-from tunesmith.core.events import Journal, Listener
+from tunesmith.core.events import Held, Journal, Listener
 from tunesmith.core.pins import read_pins
 from tunesmith.core.records import Budget, Candidate, Problem, Result
 from tunesmith.core.runfolder import (
@@ -120,11 +120,13 @@ def resume(
             )
         spent = last_second(place)
         clock = _clock(request.budget, began - spent)
-        run = _run(place, request, clock, listeners)
+        held = Held(place.journal, clock, tuple(listeners))
+        run = replace(_run(place, request, clock, listeners), journal=held)
         problem = _framed(run, source, request, metric)
         _refuse_other_data(place, problem)
         recorded = past(place, problem)
         request = request.extended(more, spent=spent, trials=recorded.count)
+        held.let_go()
         request.write(place.path)
         run = _run(place, request, replace(clock, limit_seconds=request.budget.seconds), listeners)
         run.journal.write("resumed", trials=recorded.count, after_seconds=round(spent, 3))

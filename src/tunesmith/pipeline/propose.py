@@ -12,6 +12,7 @@ from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
+from tunesmith.nn.devices import share_of_threads
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.history import History
 from tunesmith.pipeline.plan import Pins
@@ -269,6 +270,7 @@ class Proposals:
                 seed=run.seed,
                 most_seconds=self._read_seconds,
                 passes_over=run.clock.has_deadline(),
+                threads=share_of_threads(run.workers) if run.workers else None,
             )
         except TunesmithError as error:
             run.note(f"the scout gave up: {error}")

@@ -20,9 +20,10 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.pipeline.parts import nested, with_train
+from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import PATIENCE_TRIALS
-from tunesmith.pipeline.standing import again_seconds, rank, signed
+from tunesmith.pipeline.standing import again_seconds, rank, rank_key
 from tunesmith.report.history import courses
 from tunesmith.zoo.backbones import backbone, known_rows
 
@@ -108,22 +109,13 @@ def _most_growth(run: Run, problem: Problem, results: Sequence[Result]) -> float
     """To how many times its trials a search comes at most, if it gains nothing on the way: it
     leaves a learner alone that has long gained nothing. Under a deadline a learner that fills its
     time may gain by having more of it."""
+    found = Results.of_all(rank_key(problem), results)
     names = {r.trial.learner for r in results if r.trial.learner != CONSTANT}
     timed = run.clock.has_deadline()
     if not names or (timed and any(learners[name].uses_all_time for name in names)):
         return float("inf")
-    return 1 + sum(_patience(problem, results, name) for name in names) / len(results)
-
-
-def _patience(problem: Problem, results: Sequence[Result], name: str) -> int:
-    """How many more trials of a learner would be made without a gain."""
-    every = [r for r in results if r.trial.learner == name]
-    ranked = rank(problem, every)
-    if not ranked:
-        return 0
-    best = max(signed(problem, one) for one in ranked)
-    first = next(i for i, r in enumerate(every) if r.score and signed(problem, r) == best)
-    return max(0, PATIENCE_TRIALS - (len(every) - 1 - first))
+    left = [PATIENCE_TRIALS - found.since_best(name) for name in names if found.ranked(name)]
+    return 1 + sum(max(0, more) for more in left) / len(results)
 
 
 def _value(result: Result) -> float:

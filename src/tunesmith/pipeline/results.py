@@ -15,11 +15,13 @@ Key = Callable[[Result], tuple[float, float, int]]
 
 @dataclass
 class _Column:
-    """The results of one learner: all, those with a score, and how many came since the best."""
+    """The results of one learner: all, those with a score, how many came since the best, and the
+    longest fit of a model."""
 
     every: list[Result] = field(default_factory=list)
     scored: list[Result] = field(default_factory=list)
     since_best: float = 0.0
+    longest_seconds: float = 0.0
 
 
 class Results(Sequence[Result]):
@@ -32,6 +34,14 @@ class Results(Sequence[Result]):
         self._places: dict[int, int] = {}
         self._ranked: list[Result] = []
         self._columns: dict[str, _Column] = {}
+
+    @classmethod
+    def of_all(cls, key: Key, results: Sequence[Result]) -> Results:
+        """Those that came in this order."""
+        found = cls(key)
+        for result in results:
+            found.add(result)
+        return found
 
     def add(self, result: Result) -> None:
         """Note one; in place of the last one of the same trial, where there is any."""
@@ -49,6 +59,7 @@ class Results(Sequence[Result]):
         column.since_best += result.trial.share
         if result.score is None:
             return
+        column.longest_seconds = max(column.longest_seconds, result.fit_seconds)
         if all(self._key(result) < self._key(other) for other in column.scored[:1]):
             column.since_best = 0
         bisect.insort(column.scored, result, key=self._key)
@@ -74,6 +85,10 @@ class Results(Sequence[Result]):
         """How many trials of a learner came after its best one, those on a part of the rows by
         their share; all where none has a score."""
         return self._column(learner).since_best
+
+    def longest_seconds(self, learner: str) -> float:
+        """What the longest trial of a learner that came to a model took; 0 where none did."""
+        return self._column(learner).longest_seconds
 
     def _column(self, learner: str) -> _Column:
         return self._columns.get(learner) or _Column()

@@ -106,6 +106,7 @@ def scout_problem(
     settings: Halving = HALVING,
     most_seconds: float = float("inf"),
     passes_over: bool = False,
+    threads: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Scouted:
     """Scout on the training rows alone: those that validate and test are not looked at.
@@ -127,5 +128,6 @@ def scout_problem(
         rows=sum(len(part) for part in problem.parts.values()),
         most_seconds=most_seconds,
         passes_over=passes_over,
+        threads=threads,
         tell=tell,
     )

@@ -88,6 +88,7 @@ class Search:
         self._studies: dict[str, Study] = {}
         self._asked: dict[int, tuple[Study, int]] = {}
         self._tried: dict[str, dict[str, Result | None]] = {}
+        self._twins: dict[tuple[str, str], list[tuple[Study, int]]] = {}
 
     def next(self, under_way: Sequence[Trial]) -> Move | None:
         """What to do next beside the trials under way; None where nothing is worth it, or can be
@@ -129,6 +130,8 @@ class Search:
         asked = self._asked.pop(number, None)
         if asked is not None:
             asked[0].tell(asked[1], scores, self._counted(result), work_share(result))
+        for study, proposal in self._twins.pop((name, repr(config)), ()):
+            study.tell(proposal, scores, self._counted(result), work_share(result))
         for key, study in self._studies.items():
             is_its_own = asked is not None and study is asked[0]
             if key.split(" ")[0] == name and not is_its_own and scores is not None:
@@ -261,13 +264,11 @@ class Search:
             if repr(config) not in tried:
                 return study, proposal, config
             known = tried[repr(config)]
-            scored = known is not None and known.score is not None
-            study.tell(
-                proposal,
-                self._scores(known) if known and scored else None,
-                self._counted(known) if known else None,
-                work_share(known) if known else 1.0,
-            )
+            if known is None:  # it is under way: how that ends is told when it does
+                self._twins.setdefault((name, repr(config)), []).append((study, proposal))
+                continue
+            scores = self._scores(known) if known.score is not None else None
+            study.tell(proposal, scores, self._counted(known), work_share(known))
         return None
 
     def _reads_anew_too_long(self, name: str) -> bool:

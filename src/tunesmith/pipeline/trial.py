@@ -6,14 +6,14 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tunesmith.core.clock import UNLIMITED, Clock
-from tunesmith.core.contracts import Curve, Fitted, Tell, Watch, Work
+from tunesmith.core.contracts import Curve, Fitted, Overdue, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.events import Passing
 from tunesmith.core.records import Problem, Result, Trial
@@ -24,13 +24,11 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.hanging import Limit, said
 from tunesmith.pipeline.parts import fewer
 from tunesmith.pipeline.run import Run
 from tunesmith.stoppers import stoppers
 
-LEAST_GRACE_SECONDS, GRACE_SHARE = 3.0, 0.1
-"""How far beyond its time a trial may go before it is taken to hang: at least so many seconds, or
-that share of it."""
 TIMED_ROWS = 32
 TRIAL_RESAMPLES = 300
 SAVED_TOLERANCE = 0.02
@@ -39,12 +37,13 @@ SAVED_TOLERANCE = 0.02
 @dataclass(frozen=True)
 class Job:
     """A trial to be run within so many seconds, and what is known by then: the curves of trials of
-    its learner, of which it is the one of that number."""
+    its learner, of which it is the one of that number. Beyond `limit` it is taken to hang."""
 
     trial: Trial
     seconds: float = UNLIMITED
     others: tuple[Curve, ...] = ()
     place: int = 0
+    limit: Limit = field(default_factory=Limit)
 
 
 @dataclass
@@ -80,8 +79,11 @@ class Fitting(Work[Job, Result]):
     def lost(self, job: Job, reason: str, seconds: float) -> Result:
         return Result(job.trial, "failed", reason, fit_seconds=seconds)
 
+    def hung(self, job: Job, seconds: float) -> Result:
+        return self.lost(job, f"taken to hang after {said(seconds)}: {job.limit.reason}", seconds)
+
     def limit_seconds(self, job: Job) -> float:
-        return job.seconds + max(LEAST_GRACE_SECONDS, GRACE_SHARE * job.seconds)
+        return job.limit.seconds
 
 
 def since(before: Any, now: Any) -> dict[str, float]:
@@ -130,6 +132,9 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         fitted = learner.fit(rows, config, trial.seed, watch)
         seconds = time.monotonic() - began
         result = _scored(run, problem, trial, fitted, seconds)
+    except Overdue:
+        _write_traceback(run, trial)  # it says where
+        raise
     except TunesmithError as error:
         result = Result(trial, "failed", str(error), fit_seconds=time.monotonic() - began)
     except Exception as error:

@@ -10,11 +10,13 @@ from tunesmith.core.records import Candidate, Problem, Result
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.hanging import limit_of
 from tunesmith.pipeline.history import Better, History
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
 from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.sharing import told_of_sharing
 from tunesmith.pipeline.standing import spare_seconds
 from tunesmith.pipeline.trial import Fitting, Job
 from tunesmith.run import runners
@@ -54,6 +56,9 @@ def tune(
         run.clock.now,
     )
     interrupted = False
+    sharing = told_of_sharing(run, candidates)
+    if sharing:
+        run.note(sharing)
     name = "processes" if run.workers else "here"
     try:
         jobs = _jobs(run, problem, proposals, history)
@@ -105,4 +110,5 @@ def _jobs(
             seconds = max(LEAST_SECONDS, share * spare)
         place = history.place(trial)
         others = (one for one in history.curves(trial.learner) if one.number != place)
-        yield Job(trial, seconds, tuple(others), place)
+        limit = limit_of(problem, history.results, trial.learner, seconds)
+        yield Job(trial, seconds, tuple(others), place, limit)

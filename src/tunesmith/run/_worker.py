@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from tunesmith.run._wire import opened, receive, receive_bytes, send
 
-EVENT, RESULT = "event", "result"
+BEGUN, EVENT, RESULT = "begun", "event", "result"
 
 
 def main() -> None:
@@ -31,7 +31,9 @@ def main() -> None:
     work = opened(inbox.get())
     work.begin()
     while True:
-        send(out, (RESULT, work.do(opened(inbox.get()), tell)))
+        job = opened(inbox.get())
+        send(out, (BEGUN, None))
+        send(out, (RESULT, work.do(job, tell)))
 
 
 def _listen(source: IO[bytes], inbox: queue.SimpleQueue[bytes]) -> None:

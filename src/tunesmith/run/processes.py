@@ -18,12 +18,14 @@ from tunesmith.core.contracts import J, R, Runner, Tell, Work
 from tunesmith.nn.devices import shares
 from tunesmith.run._shelf import runners
 from tunesmith.run._wire import receive, send
-from tunesmith.run._worker import EVENT, RESULT
+from tunesmith.run._worker import BEGUN, EVENT, RESULT
 
 GONE = "gone"
 LOOK_SECONDS = 0.5
 """Between looks at who is over its time."""
 END_SECONDS = 2.0
+START_SECONDS = 60.0
+"""What a process may take until it begins its job, beside the job's own time: disks can be slow."""
 
 
 @runners.add("processes")
@@ -44,12 +46,13 @@ class Processes(Runner):
 
 @dataclass(eq=False)
 class _Worker(Generic[J]):
-    """One process, and what it is at."""
+    """One process, and what it is at: `since` it has the job, or has begun it."""
 
     place: int
     process: subprocess.Popen[bytes]
     job: J | None = None
     since: float = 0.0
+    has_begun: bool = False
 
     def seconds(self) -> float:
         """How long it has been at its job."""
@@ -57,7 +60,7 @@ class _Worker(Generic[J]):
 
     def give(self, job: J) -> bool:
         """Hand it a job, which is its own from now on; False where it is gone."""
-        self.job, self.since = job, time.monotonic()
+        self.job, self.since, self.has_begun = job, time.monotonic(), False
         try:
             send(self.process.stdin, job)  # type: ignore[arg-type]
         except OSError:
@@ -127,15 +130,19 @@ class _Crew(Generic[J, R]):
         try:
             while True:
                 kind, told = receive(worker.process.stdout)  # type: ignore[arg-type]
-                self.heard.put((worker, kind, told))
+                if kind == BEGUN:
+                    worker.since, worker.has_begun = time.monotonic(), True
+                else:
+                    self.heard.put((worker, kind, told))
         except (EOFError, OSError):
             return
         finally:  # also where a message cannot be understood: nobody waits for this one
             self.heard.put((worker, GONE, None))
 
     def _news(self, tell: Tell) -> Iterator[R]:
-        """Who hangs, and what is heard next."""
-        yield from self._hanging()
+        """Who hangs, unless something waits to be heard (they may be ready), and what is heard."""
+        if self.heard.empty():
+            yield from self._hanging()
         try:
             worker, kind, told = self.heard.get(timeout=LOOK_SECONDS)
         except queue.Empty:
@@ -155,11 +162,11 @@ class _Crew(Generic[J, R]):
     def _hanging(self) -> Iterator[R]:
         for worker in list(self._busy()):
             assert worker.job is not None
-            if worker.seconds() > self.work.limit_seconds(worker.job):
+            most = self.work.limit_seconds(worker.job)
+            if worker.seconds() > most + (0.0 if worker.has_begun else START_SECONDS):
                 self.workers.remove(worker)
                 worker.process.kill()
-                reason = f"it was still at work after {worker.seconds():.0f} s and was ended"
-                yield self.work.lost(worker.job, reason, worker.seconds())
+                yield self.work.hung(worker.job, worker.seconds())
 
     def end(self) -> None:
         """Leave nobody behind: who is at work is ended, the idle are told that it is over."""

@@ -146,6 +146,7 @@ def scout(
     rows: int = 0,
     most_seconds: float = float("inf"),
     passes_over: bool = False,
+    threads: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Scouted:
     """Rank the checkpoints for these texts and their truth (class codes or numbers).
@@ -156,7 +157,8 @@ def scout(
     Every feature goes through the activation store, so that nothing of it is computed again. The
     sample stops growing where the scout would cost a tenth or so of the fits that it spares. With
     `passes_over`, a checkpoint that another outdoes for a fraction of its cost, as far as is known
-    beforehand, is not looked at.
+    beforehand, is not looked at. Costs are those of a process with so many `threads`; by default of
+    this one.
 
     Raises:
         WeightsError: None of the checkpoints can be used.
@@ -170,7 +172,7 @@ def scout(
     }
     if len(left_out) == len(cards):
         left_out = {}
-    reader = _Reader(texts, seed, left_out, tell)
+    reader = _Reader(texts, seed, left_out, tell, threads)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
     enough = int(ENOUGH * rows)
@@ -267,6 +269,7 @@ class _Reader:
     seed: int
     left_out: dict[str, str]
     tell: Callable[[str], None]
+    threads: int | None = None
     costs: dict[str, Costs] = field(default_factory=dict)
 
     def least_seconds(self, card: Card, cards: Sequence[Card], rows: int) -> float:
@@ -290,7 +293,8 @@ class _Reader:
             return False
         some = generator(self.seed, "costs").permutation(len(self.texts))[:TIMED_ROWS]
         self.tell(f"measuring {name}")
-        self.costs[name] = measure(base.encoder, base.ids([self.texts[i] for i in some], LENGTH))
+        ids = base.ids([self.texts[i] for i in some], LENGTH)
+        self.costs[name] = measure(base.encoder, ids, self.threads)
         return True
 
     def read(self, name: str, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from tunesmith.core.contracts import Searcher, Study
 from tunesmith.core.dimensions import is_conditional, is_ordered
-from tunesmith.core.errors import ConfigError
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._optuna import OptunaStudy
-from tunesmith.search._shelf import searchers
+from tunesmith.search._shelf import check, searchers
 
 
 @searchers.add("cmaes")
@@ -39,9 +38,7 @@ class CMAES(Searcher):
         goals: int = 1,
         known: Sequence[Mapping[str, Scalar]] = (),
     ) -> Study:
-        reason = self.refuses(ranges, goals)
-        if reason:
-            raise ConfigError(f"The search 'cmaes' cannot be used here: {reason}.")
+        check("cmaes", ranges, goals)
         from optuna.samplers import CmaEsSampler
 
         with warnings.catch_warnings():

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from tunesmith.core.contracts import Searcher, Study
 from tunesmith.core.dimensions import is_conditional
-from tunesmith.core.errors import ConfigError, need
+from tunesmith.core.errors import need
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._optuna import OptunaStudy
-from tunesmith.search._shelf import searchers
+from tunesmith.search._shelf import check, searchers
 
 STARTUP_TRIALS = 8
 
@@ -38,9 +38,7 @@ class GaussianProcess(Searcher):
         goals: int = 1,
         known: Sequence[Mapping[str, Scalar]] = (),
     ) -> Study:
-        reason = self.refuses(ranges, goals)
-        if reason:
-            raise ConfigError(f"The search 'gp' cannot be used here: {reason}.")
+        check("gp", ranges, goals)
         need("torch", extra="text")
         from optuna.samplers import GPSampler
 

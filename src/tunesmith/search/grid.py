@@ -8,11 +8,10 @@ from itertools import islice
 
 from tunesmith.core.contracts import Searcher, Study
 from tunesmith.core.dimensions import Dimensions, Values, every
-from tunesmith.core.errors import ConfigError
 from tunesmith.core.seeds import generator
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._own import OwnStudy
-from tunesmith.search._shelf import searchers
+from tunesmith.search._shelf import check, searchers
 
 STEPS = 3
 """Levels of a number; a choice has its own."""
@@ -40,9 +39,7 @@ class Grid(Searcher):
         goals: int = 1,
         known: Sequence[Mapping[str, Scalar]] = (),
     ) -> Study:
-        reason = self.refuses(ranges, goals)
-        if reason:
-            raise ConfigError(f"The search 'grid' cannot be used here: {reason}.")
+        check("grid", ranges, goals)
         configs = list(every(ranges, STEPS))
         order = generator(seed, "grid").permutation(len(configs))
         return _Lattice(iter([configs[place] for place in order]))
