@@ -288,6 +288,7 @@ class Proposals:
 
     def _begun(self, trial: Trial) -> Trial:
         self._open[trial.number] = trial
+        self._search.begin(trial)
         return trial
 
 

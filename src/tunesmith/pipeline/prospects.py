@@ -21,9 +21,10 @@ from tunesmith.evaluate.scores import resampled
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import PATIENCE_TRIALS
-from tunesmith.pipeline.standing import again_seconds, rank, signed
+from tunesmith.pipeline.standing import rank, signed
 from tunesmith.report.history import courses
 from tunesmith.tasks import tasks
 from tunesmith.zoo.backbones import backbone, known_rows
@@ -114,10 +115,10 @@ def _most_growth(run: Run, problem: Problem, results: Sequence[Result]) -> float
     timed = run.clock.has_deadline()
     if not names or (timed and any(learners[name].uses_all_time for name in names)):
         return float("inf")
-    return 1 + sum(_patience(problem, results, name) for name in names) / len(results)
+    return 1 + sum(_patience(run, problem, results, name) for name in names) / len(results)
 
 
-def _patience(problem: Problem, results: Sequence[Result], name: str) -> int:
+def _patience(run: Run, problem: Problem, results: Sequence[Result], name: str) -> int:
     """How many more trials of a learner would be made without a gain."""
     every = [r for r in results if r.trial.learner == name]
     ranked = rank(problem, every)
@@ -125,7 +126,7 @@ def _patience(problem: Problem, results: Sequence[Result], name: str) -> int:
         return 0
     best = max(signed(problem, one) for one in ranked)
     first = next(i for i, r in enumerate(every) if r.score and signed(problem, r) == best)
-    return max(0, PATIENCE_TRIALS - (len(every) - 1 - first))
+    return max(0, PATIENCE_TRIALS * run.places - (len(every) - 1 - first))
 
 
 def _value(result: Result) -> float:

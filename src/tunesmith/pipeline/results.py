@@ -13,13 +13,35 @@ from tunesmith.core.records import Result
 Key = Callable[[Result], tuple[float, float, int]]
 
 
+def kind_of(result: Result) -> tuple[str, str]:
+    """Its learner, and its checkpoint where there is one."""
+    return result.trial.learner, str(result.trial.config.get("backbone", ""))
+
+
+def again_seconds(result: Result) -> float:
+    """What a trial would cost once more: nothing that is stored is computed again."""
+    return result.fit_seconds - result.stored_seconds
+
+
 @dataclass
 class _Column:
-    """The results of one learner: all, those with a score, and how many came since the best."""
+    """The results of one learner: all, those with a score, what these took, in order, and how many
+    came since the best."""
 
     every: list[Result] = field(default_factory=list)
     scored: list[Result] = field(default_factory=list)
+    fit_seconds: list[float] = field(default_factory=list)
+    again_seconds: list[float] = field(default_factory=list)
     since_best: int = -1
+
+    def count(self, result: Result) -> None:
+        """What a result took, among the others."""
+        bisect.insort(self.fit_seconds, result.fit_seconds)
+        bisect.insort(self.again_seconds, again_seconds(result))
+
+    def discount(self, result: Result) -> None:
+        del self.fit_seconds[bisect.bisect_left(self.fit_seconds, result.fit_seconds)]
+        del self.again_seconds[bisect.bisect_left(self.again_seconds, again_seconds(result))]
 
 
 class Results(Sequence[Result]):
@@ -32,6 +54,8 @@ class Results(Sequence[Result]):
         self._places: dict[int, int] = {}
         self._ranked: list[Result] = []
         self._columns: dict[str, _Column] = {}
+        self._paused: list[Result] = []
+        self._firsts: dict[tuple[str, str], Result] = {}
 
     def add(self, result: Result) -> None:
         """Note one; in place of the last one of the same trial, where there is any."""
@@ -53,6 +77,12 @@ class Results(Sequence[Result]):
             column.since_best = 0
         bisect.insort(column.scored, result, key=self._key)
         bisect.insort(self._ranked, result, key=self._key)
+        column.count(result)
+        if result.status == "stopped":
+            bisect.insort(self._paused, result, key=self._key)
+        first = self._firsts.setdefault(kind_of(result), result)
+        if self._key(result) < self._key(first):
+            self._firsts[kind_of(result)] = result
 
     def _replace(self, place: int, result: Result) -> None:
         old, column = self._every[place], self._columns[result.trial.learner]
@@ -60,6 +90,15 @@ class Results(Sequence[Result]):
         column.every = [one for one in column.every if one is not old]
         column.scored = [one for one in column.scored if one is not old]
         self._ranked = [one for one in self._ranked if one is not old]
+        self._paused = [one for one in self._paused if one is not old]
+        if old.score is not None:
+            column.discount(old)
+        kind = kind_of(old)
+        if self._firsts.get(kind) is old:
+            del self._firsts[kind]
+            next_best = next((one for one in self._ranked if kind_of(one) == kind), None)
+            if next_best is not None:
+                self._firsts[kind] = next_best
         self._note(column, result)
 
     def ranked(self, learner: str | None = None) -> list[Result]:
@@ -69,6 +108,26 @@ class Results(Sequence[Result]):
     def of(self, learner: str) -> list[Result]:
         """Those of one learner, in the order in which they came."""
         return self._column(learner).every
+
+    def paused(self) -> list[Result]:
+        """Those with a score that a stopper has ended, best first."""
+        return self._paused
+
+    def firsts(self) -> list[Result]:
+        """The best of every learner on every checkpoint."""
+        return list(self._firsts.values())
+
+    def numbered(self, number: int) -> Result:
+        """The trial of that number, as it ended last."""
+        return self._every[self._places[number]]
+
+    def fit_seconds(self, learner: str) -> list[float]:
+        """What each trial of a learner with a score took, the shortest first."""
+        return self._column(learner).fit_seconds
+
+    def again_seconds(self, learner: str) -> list[float]:
+        """What each would cost once more, the shortest first."""
+        return self._column(learner).again_seconds
 
     def since_best(self, learner: str) -> int:
         """How many trials of a learner came after its best one; all where none has a score."""
