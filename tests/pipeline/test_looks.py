@@ -130,7 +130,7 @@ def test_of_very_many_rows_the_first_model_sees_a_part(
 ) -> None:
     monkeypatch.setattr(propose, "MANY_ROWS", 50)
     monkeypatch.setattr(propose, "FIRST_ROWS", 40)
-    first, second, *_ = searched(run, problem, "auto", 300)
+    first, second, *_ = searched(run, problem, "auto", 2000)
     assert first.share == pytest.approx(40 / len(problem.parts["train"]))
     assert "to have a model soon" in first.reason
     assert (second.number, second.leg, second.share) == (first.number, 1, 1.0)

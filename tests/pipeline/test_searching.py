@@ -27,7 +27,7 @@ from tunesmith.pipeline.recorded import past, write_result
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import Search
-from tunesmith.pipeline.standing import may_go_on, rank_key
+from tunesmith.pipeline.standing import front, keepers, may_go_on, rank, rank_key
 from tunesmith.pipeline.trial import Job, run_trial
 from tunesmith.pipeline.tune import tune
 from tunesmith.search._own import OwnStudy
@@ -58,6 +58,32 @@ def test_results_are_kept_in_order_and_a_later_leg_replaces_the_earlier(problem:
     assert [r.trial.number for r in results] == [1, 2, 3]
     assert [r.trial.number for r in results.ranked()] == [2, 1, 3]
     assert len(results.of("neural")) == 1
+
+
+def test_what_is_kept_up_to_date_is_what_would_be_computed_anew(problem: Problem) -> None:
+    dice, results, latest = np.random.default_rng(0), results_of(problem), dict[int, Result]()
+    for step in range(120):
+        number = int(dice.integers(40)) if step > 60 else step
+        name = "linear" if number % 3 else "neural"
+        one = made(number, name, round(float(dice.random()), 2), fit_seconds=float(dice.random()))
+        status = ("done", "stopped", "failed")[int(dice.integers(3))]
+        score = None if status == "failed" else one.score
+        size = int(dice.integers(3))
+        latest[number] = replace(one, status=status, score=score, size_bytes=size)  # type: ignore[arg-type]
+        results.add(latest[number])
+        every = list(latest.values())
+        assert keepers(problem, results) == keepers(problem, every)
+        assert results.paused() == [r for r in rank(problem, every) if r.status == "stopped"]
+        seconds = [r.fit_seconds for r in every if r.trial.learner == name and r.score is not None]
+        assert results.fit_seconds(name) == sorted(seconds)
+        assert results.numbered(number) is latest[number]
+    goals = {r.trial.number: (r.score.value, -r.size_bytes) for r in every if r.score}
+    beaten = {
+        n
+        for n, mine in goals.items()
+        if any(o != mine and o[0] >= mine[0] and o[1] >= mine[1] for o in goals.values())
+    }
+    assert front(problem, every) == set(goals) - beaten
 
 
 def test_the_better_learner_and_the_cheaper_one_gain_more_for_their_cost(problem: Problem) -> None:
@@ -186,6 +212,7 @@ def test_a_proposal_that_is_under_way_already_is_told_how_that_ends(
     assert move.config["balanced"] is True
     search.credit(2, move)
     trial = Trial(2, "linear", move.config, "", 0)
+    search.begin(trial)
     assert search.next((trial,)) is None, "nothing else is left"
     (study,) = search._studies.values()
     assert isinstance(study, OwnStudy)

@@ -10,7 +10,7 @@ import pytest
 from tunesmith.core.dimensions import Values, dimensions
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.space import Choice, Int, Linear, Log, Range, config, flatten, sample
-from tunesmith.search import named, searchers
+from tunesmith.search import _optuna, named, searchers
 
 
 @config
@@ -167,3 +167,22 @@ def test_a_score_on_a_part_of_the_rows_is_known_for_what_it_is() -> None:
     near = [0.02 < lr < 0.5 for lr in next_ones(0.25)]
     misled = [0.02 < lr < 0.5 for lr in next_ones(1.0)]
     assert sum(near) >= 3 > sum(misled)
+
+
+def test_a_long_search_by_tpe_begins_anew_with_the_best_and_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_optuna, "MOST_TRIALS", 40)
+    study = searchers["tpe"].begin(NUMBERS, seed=0)
+    asked = [study.ask() for _ in range(5)]
+    scores = []
+    for number in range(100):
+        proposal, values = asked.pop(0)
+        score = -abs(float(values["lr"]) - 0.1)
+        study.tell(proposal, None if number % 10 == 3 else (score,))
+        scores += [] if number % 10 == 3 else [score]
+        asked.append(study.ask())
+    known = [one.values[0] for one in study._study.get_trials() if one.values]
+    assert len(known) < 40
+    assert max(scores) in known
+    assert scores[-1] in known

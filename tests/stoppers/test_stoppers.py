@@ -7,6 +7,8 @@ import pytest
 
 from tunesmith.core.contracts import Curve
 from tunesmith.stoppers import stoppers
+from tunesmith.stoppers._rungs import crossed, is_promoted, promoted, rungs
+from tunesmith.stoppers.pasha import NEGLIGIBLE, _is_settled
 
 GOOD = ((0.25, 0.5), (0.5, 0.7), (1.0, 0.8))
 
@@ -88,3 +90,35 @@ def test_hyperband_lets_one_bracket_in_three_run_through() -> None:
     ended = run("hyperband", made(30))
     whole = [one.number for one in ended if not one.was_stopped]
     assert {2, 5, 8} <= set(whole)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_who_is_promoted_is_who_would_go_on_against_all_others(seed: int) -> None:
+    dice, marks = np.random.default_rng(seed), rungs()
+    curves = []
+    for number in range(90):
+        reached = int(dice.integers(1, 10))
+        scores = dice.integers(0, 12, size=reached) / 12  # some are equal
+        points = tuple((step / 9, float(s)) for step, s in enumerate(scores, start=1))
+        curves.append(Curve(number, points, bool(dice.random() < 0.7)))
+    found = []
+    for one in curves:
+        at = crossed(one.points, marks) if one.was_stopped else []
+        others = [other for other in curves if other is not one]
+        if at and all(is_promoted(one.points, others, mark) for mark in at):
+            found.append((at[-1], max(score for _, score in one.points), -one.number))
+    assert found, "nobody would show anything"
+    assert promoted(curves, marks) == -max(found)[2]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_order_is_settled_where_no_two_change_places(seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    first = dice.uniform(0, 1, size=12)
+    scores = [(float(f), float(f + dice.normal(0, 0.02))) for f in first]
+    changed = any(
+        one[0] > other[0] + NEGLIGIBLE and one[1] < other[1] - NEGLIGIBLE
+        for one in scores
+        for other in scores
+    )
+    assert _is_settled(scores) is not changed

@@ -23,6 +23,9 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+PASSING = ("score",)
+"""Events that nothing is read back from: handed to the system at once, but not waited for until
+they are on the disk, so that many trials may tell of themselves."""
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Journal:
     listeners: tuple[Listener, ...] = ()
 
     def write(self, kind: str, **facts: Any) -> Event:
-        """Append one event; on the disk when this returns.
+        """Append one event; on the disk when this returns, but for those that pass.
 
         Raises:
             DataError: The disk is full or the file cannot be written.
@@ -43,20 +46,21 @@ class Journal:
         told = sayable({"event": kind, "seconds": event.seconds, **facts})
         line = json.dumps(told, allow_nan=False)
         try:
-            self._append(line)
+            self._append(line, waits=kind not in PASSING)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         for listener in self.listeners:
             listener(event)
         return event
 
-    def _append(self, line: str) -> None:
+    def _append(self, line: str, *, waits: bool) -> None:
         with self.path.open("ab+") as file:
             if file.tell() and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
                 line = "\n" + line  # the last line was cut short by a crash
             file.write(f"{line}\n".encode())
             file.flush()
-            os.fsync(file.fileno())
+            if waits:
+                os.fsync(file.fileno())
 
 
 class Held(Journal):
@@ -67,7 +71,7 @@ class Held(Journal):
         super().__init__(path, clock, listeners)
         self._lines: list[str] = []
 
-    def _append(self, line: str) -> None:
+    def _append(self, line: str, *, waits: bool) -> None:
         self._lines.append(line)
 
     def let_go(self) -> None:
@@ -78,7 +82,7 @@ class Held(Journal):
         """
         try:
             while self._lines:
-                super()._append(self._lines.pop(0))
+                super()._append(self._lines.pop(0), waits=True)
         except OSError as error:
             raise cannot_write(self.path, error) from error
 

@@ -11,8 +11,9 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, TypeVar, Union, cast, dataclass_transform, get_args, get_origin
 
 import pydantic
@@ -110,15 +111,22 @@ def config(cls: type[C]) -> type[C]:
     return cast(type[C], pydantic_dataclass(cls, frozen=True, config=settings))
 
 
-def fields(cls: type) -> Iterator[tuple[str, Any, Range | None]]:
+def fields(cls: type) -> tuple[tuple[str, Any, Range | None], ...]:
     """Name, bare type and range (or None) of each field of a config."""
+    return _fields(cast(Hashable, cls))
+
+
+@cache
+def _fields(cls: Any) -> tuple[tuple[str, Any, Range | None], ...]:
+    every = []
     hints = typing.get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         kind, found = hints[field.name], None
         if get_origin(kind) is Annotated:
             kind, *marks = get_args(kind)
             found = next((m for m in marks if isinstance(m, Log | Linear | Int | Choice)), None)
-        yield field.name, kind, found
+        every.append((field.name, kind, found))
+    return tuple(every)
 
 
 def branches(kind: Any) -> dict[str, type]:

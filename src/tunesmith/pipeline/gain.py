@@ -21,6 +21,9 @@ from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.standing import signed
 
 LEVEL_DEVIATIONS = 1.96
+MOST_BETTER, MOST_RISES = 200, 100
+"""Of the better half of a learner's trials so many of the best count, and of those that went
+through, for what one gains on the way, so many of the latest."""
 NOISE_SHARE = 0.5
 """Of the standard error of a score, how far two models differ by luck on the same rows."""
 LEAST_NOISE = 1e-6
@@ -50,7 +53,7 @@ def gain_of_one_more(problem: Problem, results: Results, learner: str, cost: flo
     trials, as the search proposes near them, and to vary as they do."""
     done = results.ranked(learner)
     done = [one for one in done if one.trial.share == 1] or done
-    better = [signed(problem, result) for result in done[: (len(done) + 1) // 2]]
+    better = [signed(problem, result) for result in done[: min(MOST_BETTER, (len(done) + 1) // 2)]]
     noise, best = _noise(results), _best(problem, results)
     spread = math.hypot(_deviation(better), noise) * math.sqrt(1 + 1 / len(better))
     return Gain(learner, improvement(statistics.fmean(better), spread, best), cost)
@@ -62,7 +65,8 @@ def gain_of_going_on(
     """Of a trial that was ended early: it is believed to gain from there what the trials of its
     learner gained that went through."""
     at = result.progress[-1]
-    rises = [_rise(curve, at) for curve in curves if not curve.was_stopped and curve.points]
+    whole = [curve for curve in curves if not curve.was_stopped and curve.points]
+    rises = [_rise(curve, at) for curve in whole[-MOST_RISES:]]
     noise, best = _noise(results), _best(problem, results)
     rise = statistics.fmean(rises) if rises else _first_rise(problem, results, result)
     spread = math.hypot(_deviation(rises), noise) * math.sqrt(1 + 1 / max(1, len(rises)))

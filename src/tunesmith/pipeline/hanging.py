@@ -37,7 +37,7 @@ def limit_of(problem: Problem, results: Results, learner: str, given_seconds: fl
             grace = max(grace, FIRST_GRACE_SECONDS)
         return Limit(given_seconds + grace, f"it was given {said(given_seconds)}")
     rows = len(problem.parts["train"])
-    by_trials = TIMES_LONGEST * results.longest_seconds(learner)
+    by_trials = TIMES_LONGEST * max(results.fit_seconds(learner)[-1:], default=0.0)
     by_rows = SECONDS_A_ROW * rows
     if by_trials > max(by_rows, LEAST_SECONDS):
         told = f"{TIMES_LONGEST:g} times the longest trial of this learner"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from tunesmith.core.contracts import Curve
 from tunesmith.core.records import Problem, Result, Trial
@@ -13,9 +14,12 @@ from tunesmith.metrics import get
 from tunesmith.pipeline.recorded import NOTHING, Recorded, forget_checkpoint, write_result
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import facts, keepers, may_go_on, rank_key
+from tunesmith.pipeline.standing import facts, keepers, rank_key, resumable
 
 Better = Callable[[Sequence[Result]], None]
+MOST_CURVES = 300
+"""Of a learner's trials so many that ended last, and those that may be taken up again, are what a
+trial is compared with: more say the same, and each is sent to every worker."""
 
 
 @dataclass
@@ -28,7 +32,9 @@ class History:
     recorded: Recorded = NOTHING
     results: Results = field(init=False)
     _kept: list[Result] = field(default_factory=list)
+    _paused: list[Result] = field(default_factory=list)
     _places: dict[str, dict[int, int]] = field(default_factory=dict)
+    _numbers: dict[str, list[int]] = field(default_factory=dict)
     _curves: dict[str, dict[int, Curve]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -37,16 +43,29 @@ class History:
     def place(self, trial: Trial) -> int:
         """Which of its learner's trials it is."""
         places = self._places.setdefault(trial.learner, {})
-        return places.setdefault(trial.number, len(places))
+        if trial.number not in places:
+            places[trial.number] = len(places)
+            self._numbers.setdefault(trial.learner, []).append(trial.number)
+        return places[trial.number]
 
     def curves(self, learner: str) -> tuple[Curve, ...]:
-        """The courses of its trials that have ended, each as it stands."""
-        return tuple(self._curves.get(learner, {}).values())
+        """The courses of its trials that have ended, each as it stands: of all, or of those that
+        ended last and those that may be taken up again."""
+        every = self._curves.get(learner, {})
+        if len(every) <= MOST_CURVES:
+            return tuple(every.values())
+        last = list(islice(reversed(every.values()), MOST_CURVES))[::-1]
+        paused = {self.place(r.trial) for r in self._paused if r.trial.learner == learner}
+        older = [every[one] for one in paused - {curve.number for curve in last} if one in every]
+        return (*older, *last)
+
+    def resumable(self) -> list[Result]:
+        """The trials that may be taken up again, best first: their state is kept."""
+        return [r for r in resumable(self.results) if any(r is one for one in self._paused)]
 
     def at_place(self, learner: str, place: int) -> Result:
         """The result of that one of a learner's trials."""
-        number = next(n for n, at in self._places[learner].items() if at == place)
-        return next(r for r in self.results.of(learner) if r.trial.number == number)
+        return self.results.numbered(self._numbers[learner][place])
 
     def add(self, result: Result) -> None:
         """Note a result; tell `better` where it is the best so far, and new."""
@@ -66,7 +85,7 @@ class History:
         came to stays."""
         if not result.trial.leg:
             return result
-        before = next(r for r in self.results if r.trial.number == result.trial.number)
+        before = self.results.numbered(result.trial.number)
         seconds = before.fit_seconds + result.fit_seconds
         if result.score is None and before.score is not None:
             reason = f"as it was ended early; it went on, and failed: {result.reason}"
@@ -103,8 +122,14 @@ class History:
                 if not is_kept and not self.recorded.goes_on(old.trial):
                     shutil.rmtree(old.folder, ignore_errors=True)
             self._kept = kept
+        self._paused = [r for r in self._paused if r.trial.number != result.trial.number]
         if result.status == "stopped":
-            paused = [r for r in self.results if r.status == "stopped"]
+            paused, may = [*self._paused, result], resumable(self.results)
+            self._paused = [
+                one
+                for one in paused
+                if any(one is other for other in may) or self.recorded.goes_on(one.trial)
+            ]
             for old in paused:
-                if not may_go_on(old, self.results) and not self.recorded.goes_on(old.trial):
+                if all(old is not one for one in self._paused):
                     forget_checkpoint(self.run.folder, old)

@@ -113,10 +113,11 @@ class Proposals:
     def _first_share(self, candidate: Candidate) -> float:
         """Of the training rows, what a first model of plain features is fitted to."""
         rows = len(self._problem.parts["train"])
-        if self._number > 1 or not self._run.clock.has_deadline() or rows <= MANY_ROWS:
+        if rows <= MANY_ROWS or not self._run.clock.has_deadline():
             return 1.0
         is_plain = "backbone" not in candidate.config and candidate.config
-        return FIRST_ROWS / rows if is_plain else 1.0
+        is_first = not any(result.trial.config for result in self._results.ranked())
+        return FIRST_ROWS / rows if is_plain and is_first else 1.0
 
     def _waits_for_a_probe(self, candidate: Candidate) -> bool:
         """Whether the checkpoint to fine-tune hangs on a trial that is under way."""
@@ -325,6 +326,7 @@ class Proposals:
 
     def _begun(self, trial: Trial) -> Trial:
         self._open[trial.number] = trial
+        self._search.begin(trial)
         return trial
 
 

@@ -20,10 +20,10 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.pipeline.parts import nested, with_train
-from tunesmith.pipeline.results import Results
+from tunesmith.pipeline.results import Results, again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import PATIENCE_TRIALS
-from tunesmith.pipeline.standing import again_seconds, rank, rank_key
+from tunesmith.pipeline.standing import rank, rank_key
 from tunesmith.report.history import courses
 from tunesmith.zoo.backbones import backbone, known_rows
 
@@ -114,7 +114,8 @@ def _most_growth(run: Run, problem: Problem, results: Sequence[Result]) -> float
     timed = run.clock.has_deadline()
     if not names or (timed and any(learners[name].uses_all_time for name in names)):
         return float("inf")
-    left = [PATIENCE_TRIALS - found.since_best(name) for name in names if found.ranked(name)]
+    most = PATIENCE_TRIALS * run.places
+    left = [most - found.since_best(name) for name in names if found.ranked(name)]
     return 1 + sum(max(0, more) for more in left) / len(results)
 
 

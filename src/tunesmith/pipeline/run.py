@@ -27,6 +27,14 @@ class Run:
     """Processes that trials run in side by side; None for this process alone."""
     depths: tuple[float, ...] = ()
     """The shares of a network that its trials are to train, as far as they are known ahead."""
+    runner: str = ""
+    """Who executes trials, by its name on the shelf; empty for processes of this machine where
+    `workers` are told, and for this process where they are not."""
+
+    @property
+    def places(self) -> int:
+        """How many trials run at a time."""
+        return self.workers or 1
 
     def is_repeatable(self) -> bool:
         """Whether it proposes the same again when it is gone through again: not by the clock, nor

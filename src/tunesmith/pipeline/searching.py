@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,20 +20,23 @@ from tunesmith.pipeline.gain import Gain, gain_of_going_on, gain_of_one_more, to
 from tunesmith.pipeline.goals import goals_of
 from tunesmith.pipeline.history import History
 from tunesmith.pipeline.plan import Pins, fixed, spelled
+from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
-    again_seconds,
     best_backbone,
-    may_go_on,
     spare_seconds,
 )
 from tunesmith.search import named
 from tunesmith.stoppers import stoppers
 
 PATIENCE_TRIALS = 8
+"""Of a learner without a gain, for each that runs at a time: the search then leaves it alone."""
 MOST_DRAWS = 30
-MOST_FAILURES = 2
-"""One after another, of one learner; the search then leaves it alone."""
+MOST_FAILURES, MORE_FAILURES = 2, 30
+"""One after another, of one learner, which is then left alone too; more where several run at a
+time, as the others were begun before anyone knew, but not more than so many."""
+LIKELY_SHARE = 0.95
+"""Of a learner's trials: what so many of them cost at most is what one more may cost."""
 LEAST_SHARE = 0.5
 WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
@@ -112,26 +116,47 @@ class Search:
                 if share < 1:
                     reason += f"; a look at {share:.0%} of the rows first"
                 return Move(gain.learner, reason, to_dict(drawn[2]), share, drawn[:2])
+        return None if gains else self._first(under_way)
+
+    def _first(self, under_way: Sequence[Trial]) -> Move | None:
+        """With a place that is idle while no trial of a learner has ended well and some are under
+        way, another trial of it; of several learners each has as many."""
+        counts = Counter(trial.learner for trial in under_way)
+        unknown = [
+            name
+            for name in self._names
+            if counts[name]
+            and not self._results.ranked(name)
+            and len(self._results.of(name)) < MOST_FAILURES
+        ]
+        for name in sorted(unknown, key=lambda one: counts[one]):
+            drawn = self._draw(name)
+            if drawn is not None:
+                reason = f"proposed by {spelled(self._search)}; a place was idle, nothing is known"
+                return Move(name, reason, to_dict(drawn[2]), asked=drawn[:2])
         return None
+
+    def begin(self, trial: Trial) -> None:
+        """A trial is under way, whoever thought of it: nobody proposes it again."""
+        config = from_dict(learners[trial.learner].config, trial.config)
+        self._tried.setdefault(trial.learner, {}).setdefault(repr(config), None)
 
     def credit(self, number: int, move: Move) -> None:
         """The trial of that number is what a study proposed."""
         if move.asked is not None:
             self._asked[number] = move.asked
-            config = from_dict(learners[move.learner].config, move.config)
-            self._tried.setdefault(move.learner, {})[repr(config)] = None
 
     def tell(self, result: Result) -> None:
         """How a trial ended: to who proposed it."""
         name, number = result.trial.learner, result.trial.number
         config = from_dict(learners[name].config, result.trial.config)
         self._tried.setdefault(name, {})[repr(config)] = result
+        for study, proposal in self._twins.pop((name, repr(config)), ()):
+            self._tell_known(study, proposal, result)
         scores = self._scores(result) if result.score is not None else None
         asked = self._asked.pop(number, None)
         if asked is not None:
             asked[0].tell(asked[1], scores, self._counted(result), work_share(result))
-        for study, proposal in self._twins.pop((name, repr(config)), ()):
-            study.tell(proposal, scores, self._counted(result), work_share(result))
         for key, study in self._studies.items():
             is_its_own = asked is not None and study is asked[0]
             if key.split(" ")[0] == name and not is_its_own and scores is not None:
@@ -152,7 +177,8 @@ class Search:
             if place is None:
                 continue
             result = self._history.at_place(name, place)
-            if result.trial.number in busy or not may_go_on(result, self._results):
+            may = any(result is one for one in self._history.resumable())
+            if result.trial.number in busy or not may:
                 continue
             share = round(100 * result.progress[-1])
             reason = f"goes on from {share} % of its work: by now it is among the best there"
@@ -168,17 +194,10 @@ class Search:
         search can be repeated."""
         if not self._run.clock.has_deadline():
             return 1.0
-        usual, share = statistics.median(self._whole_seconds(name)), self._share(name)
+        usual, share = _middle(self._results.again_seconds(name)), self._share(name)
         if share < 1:
             usual *= share + TAKEN_UP
         return max(0.05, min(usual, self._spare()))
-
-    def _whole_seconds(self, name: str) -> list[float]:
-        """What trials of a learner took on all rows; where none was on all, would by those on a
-        part."""
-        done = self._results.ranked(name)
-        whole = [again_seconds(one) for one in done if one.trial.share == 1]
-        return whole or [again_seconds(one) / one.trial.share for one in done]
 
     def _share(self, name: str) -> float:
         """Of the training rows, what the next config of a learner is fitted to: a part, where
@@ -189,21 +208,19 @@ class Search:
         least = max(LOOK_ROWS, LOOK_ROWS_A_CLASS * len(self._problem.classes))
         if learners[name].uses_all_time or rows < least:
             return 1.0
-        usual = statistics.median(self._whole_seconds(name))
+        usual = _middle(self._results.again_seconds(name))
         return LOOK_SHARE if MANY_TRIALS * usual > self._spare() else 1.0
 
     def _going_on(self, busy: set[int]) -> list[Gain]:
         found = []
-        for result in self._results.ranked():
-            if result.status != "stopped" or result.trial.number in busy:
-                continue
-            if not may_go_on(result, self._results) or not result.progress:
+        for result in self._history.resumable():
+            if result.trial.number in busy or not result.progress:
                 continue
             name, done = result.trial.learner, max(result.progress[-1], 1e-3)
             rest, has_clock = (1 - done) / done, self._run.clock.has_deadline()
             seconds = rest * result.fit_seconds if has_clock else min(1.0, rest)
             if result.trial.share < 1:  # it begins anew
-                seconds = statistics.median(self._whole_seconds(name))
+                seconds = _middle(self._results.again_seconds(name))
             if has_clock and WHOLE_SHARE * seconds > self._spare():
                 continue
             curves = self._history.curves(name)
@@ -226,15 +243,18 @@ class Search:
         in vain, the last two did not fail (for want of time, say), and one more is likely to fit
         into the time left."""
         done = self._results.ranked(name)
-        if not done or self._results.since_best(name) >= PATIENCE_TRIALS:
+        places = self._run.places
+        if not done or self._results.since_best(name) >= PATIENCE_TRIALS * places:
             return False
-        if all(result.score is None for result in self._results.of(name)[-MOST_FAILURES:]):
+        failures = MOST_FAILURES + min(places - 1, MORE_FAILURES)
+        if all(result.score is None for result in self._results.of(name)[-failures:]):
             return False
         if not self._run.clock.has_deadline():
             return True
         if learners[name].uses_all_time:
-            return LEAST_SHARE * statistics.median(r.fit_seconds for r in done) < self._spare()
-        return WHOLE_SHARE * max(self._whole_seconds(name)) < self._spare()
+            return LEAST_SHARE * _middle(self._results.fit_seconds(name)) < self._spare()
+        costs = self._results.again_seconds(name)
+        return WHOLE_SHARE * costs[math.ceil(LIKELY_SHARE * len(costs)) - 1] < self._spare()
 
     def _draw(self, name: str) -> tuple[Study, int, Any] | None:
         """A config of a learner that was not tried yet, and whose proposal it is; None where none
@@ -264,12 +284,16 @@ class Search:
             if repr(config) not in tried:
                 return study, proposal, config
             known = tried[repr(config)]
-            if known is None:  # it is under way: how that ends is told when it does
+            if known is None:  # under way: what comes of it will be told for this one too
                 self._twins.setdefault((name, repr(config)), []).append((study, proposal))
-                continue
-            scores = self._scores(known) if known.score is not None else None
-            study.tell(proposal, scores, self._counted(known), work_share(known))
+            else:
+                self._tell_known(study, proposal, known)
         return None
+
+    def _tell_known(self, study: Study, proposal: int, known: Result) -> None:
+        """What came of a proposal that had been tried, or begun, before."""
+        scores = self._scores(known) if known.score is not None else None
+        study.tell(proposal, scores, self._counted(known), work_share(known))
 
     def _reads_anew_too_long(self, name: str) -> bool:
         """Whether there is no time for features of another length, which are not stored."""
@@ -316,3 +340,9 @@ class Search:
 def work_share(result: Result) -> float:
     """After which share of its work, or on which of the rows, a trial scored as it did."""
     return result.progress[-1] if result.status == "stopped" and result.progress else 1.0
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    """The median of numbers in order."""
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

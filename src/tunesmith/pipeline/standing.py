@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from tunesmith.core.records import Problem, Result
 from tunesmith.ensemble.greedy import MOST_MEMBERS
 from tunesmith.learners import learners
 from tunesmith.metrics import get
-from tunesmith.pipeline.results import Key, Results
+from tunesmith.pipeline.results import Key, Results, again_seconds, kind_of
 from tunesmith.pipeline.run import Run
 
 CHEAP_REFIT_SHARE = 0.3
@@ -54,15 +55,16 @@ def keepers(problem: Problem, results: Sequence[Result]) -> list[Result]:
     """The results whose models are kept and may be blended: the best of every learner on every
     checkpoint, then the best of the rest."""
     ranked = rank(problem, results)
-    first: dict[tuple[str, str], Result] = {}
+    chosen = results.firsts() if isinstance(results, Results) else _firsts(ranked)
+    rest = (r for r in ranked if all(r is not c for c in chosen))
+    return rank(problem, [*chosen, *islice(rest, max(0, MOST_KEPT - len(chosen)))])
+
+
+def _firsts(ranked: Sequence[Result]) -> list[Result]:
+    found: dict[tuple[str, str], Result] = {}
     for result in ranked:
-        kind = (result.trial.learner, str(result.trial.config.get("backbone", "")))
-        first.setdefault(kind, result)
-    chosen = list(first.values())
-    chosen += [r for r in ranked if all(r is not c for c in chosen)][
-        : max(0, MOST_KEPT - len(chosen))
-    ]
-    return rank(problem, chosen)
+        found.setdefault(kind_of(result), result)
+    return list(found.values())
 
 
 def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
@@ -72,7 +74,7 @@ def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
     found: list[Result] = []
     seen: set[tuple[str, str]] = set()
     for result in keepers(problem, results):
-        kind = (result.trial.learner, str(result.trial.config.get("backbone", "")))
+        kind = kind_of(result)
         if kind[1] and not learners[kind[0]].uses_all_time and kind in seen:
             continue
         seen.add(kind)
@@ -80,14 +82,19 @@ def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
     return [r for r in found if r.trial.learner != "majority"] or found[:1]
 
 
+def resumable(results: Results) -> list[Result]:
+    """The trials that were ended early and may be taken up again: the best few, as the state of a
+    training takes up to three times the room of its weights; and the best few of those that looked
+    at a part of the rows."""
+    paused = results.paused()
+    looks = (r for r in paused if r.trial.share < 1)
+    kept = (r for r in paused if r.trial.share == 1 and learners[r.trial.learner].can_go_on)
+    return [*islice(kept, MOST_PAUSED), *islice(looks, MOST_PAUSED)]
+
+
 def may_go_on(result: Result, results: Results) -> bool:
-    """Whether a trial that was ended early may be taken up again: the best few may, as the state of
-    a training takes up to three times the room of its weights; and the best few of those that
-    looked at a part of the rows."""
-    paused = [r for r in results.ranked() if r.status == "stopped"]
-    looks = [r for r in paused if r.trial.share < 1]
-    kept = [r for r in paused if r.trial.share == 1 and learners[r.trial.learner].can_go_on]
-    return any(result is one for one in (*looks[:MOST_PAUSED], *kept[:MOST_PAUSED]))
+    """Whether a trial is one of those."""
+    return any(result is one for one in resumable(results))
 
 
 def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
@@ -99,11 +106,6 @@ def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
     answers = 1.3 * each * len(problem.parts["test"])
     opened = [result for result in ranked if result.trial.config.get("backbone")]
     return run.reserve_seconds() + answers + proof + 0.5 + 0.5 * len(opened)
-
-
-def again_seconds(result: Result) -> float:
-    """What a trial would cost once more: nothing that is stored is computed again."""
-    return result.fit_seconds - result.stored_seconds
 
 
 def refit_seconds(problem: Problem, result: Result) -> float:
@@ -148,15 +150,16 @@ def facts(result: Result) -> dict[str, Any]:
 
 def front(problem: Problem, results: Sequence[Result]) -> set[int]:
     """The trials that no other beats in score, time to answer and size alike (the Pareto front)."""
-    done = [(r.trial.number, _goals(problem, r)) for r in results if r.score is not None]
+    done = [(_goals(problem, r), r.trial.number) for r in results if r.score is not None]
+    unbeaten: dict[tuple[float, ...], set[int]] = {}
+    for goals, number in sorted(done, reverse=True):  # nobody is beaten by who comes later
+        if goals in unbeaten or not _is_beaten(goals, unbeaten):
+            unbeaten.setdefault(goals, set()).add(number)
+    return set().union(*unbeaten.values())
 
-    def is_beaten(goals: tuple[float, ...]) -> bool:
-        return any(
-            other != goals and all(o >= g for o, g in zip(other, goals, strict=True))
-            for _, other in done
-        )
 
-    return {number for number, goals in done if not is_beaten(goals)}
+def _is_beaten(goals: tuple[float, ...], others: Iterable[tuple[float, ...]]) -> bool:
+    return any(all(o >= g for o, g in zip(other, goals, strict=True)) for other in others)
 
 
 def _goals(problem: Problem, result: Result) -> tuple[float, float, float]:

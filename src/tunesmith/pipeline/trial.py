@@ -121,7 +121,7 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
     place = run.folder.trial(trial.number)
     checkpoint = place / "checkpoint"
     _clear(place, checkpoint, trial.leg)
-    began = time.monotonic()
+    began = clock.now()
     try:
         learner = learners[trial.learner]
         config = from_dict(learner.config, trial.config)
@@ -130,17 +130,17 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         )
         rows = fewer(problem, trial.share) if trial.share < 1 else problem
         fitted = learner.fit(rows, config, trial.seed, watch)
-        seconds = time.monotonic() - began
+        seconds = clock.now() - began
         result = _scored(run, problem, trial, fitted, seconds)
     except Overdue:
         _write_traceback(run, trial)  # it says where
         raise
     except TunesmithError as error:
-        result = Result(trial, "failed", str(error), fit_seconds=time.monotonic() - began)
+        result = Result(trial, "failed", str(error), fit_seconds=clock.now() - began)
     except Exception as error:
         _write_traceback(run, trial)
         reason = f"{type(error).__name__}: {error}"
-        result = Result(trial, "failed", reason, fit_seconds=time.monotonic() - began)
+        result = Result(trial, "failed", reason, fit_seconds=clock.now() - began)
     if stopped and result.status == "done":
         reason = f"the {stopper} rule: others were better by then"
         result = replace(result, status="stopped", reason=reason)

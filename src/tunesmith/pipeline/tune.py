@@ -59,10 +59,10 @@ def tune(
     sharing = told_of_sharing(run, candidates)
     if sharing:
         run.note(sharing)
-    name = "processes" if run.workers else "here"
+    name = run.runner or ("processes" if run.workers else "here")
     try:
         jobs = _jobs(run, problem, proposals, history)
-        for result in runners[name].run(jobs, work, _hear(run), run.workers or 1):
+        for result in runners[name].run(jobs, work, _hear(run), run.places):
             proposals.tell(result)
             history.add(result)
     except KeyboardInterrupt:

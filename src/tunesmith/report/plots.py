@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean, need
 from tunesmith.report.history import Course, History
@@ -20,6 +21,9 @@ COLORS = ("#1f6feb", "#b4552d", "#2f855a", "#805ad5", "#b7791f", "#c53030", "#2c
 FORMATS = (".png", ".svg", ".html")
 FEWEST_FOR_IMPORTANCE = 8
 MOST_DIMENSIONS = 9
+MOST_TOLD = 200
+"""Trials of which it is written beside the bar how they ended."""
+Array = NDArray[np.float64]
 SIZE = (9.0, 5.0)
 DOTS_PER_INCH = 130
 
@@ -112,15 +116,25 @@ def best_over_time(history: History, axes: Axes) -> None:
 
 def parallel(history: History, axes: Axes) -> None:
     """Every trial of the learner with the most trials as a line through its dimensions."""
+    from matplotlib.collections import LineCollection
+
     learner, table, names = _table(history)
     scores = np.array([row["score"] for row in table], dtype=float)
     order = np.argsort(scores if history.higher_is_better else -scores)
     colors = np.linspace(0.15, 1.0, len(order))
     columns = [_axis([row[name] for row in table]) for name in names]
     columns.append(_axis([row["score"] for row in table]))
-    for shade, place in zip(colors, order, strict=True):
-        heights = [places[place] for places, _ in columns]
-        axes.plot(range(len(columns)), heights, color=COLORS[0], alpha=float(shade), lw=1.2)
+    heights = np.stack([places for places, _ in columns], axis=1)[order]
+    across = np.broadcast_to(np.arange(len(columns)), heights.shape)
+    axes.add_collection(
+        LineCollection(
+            list(np.stack([across, heights], axis=2)),
+            colors=COLORS[0],
+            alpha=colors,
+            linewidths=1.2,
+        )
+    )
+    axes.autoscale_view()
     for at, (_, ticks) in enumerate(columns):
         axes.axvline(at, color="#dfe3ea", zorder=0)
         for height, text in ticks:
@@ -154,22 +168,39 @@ def importance(history: History, axes: Axes) -> None:
 
 def timeline(history: History, axes: Axes) -> None:
     """When each trial ran, and, in the full colour, which share of its planned work it did."""
-    for one in history.courses:
-        end = history.seconds if one.end_seconds is None else one.end_seconds
-        width, color = (
-            max(end - one.start_seconds, 0.002 * history.seconds),
-            _color(history, one.learner),
+    from matplotlib.collections import PolyCollection
+
+    for learner in sorted({one.learner for one in history.courses}):
+        some = [one for one in history.courses if one.learner == learner]
+        ends = [history.seconds if o.end_seconds is None else o.end_seconds for o in some]
+        starts, rows = (
+            np.array([o.start_seconds for o in some]),
+            np.array([float(o.trial) for o in some]),
         )
-        axes.barh(one.trial, width, left=one.start_seconds, color=color, alpha=0.3)
-        axes.barh(one.trial, width * one.fidelity, left=one.start_seconds, color=color)
-        if one.status in ("failed", "stopped"):
-            axes.annotate(one.status, (end, one.trial), fontsize=7, va="center")
+        widths = np.maximum(np.array(ends) - starts, 0.002 * history.seconds)
+        shares = np.array([o.fidelity for o in some])
+        for part, alpha in ((widths, 0.3), (widths * shares, 1.0)):
+            bars = _bars(starts, part, rows)
+            color = _color(history, learner)
+            axes.add_collection(PolyCollection(list(bars), facecolors=color, alpha=alpha))
+        if len(history.courses) <= MOST_TOLD:
+            for one, end in zip(some, ends, strict=True):
+                if one.status in ("failed", "stopped"):
+                    axes.annotate(one.status, (end, one.trial), fontsize=7, va="center")
+    axes.autoscale_view()
     axes.invert_yaxis()
     axes.locator_params(axis="y", integer=True)
     axes.set(title="Who ran when", xlabel="seconds", ylabel="trial")
     for learner in sorted({one.learner for one in history.courses}):
         axes.barh([0], [0], color=_color(history, learner), label=learner)
     axes.legend(loc="best", frameon=False)
+
+
+def _bars(starts: Array, widths: Array, rows: Array) -> Array:
+    """Their corners, shape (bars, 4, 2)."""
+    ends, low, high = starts + widths, rows - 0.4, rows + 0.4
+    x = np.stack([starts, ends, ends, starts], axis=1)
+    return np.stack([x, np.stack([low, low, high, high], axis=1)], axis=2)
 
 
 PICTURES: dict[str, Callable[[History, Any], None]] = {

@@ -41,14 +41,17 @@ NUDGE = 0.15
 MOST_MODELLED = 160
 """Results that the model is made of: half of them the best, half the latest."""
 MOST_OPEN = 32
+"""Of the proposals that are at work the latest, which the model takes into account."""
 MANY = 400
 """Results from which the model, which takes some tens of milliseconds, makes every fifth proposal
-alone, and evolution the others."""
+alone, and evolution the others; as it does where more are at work than the model takes in, and
+another is asked for every few milliseconds."""
 EVERY = 5
 MOST_HALVINGS = 5
 """Of the work; less tells no less."""
-GROWTH = 1.05
-"""By so much the history grows before the model's settings are fitted anew."""
+GROWTH, LATE_GROWTH = 1.05, 1.25
+"""By so much the history grows before the model's settings are fitted anew; later, where there are
+many."""
 
 
 @searchers.add("auto")
@@ -83,6 +86,30 @@ class Auto(Searcher):
 
 
 @dataclass
+class Grown:
+    """An array that grows at its end."""
+
+    _room: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    _count: int = 0
+
+    def add(self, value: float | NDArray[np.float64]) -> None:
+        if self._count == len(self._room):
+            room = np.empty((max(64, 2 * self._count), *np.shape(value)))
+            room[: self._count] = self._room[: self._count] if self._count else 0.0
+            self._room = room
+        self._room[self._count] = value
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def all(self) -> NDArray[np.float64]:
+        """What was added, shape (added, ...); not to be changed."""
+        return self._room[: self._count]
+
+
+@dataclass
 class AutoStudy(OwnStudy):
     """The model, and what it has seen."""
 
@@ -99,8 +126,10 @@ class AutoStudy(OwnStudy):
     has_shares: bool = False
     """Whether a score came after a part of the work."""
     _costs: Gaussian | None = None
-    _rows: list[NDArray[np.float64]] = field(default_factory=list)
-    _scores: list[float] = field(default_factory=list)
+    _rows: Grown = field(default_factory=Grown)
+    _scores: Grown = field(default_factory=Grown)
+    _tried: set[bytes] = field(default_factory=set)
+    _open_rows: dict[int, bytes] = field(default_factory=dict)
 
     def propose(self) -> Values:
         self.was_known |= bool(self.seen and not self.turn)
@@ -111,7 +140,7 @@ class AutoStudy(OwnStudy):
         if np.isfinite(scores).sum() < FIRST:
             return self._first(scores)
         scores = np.where(np.isfinite(scores), scores, scores[np.isfinite(scores)].min())
-        if len(scores) > MANY and self.turn % EVERY:
+        if (len(scores) > MANY or len(self.open) > MOST_OPEN) and self.turn % EVERY:
             few = self.dice.integers(len(scores), size=max(2, len(scores) // 20))
             return self._changed(self.seen[int(few[np.argmax(scores[few])])].values)
         return self._likeliest(scores)
@@ -121,9 +150,9 @@ class AutoStudy(OwnStudy):
         weighed at random. Shape (seen,)."""
         first = next((one.scores for one in self.seen if one.scores is not None), ())
         if len(first) < 2:
-            new = self.seen[len(self._scores) :]
-            self._scores += [-np.inf if one.scores is None else one.scores[0] for one in new]
-            return np.array(self._scores)
+            for one in self.seen[len(self._scores) :]:
+                self._scores.add(-np.inf if one.scores is None else one.scores[0])
+            return self._scores.all
         weights = self.dice.dirichlet(np.ones(len(first)))
         failed = (-np.inf,) * len(first)
         return weighed(np.array([one.scores or failed for one in self.seen]), weights)
@@ -150,9 +179,19 @@ class AutoStudy(OwnStudy):
         places = self._at_shares(configs, np.ones(len(configs)))
         gain = improvement(*self._with_open(model).predict(places), best)
         gain /= self._expected_costs(seen, used, places)
-        tried = {row.tobytes() for row in rows}
-        gain[[row.tobytes() in tried for row in configs]] = -np.inf
+        at_work = self._at_work()
+        coded = [row.tobytes() for row in configs]
+        gain[[row in self._tried or row in at_work for row in coded]] = -np.inf
         return candidates[int(np.argmax(gain))]
+
+    def _at_work(self) -> set[bytes]:
+        """The rows of the proposals that have not ended."""
+        known = self._open_rows
+        self._open_rows = {
+            number: known[number] if number in known else self.encoding.row(one).tobytes()
+            for number, one in self.open.items()
+        }
+        return set(self._open_rows.values())
 
     def _at_shares(
         self, rows: NDArray[np.float64], shares: NDArray[np.float64]
@@ -191,14 +230,18 @@ class AutoStudy(OwnStudy):
         return np.asarray(np.exp(spread * self._costs.predict(places)[0]))
 
     def _encoded(self) -> NDArray[np.float64]:
-        self._rows += [self.encoding.row(one.values) for one in self.seen[len(self._rows) :]]
-        return np.array(self._rows)
+        for one in self.seen[len(self._rows) :]:
+            row = self.encoding.row(one.values)
+            self._rows.add(row)
+            self._tried.add(row.tobytes())
+        return self._rows.all
 
     def _modelled(self, rows: NDArray[np.float64], scores: NDArray[np.float64]) -> Gaussian:
         old = self.model
         if old is not None and old.rows.shape[1] < rows.shape[1]:
             old = None  # shares have come to count
-        if old is not None and len(self.seen) < GROWTH * self.modelled:
+        growth = GROWTH if self.modelled <= MANY else LATE_GROWTH
+        if old is not None and len(self.seen) < growth * self.modelled:
             return old.given(rows, scores)
         start = None if old is None else old.settings
         self.model = fit(rows, scores, self._ordered, start)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from tunesmith.core.contracts import Searcher, Study
+from tunesmith.core.seeds import derive
 from tunesmith.core.space import Range, Scalar
 from tunesmith.search._optuna import OptunaStudy
 from tunesmith.search._shelf import searchers
@@ -30,7 +31,13 @@ class TPE(Searcher):
     ) -> Study:
         from optuna.samplers import TPESampler
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # groups are said to be experimental
-            sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, group=True)
-        return OptunaStudy(sampler, ranges, goals=goals)
+        def sampler(renewed: int) -> TPESampler:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # groups are said to be experimental
+                return TPESampler(
+                    seed=derive(seed, renewed) if renewed else seed,
+                    n_startup_trials=STARTUP_TRIALS,
+                    group=True,
+                )
+
+        return OptunaStudy(sampler(0), ranges, goals=goals, again=sampler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 
 from tunesmith.core.contracts import Curve, Point
@@ -54,14 +55,22 @@ def is_promoted(curve: Sequence[Point], others: Sequence[Curve], mark: float) ->
     return sum(score > mine for score in theirs) < places
 
 
+def _is_among_best(curve: Curve, every: Sequence[float], mark: float) -> bool:
+    """As `is_promoted`, given the scores at that rung of all, its own included, in order."""
+    mine = score_at(curve.points, mark)
+    if mine is None or len(every) < ETA:
+        return True
+    return len(every) - bisect.bisect_right(every, mine) < len(every) // ETA
+
+
 def promoted(curves: Sequence[Curve], marks: Sequence[float]) -> int | None:
     """Of the trials that were stopped at a rung the best one that would go on by what is known now;
     of those at several rungs one at the highest."""
     found = []
+    by_mark = {mark: sorted(scores_at(curves, mark)) for mark in marks}
     for one in curves:
         reached = crossed(one.points, marks) if one.was_stopped else []
-        others = [other for other in curves if other is not one]
-        if reached and all(is_promoted(one.points, others, mark) for mark in reached):
+        if reached and all(_is_among_best(one, by_mark[mark], mark) for mark in reached):
             best = max(score for _, score in one.points)
             found.append((reached[-1], best, -one.number))
     return -max(found)[2] if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -56,8 +57,10 @@ def _highest(others: Sequence[Curve], marks: Sequence[float]) -> float | None:
 
 def _is_settled(scores: Sequence[tuple[float, float]]) -> bool:
     """Whether no two trials that are clearly apart at one rung stand the other way at the next."""
-    return not any(
-        one[0] > other[0] + NEGLIGIBLE and one[1] < other[1] - NEGLIGIBLE
-        for one in scores
-        for other in scores
-    )
+    below, best, ordered = 0, -math.inf, sorted(scores)
+    for first, second in ordered:
+        while first > ordered[below][0] + NEGLIGIBLE:
+            best, below = max(best, ordered[below][1]), below + 1
+        if second < best - NEGLIGIBLE:
+            return False
+    return True
