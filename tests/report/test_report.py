@@ -16,7 +16,7 @@ from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.events import Event, follow, read_journal
 from tunesmith.core.runfolder import RunFolder
 from tunesmith.report.history import courses, history, runs
-from tunesmith.report.plots import PICTURES, importances, plot
+from tunesmith.report.plots import PICTURES, _distribution, importances, plot
 from tunesmith.tasks.classification import reviews
 
 
@@ -129,3 +129,11 @@ def test_a_journal_is_followed_line_by_whole_line(tmp_path: Path) -> None:
     found = list(follow(path, lambda: next(looks), wait=wait))
     assert [event.kind for event in found] == ["a", "b"]
     assert found == list(read_journal(path))
+
+
+def test_whole_numbers_of_many_values_are_a_range_and_of_few_are_names() -> None:
+    from optuna import distributions
+
+    assert isinstance(_distribution(list(range(16, 116))), distributions.IntDistribution)
+    assert isinstance(_distribution([1, 2, 4]), distributions.CategoricalDistribution)
+    assert isinstance(_distribution([True, False]), distributions.CategoricalDistribution)

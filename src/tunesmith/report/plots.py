@@ -21,6 +21,8 @@ COLORS = ("#1f6feb", "#b4552d", "#2f855a", "#805ad5", "#b7791f", "#c53030", "#2c
 FORMATS = (".png", ".svg", ".html")
 FEWEST_FOR_IMPORTANCE = 8
 MOST_DIMENSIONS = 9
+MOST_CATEGORIES = 30
+"""Whole numbers of more values than that are taken as a range."""
 MOST_TOLD = 200
 """Trials of which it is written beside the bar how they ended."""
 Array = NDArray[np.float64]
@@ -280,4 +282,8 @@ def _distribution(values: list[Any]) -> Any:
     if all(isinstance(value, float) for value in values):
         low, high = min(values), max(values)
         return distributions.FloatDistribution(low, high, log=low > 0 and high / low > 20)
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    if whole and len(set(values)) > MOST_CATEGORIES:
+        low, high = min(values), max(values)
+        return distributions.IntDistribution(low, high, log=low > 0 and high / low > 20)
     return distributions.CategoricalDistribution(sorted(set(values), key=str))
