@@ -20,6 +20,11 @@ def test_what_is_written_is_read_in_order(path):
     assert written[2] == Event("trial", 0.5, {"number": 2, "reason": "größer"})
 
 
+def test_a_fact_does_not_take_the_place_of_the_time_of_its_event(path):
+    journal(path).write("scout", seconds=27.0)
+    assert [event.seconds for event in read_journal(path)] == [0.5]
+
+
 def test_a_listener_hears_of_an_event_when_it_is_on_the_disk(path):
     heard = []
     mine = journal(path, lambda event: heard.append((event, list(read_journal(path))[-1])))

@@ -80,8 +80,9 @@ def _show(found: Scouting) -> None:
     for name, why in facts["left_out"].items():
         print(f"{name} is left out: {why}.")
     print(
-        f"{facts['stopped']}; {duration(facts['seconds'])}. Times are for all {facts['rows']:,} "
-        "rows on this machine: frozen features once, fine-tuning for three epochs at each depth."
+        f"{facts['stopped']}; {duration(facts['scout_seconds'])}. Times are for all "
+        f"{facts['rows']:,} rows on this machine: frozen features once, fine-tuning for three "
+        "epochs at each depth."
     )
 
 

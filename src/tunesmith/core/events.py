@@ -37,13 +37,14 @@ class Journal:
     listeners: tuple[Listener, ...] = ()
 
     def write(self, kind: str, **facts: Any) -> Event:
-        """Append one event; on the disk when this returns, but for those that pass.
+        """Append one event; on the disk when this returns, but for those that pass. A fact cannot
+        be called `event` or `seconds`, as the event's own are.
 
         Raises:
             DataError: The disk is full or the file cannot be written.
         """
         event = Event(kind, round(self.clock.elapsed(), 3), facts)
-        told = sayable({"event": kind, "seconds": event.seconds, **facts})
+        told = sayable({**facts, "event": kind, "seconds": event.seconds})
         line = json.dumps(told, allow_nan=False)
         try:
             self._append(line, waits=kind not in PASSING)

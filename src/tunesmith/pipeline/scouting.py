@@ -47,7 +47,7 @@ class Scouting:
             "metric": ranking.metric,
             "rows_read": ranking.rows,
             "rows": self.rows,
-            "seconds": round(self.scouted.seconds, 3),
+            "scout_seconds": round(self.scouted.seconds, 3),
             "stopped": ranking.stopped,
             "verdict": self.verdict,
             "language": self.scouted.languages.main,
