@@ -96,7 +96,7 @@ def makers(folder: Path) -> Iterator[tuple[str, Make]]:
         return pd.read_csv(folder / "banking77" / "train.csv")
 
     def adult() -> pd.DataFrame:
-        return pd.read_csv(folder / "adult" / "train.csv")
+        return pd.read_csv(folder / "adult" / "train.csv", header=None).add_prefix("a")
 
     def credit() -> pd.DataFrame:
         return pd.read_csv(folder / "german_credit" / "german.csv", header=None).add_prefix("c")
@@ -111,7 +111,13 @@ def makers(folder: Path) -> Iterator[tuple[str, Make]]:
     income = adult().columns[-1]
     for name in ("iris", "wine", "breast_cancer", "diabetes", "digits"):
         yield name, _of_sklearn(name)
-    for rows in (60, 300, 2000, 10_003):
+
+    def few_intents() -> pd.DataFrame:
+        whole = banking()
+        return whole[whole["category"].isin(sorted(whole["category"].unique())[:8])]
+
+    yield "banking, 8 intents, 60 rows", _drawn(few_intents, "category", 60)
+    for rows in (300, 2000, 10_003):
         yield f"banking, {rows:,} rows", _drawn(banking, "category", rows)
     for rows in (30, 200, 1000, 4000, 22_000):
         yield f"clothing recommended, {rows:,} rows", _drawn(recommended, "recommended", rows)

@@ -118,9 +118,9 @@ def fine_tuned(problem, backbone: str) -> tuple[float, float]:
     return max(found)[1], time.perf_counter() - began
 
 
-def forecast(cost: Costs, problem, name: str) -> float:
+def forecast(cost: Costs, problem, name: str, length: int = LENGTH) -> float:
     """Seconds of the recipes by the costs that the scout measured: every row read once, the rest
-    from the store, at the length that the recipes cut to."""
+    from the store, texts cut to that length, as the recipes cut them."""
     rows = {part: len(problem.parts[part]) for part in ("train", "valid", "test")}
     trained = blocks_of(DEPTH, cost.blocks)
     told = cost.read_seconds(sum(rows.values()))
@@ -128,7 +128,7 @@ def forecast(cost: Costs, problem, name: str) -> float:
     looks = (1 + EPOCHS) * rows["valid"] + rows["test"]
     told += cost.read_seconds(looks, start=cost.blocks - trained)
     texts = list(problem.part("train").values("text"))
-    long, short = (sum(map(len, backbone(name).ids(texts, length))) for length in (128, LENGTH))
+    long, short = (sum(map(len, backbone(name).ids(texts, most))) for most in (128, length))
     return told * short / long
 
 
@@ -161,7 +161,7 @@ def main() -> None:
 def tell_costs(folder: Path, sizes: list[int], only: list[str] | None) -> None:
     """The scout's seconds as a share of those of the fits that it spares, by training rows."""
     cards = [zoo.card_for(one) for one in BACKBONES]
-    shares: dict[int, list[float]] = {}
+    shares: dict[tuple[int, int], list[float]] = {}
     for name, table in data_sets(folder):
         for rows in sizes if not only or name in only else ():
             if len(table) < rows * 5 // 3:
@@ -170,19 +170,21 @@ def tell_costs(folder: Path, sizes: list[int], only: list[str] | None) -> None:
             problem = framed(table, rows, rows // 3)
             with tempfile.TemporaryDirectory() as made:
                 found, spent = scouted(problem, cards, Path(made), rows)
-            spared = [
-                forecast(cost, problem, one)
-                for one, cost in found.costs.items()
-                if one != found.ranking.order[0]
-            ]
-            shares.setdefault(rows, []).append(spent / sum(spared))
-            print(
-                f"{name}, {rows:,} rows: read {found.ranking.rows}, {spent:.1f} s of "
-                f"{sum(spared):.0f} s spared: {shares[rows][-1]:.1%}",
-                flush=True,
-            )
-    for rows, told in shares.items():
-        print(f"{rows:,} rows: mean {np.mean(told):.1%} of {len(told)} data sets")
+            for length in (LENGTH, 128):  # that of the fits that were run, and what `fit` cuts to
+                spared = sum(
+                    forecast(cost, problem, one, length)
+                    for one, cost in found.costs.items()
+                    if one != found.ranking.order[0]
+                )
+                shares.setdefault((rows, length), []).append(spent / spared)
+                print(
+                    f"{name}, {rows:,} rows of {length} tokens: read {found.ranking.rows}, "
+                    f"{spent:.1f} s of {spared:.0f} s spared: {spent / spared:.1%}",
+                    flush=True,
+                )
+    for (rows, length), told in shares.items():
+        mean = np.mean(told)
+        print(f"{rows:,} rows, {length} tokens: mean {mean:.1%} of {len(told)} data sets")
 
 
 def framed(table: pd.DataFrame, rows: int, test: int) -> Problem:

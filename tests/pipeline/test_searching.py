@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import tunesmith as ts
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Curve
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.events import read_journal
+from tunesmith.core.events import Journal, read_journal
 from tunesmith.core.predictions import Values
 from tunesmith.core.records import Problem, Result, Score, Trial
 from tunesmith.core.runfolder import RunFolder
@@ -23,6 +24,7 @@ from tunesmith.pipeline.gain import gain_of_going_on, gain_of_one_more, improvem
 from tunesmith.pipeline.goals import check_goals, goals_of
 from tunesmith.pipeline.history import History
 from tunesmith.pipeline.plan import plan
+from tunesmith.pipeline.propose import CHEAP_SHARE
 from tunesmith.pipeline.recorded import past, write_result
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
@@ -229,3 +231,19 @@ def test_workers_that_cannot_be_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"workers"):
             ts.fit(rows, "label", trials=1, folder=tmp_path / "run", **chosen)
         assert not (tmp_path / "run").exists()
+
+
+def test_quick_models_are_searched_before_the_first_checkpoint_is_read(
+    run: Run, problem: Problem, checkpoint: str
+) -> None:
+    clock = Clock(8000.0, count(1).__next__, 0.0)  # a second passes whenever somebody looks
+    timed = replace(run, most_trials=12, clock=clock, journal=Journal(run.folder.journal, clock))
+    pins = {"probe": {"backbone": checkpoint}}
+    found, _ = plan(problem, wanted=["linear", "probe"], pins=pins, clock=clock, offline=True)
+    results, _ = tune(timed, problem, found, pins=pins, better=lambda r: None)
+    names = [result.trial.learner for result in results]
+    before = results[: names.index("probe")]
+    quick = [r.trial for r in before if r.trial.reason.startswith("proposed by auto")]
+    assert quick
+    spent = sum(result.fit_seconds for result in before[-len(quick) :])
+    assert spent < 2 * CHEAP_SHARE * 8000
