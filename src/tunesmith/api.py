@@ -80,8 +80,9 @@ def fit(
         space: By learner, config fields fixed to a value, or searched in a range or a list, such as
             {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0, "batch_size": [16, 32]}}.
         search: Who proposes: "auto" (the default), "random", "quasirandom", "grid", "tpe", "gp",
-            "bayes", "cmaes", "ageing", "nsga2", "evolution", "portfolio"; or a list of them, that
-            take turns and learn from each other.
+            "bayes", "cmaes", "ageing", "nsga2", "evolution", "portfolio" (what has done well on
+            other data, in order, and then no more); or a list of them, that take turns and learn
+            from each other.
         stopper: Who ends a trial early: "median" (the default), "asha", "hyperband", "pasha" or
             "none". What was ended goes on from its checkpoint where that is worth it.
         goals: What the search is to reach beside the score: "latency" (short answers), "size" (a

@@ -13,6 +13,7 @@ from tunesmith.core.space import Choice, Linear, Log
 from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.tune import tune
+from tunesmith.search import known
 
 PINS = {"linear": {"rarest": Choice(2, 4), "words": 1}}
 
@@ -63,5 +64,42 @@ def test_ranges_that_a_field_cannot_take_are_refused_before_any_work(problem: Pr
     ):
         with pytest.raises(ConfigError):
             check_wanted(None, pins)
-    with pytest.raises(ConfigError, match="name another beside it"):
-        check_search("portfolio", ["linear"], problem, {})
+
+
+def test_a_portfolio_alone_is_refused_where_nothing_is_known(problem: Problem) -> None:
+    check_search("portfolio", ["majority", "linear"], problem, {})
+    with pytest.raises(ConfigError, match="nothing that does well elsewhere is known"):
+        check_search("portfolio", ["majority"], problem, {})
+
+
+def test_a_portfolio_alone_tries_what_is_known_in_its_order_and_ends(
+    run: Run, problem: Problem
+) -> None:
+    found, _ = plan(problem, wanted=["linear"], pins={}, clock=Clock(), offline=True)
+    results, _ = tune(
+        replace(run, most_trials=30),
+        problem,
+        found,
+        pins={},
+        better=lambda r: None,
+        search="portfolio",
+    )
+    listed = known("linear")
+    proposed = [r.trial for r in results if r.trial.reason.startswith("proposed by portfolio")]
+    tried = [dict(trial.config) | {"strength": 0.0} for trial in proposed]
+    wanted = [dict(one) | {"strength": 0.0} for one in listed.configs]
+    assert tried
+    assert tried == [one for one in wanted if one in tried]
+    told = f"as known to do well on {listed.data_sets} other data sets"
+    assert all(told in trial.reason for trial in proposed)
+    assert len(results) == len(found) + len(proposed) < 30
+
+
+def test_what_is_known_comes_first_in_the_default_search_and_as_far_as_it_is_left(
+    run: Run, problem: Problem
+) -> None:
+    found, _ = plan(problem, wanted=["linear"], pins=PINS, clock=Clock(), offline=True)
+    results, _ = tune(replace(run, most_trials=8), problem, found, pins=PINS, better=lambda r: None)
+    reasons = [r.trial.reason for r in results][len(found) :]
+    told = ["known to do well" in reason for reason in reasons]
+    assert told == sorted(told, reverse=True)

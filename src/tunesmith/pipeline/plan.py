@@ -15,7 +15,7 @@ from tunesmith.core.records import Candidate, Card, Problem
 from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
-from tunesmith.search import named
+from tunesmith.search import known, named
 
 ORDER = ("majority", "linear", "probe", "neural")
 OPERATIONS_A_SECOND = 1.7e11
@@ -85,8 +85,8 @@ def check_search(
     for name in names:
         ranges = dimensions(learners[name].config, fixed(name, problem, pins))
         reason = searcher.refuses(ranges, goals) if ranges else ""
-        if searcher.goes_first:
-            reason = "it ends after what is known to do well; name another beside it"
+        if searcher.goes_first and not any(known(one).configs for one in names):
+            reason = "nothing that does well elsewhere is known; name another beside it"
         if reason:
             raise ConfigError(
                 f"The search '{spelled(search)}' cannot be used for the learner {name!r}: {reason}."

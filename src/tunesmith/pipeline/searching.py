@@ -10,11 +10,20 @@ from typing import Any
 
 from tunesmith import zoo
 from tunesmith.core.contracts import Study
-from tunesmith.core.dimensions import dimensions
+from tunesmith.core.dimensions import Values, dimensions
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.records import Problem, Result, Trial
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Choice, from_dict, leaves, sample, to_dict
+from tunesmith.core.space import (
+    Choice,
+    Range,
+    Scalar,
+    default_of,
+    from_dict,
+    leaves,
+    sample,
+    to_dict,
+)
 from tunesmith.learners import learners
 from tunesmith.pipeline.gain import Gain, gain_of_going_on, gain_of_one_more, told
 from tunesmith.pipeline.goals import goals_of
@@ -26,7 +35,7 @@ from tunesmith.pipeline.standing import (
     best_backbone,
     spare_seconds,
 )
-from tunesmith.search import named
+from tunesmith.search import known, named, within
 from tunesmith.stoppers import stoppers
 
 PATIENCE_TRIALS = 8
@@ -93,6 +102,7 @@ class Search:
         self._asked: dict[int, tuple[Study, int]] = {}
         self._tried: dict[str, dict[str, Result | None]] = {}
         self._twins: dict[tuple[str, str], list[tuple[Study, int]]] = {}
+        self._known: dict[str, tuple[Values, ...]] = {}
 
     def next(self, under_way: Sequence[Trial]) -> Move | None:
         """What to do next beside the trials under way; None where nothing is worth it, or can be
@@ -112,7 +122,7 @@ class Search:
             drawn = self._draw(gain.learner)
             if drawn is not None:
                 share = self._share(gain.learner)
-                reason = f"proposed by {spelled(self._search)}; {why}"
+                reason = f"proposed by {self._whose(gain.learner, drawn[2])}; {why}"
                 if share < 1:
                     reason += f"; a look at {share:.0%} of the rows first"
                 return Move(gain.learner, reason, to_dict(drawn[2]), share, drawn[:2])
@@ -132,7 +142,8 @@ class Search:
         for name in sorted(unknown, key=lambda one: counts[one]):
             drawn = self._draw(name)
             if drawn is not None:
-                reason = f"proposed by {spelled(self._search)}; a place was idle, nothing is known"
+                whose = self._whose(name, drawn[2])
+                reason = f"proposed by {whose}; a place was idle, nothing is known"
                 return Move(name, reason, to_dict(drawn[2]), asked=drawn[:2])
         return None
 
@@ -318,11 +329,37 @@ class Search:
             if recorded and not self._run.is_repeatable():
                 seed = derive(seed, len(recorded))  # not the same draws again
             goals = max(1, len(self._goals))
-            self._studies[key] = named(self._search).begin(ranges, seed=seed, goals=goals)
+            first = self._known_within(name, ranges)
+            self._studies[key] = named(self._search).begin(
+                ranges, seed=seed, goals=goals, known=first
+            )
             for result in self._results.of(name):
                 if result.score is not None:
                     self._add(self._studies[key], result, ranges)
         return self._studies[key]
+
+    def _known_within(self, name: str, ranges: Mapping[str, Range]) -> tuple[Values, ...]:
+        """What has done well elsewhere and lies in the ranges; what that leaves open, as in the
+        best trial."""
+        kind = learners[name].config
+        done = self._results.ranked(name)
+        best = leaves(from_dict(kind, done[0].trial.config)) if done else {}
+
+        def otherwise(path: str, mark: Range) -> Scalar:
+            is_usable = path in best and mark.allows(best[path])
+            return best[path] if is_usable else default_of(kind, path, mark)
+
+        found = within(known(name).configs, ranges, otherwise)
+        self._known[name] = (*self._known.get(name, ()), *found)
+        return found
+
+    def _whose(self, name: str, config: Any) -> str:
+        """Who proposed a config, and whether it has done well elsewhere."""
+        values = leaves(config)
+        if any(one.items() <= values.items() for one in self._known.get(name, ())):
+            others = known(name).data_sets
+            return f"{spelled(self._search)}, as known to do well on {others} other data sets"
+        return spelled(self._search)
 
     def _ranges(self, key: str) -> dict[str, Any]:
         """The dimensions of a study, by its key: a learner, and what is held."""

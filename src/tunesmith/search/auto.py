@@ -29,6 +29,9 @@ from tunesmith.search.quasirandom import Sobol, sobol
 
 FIRST = 10
 """Results, known or spread evenly, before a model is made of them."""
+EVEN_TURN = 4
+"""Of the first proposals, where the defaults are known, one in so many is drawn evenly: of
+fine-tunings, all that were drawn so were far behind the defaults (see docs/benchmarks.md)."""
 ROAMING = 300
 """Candidates drawn from the whole space."""
 PARENTS, NEAR = 8, 40
@@ -158,9 +161,9 @@ class AutoStudy(OwnStudy):
         return weighed(np.array([one.scores or failed for one in self.seen]), weights)
 
     def _first(self, scores: NDArray[np.float64]) -> Values:
-        """Before a model can be made: evenly over the space, and by turns near the best where there
-        were results before."""
-        if not self.was_known or self.turn % 2 or not np.isfinite(scores).any():
+        """Before a model can be made: evenly over the space; where there were results before, such
+        as those of the defaults, mostly near the best."""
+        if not self.was_known or not self.turn % EVEN_TURN or not np.isfinite(scores).any():
             return self.even.propose()
         return self._changed(self.seen[int(np.argmax(scores))].values)
 

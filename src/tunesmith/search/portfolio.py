@@ -18,7 +18,7 @@ from tunesmith.search._shelf import searchers
 @searchers.add("portfolio")
 class Portfolio(Searcher):
     """Proposes what is known, in order, and then ends: name another search beside it to go on.
-    What is pinned or narrowed otherwise is drawn anew.
+    What lies outside the space, or is left open, is drawn; see `_known` for what a fit gives it.
 
     Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 2022, section 3.1.
     """
