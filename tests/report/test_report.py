@@ -115,6 +115,8 @@ def test_a_run_under_way_is_watched_to_its_end(table: pd.DataFrame, tmp_path: Pa
     assert ran.returncode == 0
     assert "trial 6" in ran.stderr
     assert "come to its end" in ran.stdout
+    assert "with more trials: " in ran.stdout or "with twice the trials" in ran.stdout
+    assert f"saved in {folder}" in ran.stdout
 
 
 def test_a_journal_is_followed_line_by_whole_line(tmp_path: Path) -> None:

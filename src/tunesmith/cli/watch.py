@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.cli.fit import fit_lines
 from tunesmith.cli.options import Json, names
 from tunesmith.cli.progress import progress
 from tunesmith.cli.tables import Table, duration, number, show, show_json
@@ -24,7 +25,7 @@ def watch(
 ) -> None:
     """Follow a run that is going on, or read one that has ended."""
     from tunesmith.core.events import follow
-    from tunesmith.core.runfolder import RunFolder
+    from tunesmith.core.runfolder import RunFolder, read_json
     from tunesmith.report.history import history
     from tunesmith.report.tracking import trackers
 
@@ -42,6 +43,9 @@ def watch(
     if found.state == "cut short":
         print(f"This run was cut short. Go on with: tunesmith resume {folder}")
     else:
+        summary = place.path / "summary.json"
+        if summary.is_file():
+            print("\n".join(fit_lines(read_json(summary))))
         print(f"This run has come to its end. See: tunesmith leaderboard {folder}")
 
 
