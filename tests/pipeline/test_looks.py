@@ -20,7 +20,7 @@ from tunesmith.pipeline.gain import gain_of_going_on, gain_of_one_more
 from tunesmith.pipeline.history import History
 from tunesmith.pipeline.parts import fewer, nested
 from tunesmith.pipeline.plan import plan
-from tunesmith.pipeline.recorded import past
+from tunesmith.pipeline.recorded import NOTHING, Recorded, past, write_result
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import may_go_on, rank_key, refit_seconds
@@ -89,13 +89,15 @@ def test_a_fit_to_all_rows_is_foretold_from_a_look(problem: Problem) -> None:
     assert refit_seconds(problem, look) == pytest.approx(refit_seconds(problem, whole))
 
 
-def searched(run: Run, problem: Problem, search: str, reads: int) -> list[Trial]:
+def searched(
+    run: Run, problem: Problem, search: str, reads: int, recorded: Recorded = NOTHING
+) -> list[Trial]:
     """The trials of the linear model, each leg, within a time that passes by a second whenever
     somebody looks at the clock, however busy the machine is."""
     clock = Clock(float(reads), count(1).__next__, 0.0)
     timed = replace(run, most_trials=None, clock=clock, journal=Journal(run.folder.journal, clock))
     found, _ = plan(problem, wanted=["linear"], pins={}, clock=clock, offline=True)
-    tune(timed, problem, found, pins={}, better=lambda r: None, search=search)
+    tune(timed, problem, found, pins={}, better=lambda r: None, search=search, recorded=recorded)
     return past(run.folder, problem).trials
 
 
@@ -137,3 +139,14 @@ def test_of_very_many_rows_the_first_model_sees_a_part(
     began = [event.facts for event in read_journal(run.folder.journal) if event.kind == "trial"]
     assert began[0]["share"] == first.share
     assert "share" not in began[1]
+
+
+def test_a_run_cut_short_after_its_first_look_fits_all_rows_when_it_goes_on(
+    run: Run, problem: Problem
+) -> None:
+    look = Trial(1, "linear", CONFIG, "to have a model soon", 3, share=0.25)
+    write_result(run.folder, run_trial(run, problem, Job(look), "none"))
+    trials = searched(run, problem, "auto", 1000, past(run.folder, problem))
+    shares = [trial.share for trial in trials if dict(trial.config) == CONFIG]
+    assert shares[0] == 0.25
+    assert 1.0 in shares[1:]

@@ -177,11 +177,14 @@ class Proposals:
             yield self._begun(trial)
 
     def _was_run(self, candidate: Candidate) -> bool:
-        """Whether `_before` had this one."""
+        """Whether `_before` had this one, on all rows."""
         if self._run.is_repeatable():
             return False
-        wanted = (candidate.learner, dict(candidate.config))
-        return any((trial.learner, dict(trial.config)) == wanted for trial in self._recorded.trials)
+        wanted = (candidate.learner, dict(candidate.config), 1.0)
+        return any(
+            (trial.learner, dict(trial.config), trial.share) == wanted
+            for trial in self._recorded.trials
+        )
 
     def tell(self, result: Result) -> None:
         """How a trial ended."""
