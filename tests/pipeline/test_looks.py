@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,18 +13,20 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Curve
 from tunesmith.core.events import Journal, read_journal
+from tunesmith.core.predictions import ClassScores
 from tunesmith.core.records import Problem, Result, Score, Trial
 from tunesmith.core.space import default, to_dict
 from tunesmith.learners import learners
 from tunesmith.pipeline import propose, searching
+from tunesmith.pipeline.finish import finish
 from tunesmith.pipeline.gain import gain_of_going_on, gain_of_one_more
 from tunesmith.pipeline.history import History
 from tunesmith.pipeline.parts import fewer, nested
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.recorded import NOTHING, Recorded, past, write_result
-from tunesmith.pipeline.results import Results
+from tunesmith.pipeline.results import Results, again_seconds
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import may_go_on, rank_key, refit_seconds
+from tunesmith.pipeline.standing import candidates, may_go_on, rank, rank_key, refit_seconds
 from tunesmith.pipeline.trial import Job, run_trial
 from tunesmith.pipeline.tune import tune
 
@@ -62,6 +65,74 @@ def test_a_look_is_taken_up_on_all_rows_and_both_are_one_trial(run: Run, problem
     shares = [result.trial.share for result in recorded.results.values()]
     assert shares == [0.25, 1.0]
     assert recorded.count == 1
+
+
+def test_a_look_that_goes_on_and_fails_stays_a_look(run: Run, problem: Problem) -> None:
+    trial = Trial(1, "linear", CONFIG, "a test", 3, share=0.25)
+    history = History(run, problem, lambda results: None)
+    look = history.add(run_trial(run, problem, Job(trial), "none"))
+    later = replace(trial, leg=1, share=1.0)
+    both = history.add(Result(later, "failed", "no time was left", fit_seconds=0.1))
+    assert (both.status, both.trial.share, both.trial.leg) == ("done", 0.25, 1)
+    assert both.curve == look.curve
+    assert "no time was left" in both.reason
+    assert refit_seconds(problem, both) >= refit_seconds(problem, look)
+    assert not may_go_on(both, history.results)
+
+
+def test_a_model_that_went_on_after_the_end_is_saved_anew(run: Run, problem: Problem) -> None:
+    trial = Trial(1, "linear", CONFIG, "a test", 3, share=0.25)
+    history = History(run, problem, lambda results: None)
+
+    def saved() -> bytes:
+        finish(run, problem, history.results, may_refit=False)
+        (file,) = (run.folder.path / "best").rglob("model.safetensors")
+        return file.read_bytes()
+
+    history.add(run_trial(run, problem, Job(trial), "none"))
+    first = saved()
+    history.add(run_trial(run, problem, Job(replace(trial, leg=1, share=1.0)), "none"))
+    second = saved()
+    assert second != first
+    assert second == (run.folder.trial(1) / "model" / "model.safetensors").read_bytes()
+    assert saved() == second
+
+
+def test_what_a_look_took_is_not_counted_for_once_more(run: Run, problem: Problem) -> None:
+    trial = Trial(1, "linear", CONFIG, "a test", 3, share=0.25)
+    history = History(run, problem, lambda results: None)
+    look = run_trial(run, problem, Job(trial), "none")
+    history.add(replace(look, fit_seconds=2.0))
+    whole = run_trial(run, problem, Job(replace(trial, leg=1, share=1.0)), "none")
+    both = history.add(replace(whole, fit_seconds=7.0, stored_seconds=0.0))
+    assert both.fit_seconds == 9.0
+    assert again_seconds(both) == 7.0
+
+
+def test_a_best_that_falls_gives_way_to_another_and_who_was_deleted_is_not_blended(
+    run: Run, problem: Problem
+) -> None:
+    told: list[int] = []
+    history = History(run, problem, lambda found: told.append(rank(problem, found)[0].trial.number))
+
+    def made(number: int, value: float, leg: int = 0, share: float = 1.0) -> Result:
+        folder = run.folder.trial(number) / "model"
+        folder.mkdir(parents=True, exist_ok=True)
+        score = Score("accuracy", value, value - 0.02, value + 0.02, 40)
+        trial = Trial(number, "linear", CONFIG, "", 0, leg=leg, share=share)
+        status = "done" if share == 1 else "stopped"
+        answers = ClassScores(problem.classes, np.full((40, 2), 0.5))
+        return Result(trial, status, score=score, prediction=answers, folder=str(folder))
+
+    history.add(made(1, 0.90, share=0.25))
+    for number in range(2, 10):
+        history.add(made(number, 0.90 - number / 100))
+    history.add(made(1, 0.70, leg=1))
+    assert told == [1, 2], "the best is another now"
+    kept = candidates(problem, history.results)
+    assert kept[0].trial.number == 2
+    assert all(Path(result.folder).is_dir() for result in kept)
+    assert 9 not in {result.trial.number for result in kept}
 
 
 def test_the_best_of_the_looks_is_believed_to_be_above_the_usual(problem: Problem) -> None:

@@ -241,6 +241,7 @@ def test_quick_models_are_searched_before_the_first_checkpoint_is_read(
     pins = {"probe": {"backbone": checkpoint}}
     found, _ = plan(problem, wanted=["linear", "probe"], pins=pins, clock=clock, offline=True)
     results, _ = tune(timed, problem, found, pins=pins, better=lambda r: None)
+    assert len(results) <= 12, "as many trials as were asked for"
     names = [result.trial.learner for result in results]
     before = results[: names.index("probe")]
     quick = [r.trial for r in before if r.trial.reason.startswith("proposed by auto")]

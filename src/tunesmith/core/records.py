@@ -236,7 +236,7 @@ class Candidate:
 class Trial:
     """One config to fit. `leg` counts how often it was taken up again after it had been ended
     early: it goes on from its checkpoint then. `share` is that of the training rows that it is
-    fitted to; one that looked at a part of them may be taken up again on all."""
+    fitted to; one that looked at a part of them begins anew when it is taken up, on all."""
 
     number: int
     learner: str
@@ -272,7 +272,8 @@ Status = Literal["done", "stopped", "failed"]
 class Result:
     """How a trial ended. `prediction` is for the valid rows, in their order; `size_bytes` is that
     of the saved model in `folder`; `curve` are scores by which it was steered, at `progress` of its
-    planned work. Of `fit_seconds`, `stored_seconds` went into what the activation store now holds.
+    planned work. Of `fit_seconds`, `stored_seconds` went into what the activation store now holds,
+    or into a look at a part of the rows: the same once more would do without them.
     """
 
     trial: Trial

@@ -85,8 +85,9 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     summary = partial(_summary, run, problem, results, chosen, final, proof)
     facts = summary("the model that was scored")
     weights = {str(m.trial): m.weight for m in chosen.members()}
+    legs = {str(r.trial.number): r.trial.leg for r in chosen.results if r.trial.leg}
     before = _before(run)
-    if before and before["weights"] == weights:
+    if before and (before["weights"], before["legs"]) == (weights, legs):
         run.note("the same models answer as before: the saved model stays as it was")
         facts = {**facts, "model_is": before["model_is"]}
         may_refit = False
@@ -105,7 +106,10 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
-    write_json(run.folder.path / "ensemble.json", {"weights": weights, "reason": chosen.reason})
+    write_json(
+        run.folder.path / "ensemble.json",
+        {"weights": weights, "legs": legs, "reason": chosen.reason},
+    )
     ahead = prospects(run, problem, results, interrupted=interrupted)
     now = run.clock.elapsed()
     facts = {
@@ -119,13 +123,15 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
 
 
 def _before(run: Run) -> dict[str, Any]:
-    """The weights of the model that was saved when the run came to its end before, and what that
-    model is; empty where it did not."""
+    """The weights of the model that was saved when the run came to its end before, the later legs
+    of its trials, and what that model is; empty where it did not."""
     ensemble, summary = run.folder.path / "ensemble.json", run.folder.path / "summary.json"
     if not (ensemble.is_file() and summary.is_file() and run.folder.best.is_dir()):
         return {}
+    told = read_json(ensemble)
     return {
-        "weights": read_json(ensemble)["weights"],
+        "weights": told["weights"],
+        "legs": told.get("legs", {}),
         "model_is": read_json(summary)["model_is"],
     }
 

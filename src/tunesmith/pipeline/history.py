@@ -67,18 +67,22 @@ class History:
         """The result of that one of a learner's trials."""
         return self.results.numbered(self._numbers[learner][place])
 
-    def add(self, result: Result) -> None:
-        """Note a result; tell `better` where it is the best so far, and new."""
+    def add(self, result: Result) -> Result:
+        """Note a result; tell `better` where another is the best now, and new. Gives it as it was
+        noted, with what earlier legs of its trial came to."""
         is_old = self.recorded.known(result.trial) is result
         if not is_old:
             result = self._with_earlier(result)
             self.run.journal.write("result", **facts(result))
             write_result(self.run.folder, result)
+        before = self.results.ranked()[:1]
         self.results.add(result)
         self._note_curve(result)
-        if result.score is not None and self.results.ranked()[0] is result:
-            self._tell_best(result, is_old)
+        best = self.results.ranked()[:1]
+        if best and (not before or best[0] is not before[0]):
+            self._tell_best(best[0], is_old)
         self._tidy(result)
+        return result
 
     def _with_earlier(self, result: Result) -> Result:
         """The result of a later leg with what the earlier ones took; where it failed, what they
@@ -87,13 +91,15 @@ class History:
             return result
         before = self.results.numbered(result.trial.number)
         seconds = before.fit_seconds + result.fit_seconds
+        stored = before.stored_seconds + result.stored_seconds
         if result.score is None and before.score is not None:
             reason = f"as it was ended early; it went on, and failed: {result.reason}"
-            result = replace(before, trial=result.trial, status="done", reason=reason)
-        if before.trial.share < 1 and result.score is not None:
+            trial = replace(result.trial, share=before.trial.share)
+            result = replace(before, trial=trial, status="done", reason=reason)
+        elif before.trial.share < 1 and result.score is not None:
             progress, curve = (*before.progress, 1.0), (*before.curve, result.score.value)
             result = replace(result, progress=progress, curve=curve)
-        stored = before.stored_seconds + result.stored_seconds
+            stored += before.fit_seconds - before.stored_seconds  # who knows it needs no look
         return replace(result, fit_seconds=seconds, stored_seconds=min(seconds, stored))
 
     def _note_curve(self, result: Result) -> None:

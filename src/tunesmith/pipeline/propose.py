@@ -41,8 +41,6 @@ LATER_READ_SHARE = 0.25
 and nothing else will fit, a quarter and half a minute where there is time to fine-tune as well."""
 MANY_ROWS, FIRST_ROWS = 40_000, 10_000
 """With more rows than that, the first model is one of so many of them."""
-WHOLE_AFTER_LOOK = 0.6
-"""Of the time left, what the same on all rows may take."""
 FEW_SECONDS = 20.0
 """With so much time left a checkpoint is opened though it cannot read every row."""
 
@@ -85,12 +83,12 @@ class Proposals:
         if not self._run.is_repeatable():
             yield from self._before()
         for place, candidate in enumerate(self._candidates):
+            if candidate.config.get("backbone"):
+                yield from self._cheap()
             if self._number and self._is_spent() and place not in self._recorded.decisions:
                 return  # one model there is always time for
             while self._waits_for_a_probe(candidate):
                 yield None
-            if candidate.config.get("backbone"):
-                yield from self._cheap()
             ready = self._decided(place, candidate)
             if ready is not None and not self._was_run(ready):
                 yield from self._tried(ready)
@@ -105,6 +103,8 @@ class Proposals:
             return
         end = clock.elapsed() + CHEAP_SHARE * self._spare()
         while models and clock.elapsed() + max(map(again_seconds, models)) < end:
+            if self._is_spent():
+                return
             move = self._search.next(tuple(self._open.values()))
             if move is None:
                 return
@@ -113,7 +113,7 @@ class Proposals:
 
     def _tried(self, ready: Candidate) -> Iterator[Trial | None]:
         """A candidate; where there are very many rows first on a part of them, so that there is a
-        model soon, and then on all, if that can be afforded."""
+        model soon, and then on all, within the time there is."""
         share = self._first_share(ready)
         if share == 1:
             yield self._trial(ready.learner, ready.config, ready.reason)
@@ -124,11 +124,8 @@ class Proposals:
         while look.number in self._open:
             yield None
         found = next(r for r in self._results if r.trial.number == look.number)
-        seconds = found.fit_seconds / share
-        if found.score is None or seconds > WHOLE_AFTER_LOOK * self._spare():
-            return
-        why = f"{ready.reason}; about {seconds:.0f} s on all rows, by {share:.1%} of them"
-        yield self._begun(replace(look, reason=why, leg=1, share=1.0))
+        if found.score is not None and not self._is_spent():
+            yield self._begun(replace(look, reason=ready.reason, leg=1, share=1.0))
 
     def _first_share(self, candidate: Candidate) -> float:
         """Of the training rows, what a first model of plain features is fitted to."""

@@ -109,7 +109,9 @@ def _most_growth(run: Run, problem: Problem, results: Sequence[Result]) -> float
     """To how many times its trials a search comes at most, if it gains nothing on the way: it
     leaves a learner alone that has long gained nothing. Under a deadline a learner that fills its
     time may gain by having more of it."""
-    found = Results.of_all(rank_key(problem), results)
+    found = results  # as they came: it knows in which order trials ended, legs too
+    if not isinstance(found, Results):
+        found = Results.of_all(rank_key(problem), results)
     names = {r.trial.learner for r in results if r.trial.learner != CONSTANT}
     timed = run.clock.has_deadline()
     if not names or (timed and any(learners[name].uses_all_time for name in names)):
@@ -224,7 +226,7 @@ def _parts_seconds(results: Sequence[Result], chosen: Result) -> float:
     """About how long the fits to parts of the rows take, and their answers for the valid ones: by
     the quickest fit of the learner, as the first waits for its libraries too."""
     quickest = min(
-        again_seconds(one)
+        again_seconds(one) / one.trial.share
         for one in results
         if one.score is not None and one.trial.learner == chosen.trial.learner
     )

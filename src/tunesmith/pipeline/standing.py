@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from tunesmith.core.records import Problem, Result
@@ -68,12 +69,14 @@ def _firsts(ranked: Sequence[Result]) -> list[Result]:
 
 
 def candidates(problem: Problem, results: Sequence[Result]) -> list[Result]:
-    """Of the kept ones those that may answer together, best first: without the further ones of a
+    """Of the kept ones those that may answer together, best first: without those whose model was
+    not kept, as they were further down before another fell; without the further ones of a
     learner that does not train its checkpoint, which are nearly the same, and each would be saved
     and asked with a checkpoint of its own; the majority only where it is alone."""
     found: list[Result] = []
     seen: set[tuple[str, str]] = set()
-    for result in keepers(problem, results):
+    kept = keepers(problem, results)
+    for result in [one for one in kept if Path(one.folder).is_dir()] or kept[:1]:
         kind = kind_of(result)
         if kind[1] and not learners[kind[0]].uses_all_time and kind in seen:
             continue
@@ -136,6 +139,7 @@ def facts(result: Result) -> dict[str, Any]:
         "learner": result.trial.learner,
         "backbone": str(result.trial.config.get("backbone", "")),
         "status": result.status,
+        "share": result.trial.share,
         "reason": result.reason or result.trial.reason,
         "score": None if value is None else value.value,
         "low": None if value is None else value.low,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.clock import UNLIMITED
-from tunesmith.core.records import Candidate, Problem, Result
+from tunesmith.core.records import Candidate, Problem
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
@@ -15,6 +15,7 @@ from tunesmith.pipeline.history import Better, History
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
 from tunesmith.pipeline.recorded import NOTHING, Recorded
+from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.sharing import told_of_sharing
 from tunesmith.pipeline.standing import spare_seconds
@@ -39,7 +40,7 @@ def tune(
     goals: Sequence[str] = (),
     recorded: Recorded = NOTHING,
     cache: bool = True,
-) -> tuple[tuple[Result, ...], bool]:
+) -> tuple[Results, bool]:
     """Results of every trial, in order, and whether Ctrl-C ended it early (what there was by then
     is kept). `better` is told the results so far whenever the best one changed. What is recorded of
     a run before is gone through in the same order, and not run again."""
@@ -63,14 +64,13 @@ def tune(
     try:
         jobs = _jobs(run, problem, proposals, history)
         for result in runners[name].run(jobs, work, _hear(run), run.places):
-            proposals.tell(result)
-            history.add(result)
+            proposals.tell(history.add(result))
     except KeyboardInterrupt:
         if not history.results.ranked():
             raise
         interrupted = True
         run.note("interrupted: the best model so far is kept")
-    return tuple(history.results), interrupted
+    return history.results, interrupted
 
 
 def _hear(run: Run) -> Callable[[str, Mapping[str, Any]], None]:
@@ -100,8 +100,7 @@ def _jobs(
             continue
         known = history.recorded.known(trial)
         if known is not None:
-            proposals.tell(known)
-            history.add(known)
+            proposals.tell(history.add(known))
             continue
         seconds = UNLIMITED
         if run.clock.has_deadline():

@@ -32,11 +32,15 @@ class Course:
     low: float | None = None
     high: float | None = None
     curve: tuple[tuple[float, float], ...] = ()
+    share: float = 1.0
+    """Of the training rows, what it was fitted to last."""
 
     @property
     def fidelity(self) -> float:
-        """The share of its planned work that it did, in [0, 1]; 1 for who reports none."""
-        return self.curve[-1][0] if self.curve and self.status != "done" else 1.0
+        """The share of its planned work that it did, or of the rows that it saw, in [0, 1]; 1 for
+        who reports none."""
+        done = self.curve[-1][0] if self.curve and self.status != "done" else 1.0
+        return self.share * done
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def courses(events: Iterable[Event]) -> tuple[Course, ...]:
                 facts.get("config", {}),
                 facts.get("reason", ""),
                 event.seconds,
+                share=float(facts.get("share", 1.0)),
             )
         elif event.kind == "score" and number in found:
             point = (float(facts["progress"]), float(facts["score"]))
