@@ -4,10 +4,8 @@ from its start to its end.
     python benchmarks/deadlines.py FOLDER_OF_DATA [--fits 100] [--budget 20] [--at-once 1]
         [--keep FILE] [--most-seconds 300]
 
-FOLDER_OF_DATA holds banking77, adult and german_credit as for the other benchmarks; more comes with
-scikit-learn and the wheel of the demo, and two are made up. Data sets differ in task, rows (30 to
-100,000), columns, length of texts, classes and missing cells; once all were used they come again
-with other rows.
+FOLDER_OF_DATA as `_hundred.py` says, which has the data sets. They differ in task, rows (30 to
+145,751), columns (1 to 2,000), length and language of texts, classes, missing cells and form.
 With `--at-once 2` two fits run side by side, each on a core of its own, which is harder. FILE keeps
 what was run, so that it can go on; `--most-seconds` ends it for now.
 """
@@ -21,139 +19,45 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import sklearn.datasets
-from reviews import clothing
+from _hundred import Case, hundred
 
 PATIENT_SECONDS = 100.0
-Make = Callable[[np.random.Generator], tuple[pd.DataFrame, str]]
 
 
-def _of_sklearn(name: str) -> Make:
-    def make(dice: np.random.Generator) -> tuple[pd.DataFrame, str]:
-        table = getattr(sklearn.datasets, f"load_{name}")(as_frame=True).frame
-        return table.sample(frac=0.9, random_state=int(dice.integers(2**31))), "target"
-
-    return make
-
-
-def _drawn(table: Callable[[], pd.DataFrame], target: str, rows: int) -> Make:
-    def make(dice: np.random.Generator) -> tuple[pd.DataFrame, str]:
-        whole = table()
-        count = min(rows, len(whole))
-        return whole.iloc[dice.permutation(len(whole))[:count]], target
-
-    return make
-
-
-def _holed(make: Make, share: float) -> Make:
-    """The same with a share of the cells of every input missing."""
-
-    def holed(dice: np.random.Generator) -> tuple[pd.DataFrame, str]:
-        table, target = make(dice)
-        table = table.astype(object).reset_index(drop=True)
-        for name in table.columns.drop(target):
-            table.loc[dice.random(len(table)) < share, name] = None
-        return table, target
-
-    return holed
-
-
-def _joined(rows: int, times: int) -> Make:
-    """Long texts: several reviews in one."""
-
-    def make(dice: np.random.Generator) -> tuple[pd.DataFrame, str]:
-        found = clothing()
-        picked = [
-            found["text"].to_numpy()[dice.permutation(len(found))[:rows]] for _ in range(times)
-        ]
-        ratings = found["Rating"].to_numpy()[dice.permutation(len(found))[:rows]]
-        return pd.DataFrame({"text": map(" ".join, zip(*picked, strict=True)), "stars": ratings}), (
-            "stars"
-        )
-
-    return make
-
-
-def _wide(rows: int, columns: int) -> Make:
-    def make(dice: np.random.Generator) -> tuple[pd.DataFrame, str]:
-        table = pd.DataFrame(dice.normal(size=(rows, columns))).add_prefix("x")
-        table["y"] = np.where(table["x0"] + dice.normal(size=rows) > 0, "yes", "no")
-        return table, "y"
-
-    return make
-
-
-def makers(folder: Path) -> Iterator[tuple[str, Make]]:
-    """Data sets by name; each draws other rows for another seed."""
-
-    def banking() -> pd.DataFrame:
-        return pd.read_csv(folder / "banking77" / "train.csv")
-
-    def adult() -> pd.DataFrame:
-        return pd.read_csv(folder / "adult" / "train.csv", header=None).add_prefix("a")
-
-    def credit() -> pd.DataFrame:
-        return pd.read_csv(folder / "german_credit" / "german.csv", header=None).add_prefix("c")
-
-    def rated() -> pd.DataFrame:
-        return clothing()[["text", "Rating"]]
-
-    def recommended() -> pd.DataFrame:
-        found = clothing().rename(columns={"Recommended IND": "recommended"})
-        return found[["text", "Age", "Department Name", "recommended"]]
-
-    income = adult().columns[-1]
-    for name in ("iris", "wine", "breast_cancer", "diabetes", "digits"):
-        yield name, _of_sklearn(name)
-
-    def few_intents() -> pd.DataFrame:
-        whole = banking()
-        return whole[whole["category"].isin(sorted(whole["category"].unique())[:8])]
-
-    yield "banking, 8 intents, 60 rows", _drawn(few_intents, "category", 60)
-    for rows in (300, 2000, 10_003):
-        yield f"banking, {rows:,} rows", _drawn(banking, "category", rows)
-    for rows in (30, 200, 1000, 4000, 22_000):
-        yield f"clothing recommended, {rows:,} rows", _drawn(recommended, "recommended", rows)
-    for rows in (500, 5000):
-        yield (
-            f"clothing stars as a number, {rows:,} rows",
-            _drawn(lambda: rated().assign(Rating=lambda t: t["Rating"] + 0.5), "Rating", rows),
-        )
-    yield "clothing, a fifth missing", _holed(_drawn(recommended, "recommended", 3000), 0.2)
-    for rows in (100, 3000, 10_000):
-        yield f"adult, {rows:,} rows", _drawn(adult, income, rows)
-    yield "adult, a third missing", _holed(_drawn(adult, income, 5000), 0.33)
-    yield "credit", _drawn(credit, "c20", 1000)
-    yield "long texts", _joined(1000, 12)
-    yield "very long texts", _joined(4000, 30)
-    yield "wide", _wide(2000, 400)
-    yield "many numbers", _wide(100_000, 20)
-
-
-def fits(folder: Path, count: int) -> Iterator[tuple[str, Make, int]]:
-    every = list(makers(folder))
+def fits(folder: Path, count: int) -> Iterator[tuple[str, Case, int]]:
+    """Name, data set and number; once all were used they come again with other rows."""
+    every = list(hundred(folder))
     for number in range(count):
-        name, make = every[number % len(every)]
-        yield f"{name}, draw {number // len(every)}", make, number
+        case, draw = every[number % len(every)], number // len(every)
+        yield f"{case.name}{f', draw {draw}' if draw else ''}", case, number
 
 
-def one(name: str, make: Make, number: int, budget: float, core: int | None) -> dict:
+def written(table: pd.DataFrame, folder: Path, form: str) -> Path:
+    data = folder / f"data.{form}"
+    if form == "jsonl":
+        table.to_json(data, orient="records", lines=True)
+    elif form == "xlsx":
+        table.to_excel(data, index=False)
+    else:
+        getattr(table, f"to_{form}")(data, index=False)
+    return data
+
+
+def one(name: str, case: Case, number: int, budget: float, core: int | None) -> dict:
     """Seconds of the whole command, its status, and what it says of itself."""
     with tempfile.TemporaryDirectory() as made:
-        table, target = make(np.random.default_rng(number))
-        data = Path(made) / "data.csv"
-        table.to_csv(data, index=False)
+        table, target = case.make(np.random.default_rng(number))
+        data = written(table, Path(made), case.form)
         run = Path(made) / "run"
         command = [sys.executable, "-m", "tunesmith", "fit", str(data), "--target", target]
         command += ["--budget", f"{budget:g}s", "--folder", str(run), "--json", "--offline"]
-        command += ["--seed", str(number)]
+        command += ["--seed", str(number), *case.options]
         if core is not None:
             command = ["taskset", "-c", str(core), *command]
         began = time.monotonic()
@@ -210,8 +114,8 @@ def main() -> None:
 
     def by(core: int | None) -> None:
         while left and time.monotonic() - began < asked.most_seconds - asked.budget:
-            name, make, number = left.pop(0)
-            found = one(name, make, number, asked.budget, core)
+            name, case, number = left.pop(0)
+            found = one(name, case, number, asked.budget, core)
             records.append(found)
             if asked.keep:
                 with asked.keep.open("a") as file:
