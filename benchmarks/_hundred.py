@@ -366,7 +366,8 @@ def _verses(folder: Path) -> Iterator[Case]:
         return found.assign(book="book " + found["book"].astype(str)).drop_duplicates("text")
 
     which = _drawn(lambda: verses("bNumber = 1")[["text", "bible"]], "bible", 15_000)
-    yield Case("verses, which translation", which)
+    asked = ("--task", "classification")
+    yield Case("verses, which translation", which, options=asked)
     whole = _drawn(lambda: verses("bbName = 'k'")[["text", "book"]], "book")
     yield Case("verses, which of 66 books, 31,000 rows", whole)
 

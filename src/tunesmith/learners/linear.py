@@ -31,7 +31,8 @@ from tunesmith.modalities.inputs import Inputs
 
 STRENGTHS = (1.0, 5.0, 20.0, 80.0)
 MOST_TERMS = 200_000
-SAMPLE_ROWS = 2000
+SAMPLE_ROWS, SAMPLE_LETTERS = 2000, 700_000
+"""Rows whose words are counted to see how long counting takes: fewer where texts are long."""
 
 
 @config
@@ -149,21 +150,24 @@ def _affordable(
         BudgetError: There is not even time for the others.
     """
     rows = np.arange(len(train))
-    if not (watch.clock.has_deadline() and inputs.text_names) or len(train) <= 2 * SAMPLE_ROWS:
+    if not (watch.clock.has_deadline() and inputs.text_names):
         return rows
-    dice = generator(seed, "linear")
-    chosen = dice.permutation(len(train))
-    began = watch.clock.elapsed()
+    chosen = generator(seed, "linear").permutation(len(train))
     sample = inputs.texts(train.take(chosen[:SAMPLE_ROWS]))
-    Terms.fit(sample, config).transform(sample)
-    seconds = (watch.clock.elapsed() - began) / SAMPLE_ROWS
+    letters = np.cumsum([len(text) for text in sample])
+    few = min(len(sample), 1 + int(np.searchsorted(letters, SAMPLE_LETTERS)))
+    if len(train) <= 2 * few:
+        return rows
+    began = watch.clock.elapsed()
+    Terms.fit(sample[:few], config).transform(sample[:few])
+    seconds = (watch.clock.elapsed() - began) / few
     most = int(watch.clock.left() / 3 / max(seconds, 1e-9)) - others
     if most < 0:
         raise BudgetError(
             f"counting the words of {others:,} rows takes about {seconds * others:.0f} s and "
             f"{watch.clock.left():.0f} s are left"
         )
-    return rows if most >= len(rows) else np.sort(chosen[: max(most, SAMPLE_ROWS)])
+    return rows if most >= len(rows) else np.sort(chosen[: max(most, few)])
 
 
 def _features(inputs: Inputs, terms: Terms, data: Dataset) -> Any:

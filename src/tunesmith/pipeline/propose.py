@@ -275,17 +275,24 @@ class Proposals:
         spare = self._spare()
         return min(READ_SHARE * spare, FIRST_READ_SECONDS + LATER_READ_SHARE * spare)
 
+    def _may_scout(self) -> float:
+        """Seconds that the scout may take now."""
+        spare = self._spare()
+        return min(SCOUT_SHARE * spare, FIRST_SCOUT_SECONDS + LATER_SCOUT_SHARE * spare)
+
     def _scout(self) -> None:
         """Rank the checkpoints that are here by frozen features of some training rows."""
         run, problem = self._run, self._problem
         cards, gone = cards_here(None) if any(map(zoo.is_here, zoo.cards("text"))) else ((), {})
-        spare = self._spare()
-        seconds = min(SCOUT_SHARE * spare, FIRST_SCOUT_SECONDS + LATER_SCOUT_SHARE * spare)
+        seconds = self._may_scout()
         if len(cards) < 2 or seconds < LEAST_SCOUT_SECONDS:
             return
         run.stage("scouting")
         try:
             backbone(min(cards, key=work).name)  # torch is imported: no part of the scout's time
+            if self._may_scout() < LEAST_SCOUT_SECONDS:
+                run.note(f"the scout is left out: {self._spare():.0f} s are left after opening one")
+                return
             clock = Clock(seconds, run.clock.now)
             self._read_seconds = self._may_read()
             scouted = scout_problem(
