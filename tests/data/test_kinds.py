@@ -240,6 +240,24 @@ def test_numbers_of_a_column_are_those_of_its_words_one_by_one(words: list[str |
     assert cells.counts == sum((one.counts for one in alone), Counter())
 
 
+def test_a_column_of_numbers_alone_is_seen_as_with_one_cell_more_that_is_missing() -> None:
+    dice = np.random.default_rng(0)
+    for words in (
+        [f" {value:.2f}" for value in dice.normal(size=200)],
+        [str(value) for value in dice.integers(0, 5, 200)],
+        [str(value) for value in range(200)],
+        [str(2**53 + value) for value in range(200)],
+        ["1_0", "2"] * 100,
+        ["7"] * 200,
+    ):
+        rows = np.arange(201)
+        whole = Cells("x", objects(words), rows[:200])
+        holed = Cells("x", objects([*words, ""]), rows)
+        np.testing.assert_array_equal(whole.numbers, holed.numbers[:200])
+        assert (whole.present, whole.distinct) == (holed.present, holed.distinct)
+        assert (whole.types, whole.counts) == (holed.types, holed.counts)
+
+
 def test_labels_of_numbers_are_their_text() -> None:
     assert list(labels(np.array([1.0, 0.5, np.nan, -3.0]))) == ["1", "0.5", None, "-3"]
     assert list(labels(np.array(["a", None], dtype=object))) == ["a", None]

@@ -98,13 +98,31 @@ class Cells:
         return cast(Counter[str], every)
 
     @cached_property
+    def plain(self) -> NDArray[np.float64] | None:
+        """Each cell as a number, shape (rows,), where every one is the text of a number that a
+        float holds; else None. It spares all work on words; most columns of large tables are so."""
+        if self.is_native or not len(self.raw):
+            return None
+        listed = self.raw.tolist()
+        try:
+            found = np.fromiter(map(float, listed), dtype=np.float64, count=len(listed))
+            has_other = "_" in "".join(listed)
+        except (TypeError, ValueError):  # no text, or no number
+            return None
+        return None if has_other or not (np.abs(found) < EXACT).all() else found
+
+    @cached_property
     def present(self) -> int:
         """Cells that are not missing."""
+        if self.plain is not None:
+            return len(self.plain)
         return int((~np.isnan(self.raw)).sum()) if self.is_native else self.counts.total()
 
     @cached_property
     def distinct(self) -> int:
-        """Different words."""
+        """Different words; of numbers alone, different numbers."""
+        if self.plain is not None:
+            return len(np.unique(self.plain))
         if not self.is_native:
             return len(self.counts)
         return len(np.unique(self.raw[~np.isnan(self.raw)]))
@@ -112,6 +130,8 @@ class Cells:
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
         """Each cell as a number, shape (rows,); NaN where it is none; infinities stay."""
+        if self.plain is not None:
+            return self.plain
         if self.is_native:
             return np.asarray(self.raw, dtype=np.float64)
         if self.holds(bool) or self.holds(datetime):
@@ -153,6 +173,8 @@ class Cells:
     @cached_property
     def types(self) -> set[type]:
         """The types of the cells that are not None or NaN."""
+        if self.plain is not None:
+            return {str}
         if self.is_native:
             return {float} if self.present else set()
         types = set(map(type, self.raw.tolist())) - {type(None)}
