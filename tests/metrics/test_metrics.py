@@ -86,6 +86,18 @@ def test_ties_count_half_in_an_area() -> None:
     assert metrics.get("roc_auc").score(truth, scores, None) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_weights_repeat_rows_however_often_one_asks(classes: int) -> None:
+    truth, scores, _ = made(60, classes)
+    for name in metrics.fitting(scores):
+        by_weights = metrics.get(name).by_weights(truth, scores)
+        for _ in range(3):
+            weights = DICE.integers(0, 3, 60)
+            rows = np.repeat(np.arange(60), weights)
+            wanted = metrics.get(name).score(truth[rows], scores.take(rows), None)
+            assert by_weights(weights.astype(float)) == pytest.approx(wanted), name
+
+
 NUMBERS: dict[str, Callable[[Any, Any], float]] = {
     "rmse": reference.root_mean_squared_error,
     "mae": reference.mean_absolute_error,

@@ -117,6 +117,13 @@ class Metric(ABC):
     ) -> float:
         """The value over rows weighted as told (None: equally)."""
 
+    def by_weights(
+        self, truth: NDArray[Any], prediction: Prediction
+    ) -> Callable[[NDArray[np.float64] | None], float]:
+        """The score of these rows by their weights, for many weights: what does not hang on them
+        is done once."""
+        return lambda weights: self.score(truth, prediction, weights)
+
 
 @dataclass
 class Watch:

@@ -55,13 +55,14 @@ def score(
     """
     name = canonical(metric)
     rule = get(name)
-    value = rule.score(truth, prediction, None)
+    by_weights = rule.by_weights(truth, prediction)
+    value = by_weights(None)
     count = _resamples(prediction, resamples)
     found: list[float] = []
     for weights in _drawn(len(truth), count, seed):
         if clock is not None and len(found) >= FEWEST_RESAMPLES and clock.is_over():
             break
-        found.append(rule.score(truth, prediction, weights))
+        found.append(by_weights(weights))
     low, high = _ends(np.array(found), level)
     if low == high == rule.high == 1.0 and isinstance(prediction, ClassScores):
         low = float(((1 - level) / 2) ** (1 / len(truth)))
@@ -97,10 +98,10 @@ def paired_gain(
     """How much better `new` is than `old` on the same rows (positive is better), and the
     bootstrap interval of that difference."""
     sign = 1.0 if metric.higher_is_better else -1.0
-    gain = sign * (metric.score(truth, new, None) - metric.score(truth, old, None))
+    newer, older = (metric.by_weights(truth, one) for one in (new, old))
+    gain = sign * (newer(None) - older(None))
     found = [
-        sign * (metric.score(truth, new, w) - metric.score(truth, old, w))
-        for w in _drawn(len(truth), _resamples(new, resamples), seed)
+        sign * (newer(w) - older(w)) for w in _drawn(len(truth), _resamples(new, resamples), seed)
     ]
     low, high = _ends(np.array(found), level)
     return gain, low, high
@@ -119,10 +120,11 @@ def resampled(
     all of them at once; fewer samples, down to none, once the clock is over. Shape (samples,
     predictions)."""
     found: list[list[float]] = []
+    by_weights = [metric.by_weights(truth, one) for one in predictions]
     for weights in _drawn(len(truth), _resamples(predictions[0], resamples), seed):
         if clock is not None and clock.is_over():
             break
-        found.append([metric.score(truth, one, weights) for one in predictions])
+        found.append([one(weights) for one in by_weights])
     return np.array(found).reshape(len(found), len(predictions))
 
 

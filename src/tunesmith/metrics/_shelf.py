@@ -87,3 +87,23 @@ class Whole(Metric):
 
     def score(self, truth: NDArray[Any], prediction: Prediction, weights: Weights = None) -> float:
         return float(self.of(truth, prediction.array(), weights))
+
+
+@dataclass(frozen=True)
+class Ranked(Metric):
+    """As `Whole`, where `of` sorts the rows once and gives the value by their weights."""
+
+    of: Callable[[NDArray[Any], NDArray[Any]], Callable[[Weights], float]]
+    fits: Callable[[Prediction], bool]
+    higher_is_better: bool = True
+    low: float = 0.0
+    high: float = 1.0
+
+    def accepts(self, prediction: Prediction) -> bool:
+        return self.fits(prediction)
+
+    def score(self, truth: NDArray[Any], prediction: Prediction, weights: Weights = None) -> float:
+        return self.by_weights(truth, prediction)(weights)
+
+    def by_weights(self, truth: NDArray[Any], prediction: Prediction) -> Callable[[Weights], float]:
+        return self.of(truth, prediction.array())

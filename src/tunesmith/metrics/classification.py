@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.metrics._shelf import MeanLoss, Numbers, OfCounts, Weights, Whole, metrics
+from tunesmith.metrics._shelf import MeanLoss, Numbers, OfCounts, Ranked, Weights, Whole, metrics
 
 Share = Callable[[Numbers, Numbers, Numbers], Numbers]
 
@@ -117,21 +117,27 @@ def _is_classes(prediction: Prediction) -> bool:
     return isinstance(prediction, ClassScores)
 
 
-def area(positive: NDArray[np.bool_], marks: Numbers, weights: Weights = None) -> float:
-    """Area under the ROC curve: the chance that a positive row gets the higher mark, ties half.
-    0.5 where one side is empty."""
-    weights = np.ones(len(marks)) if weights is None else weights
-    _, places = np.unique(marks, return_inverse=True)
-    up = np.bincount(places, weights * positive)
-    down = np.bincount(places, weights * ~positive)
-    if not up.sum() or not down.sum():
-        return 0.5
-    below = np.cumsum(down) - down / 2
-    return float((up * below).sum() / (up.sum() * down.sum()))
+Area = Callable[[Weights], float]
 
 
-def _roc_auc(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
-    return area(truth == 1, shares[:, 1], weights)
+def area(positive: NDArray[np.bool_], marks: Numbers) -> Area:
+    """Area under the ROC curve by the weights of the rows: the chance that a positive row gets the
+    higher mark, ties half. 0.5 where one side is empty."""
+    found, places = np.unique(marks, return_inverse=True)
+    sides = (places + len(found) * ~positive).astype(np.int32)
+
+    def weighted(weights: Weights) -> float:
+        up, down = np.bincount(sides, weights, 2 * len(found)).reshape(2, len(found))
+        if not up.any() or not down.any():
+            return 0.5
+        below = np.cumsum(down) - down / 2
+        return float((up * below).sum() / (up.sum() * down.sum()))
+
+    return weighted
+
+
+def _roc_auc(truth: NDArray[Any], shares: NDArray[Any]) -> Area:
+    return area(truth == 1, shares[:, 1])
 
 
 def _there(truth: NDArray[Any], weights: Weights) -> NDArray[Any]:
@@ -140,10 +146,12 @@ def _there(truth: NDArray[Any], weights: Weights) -> NDArray[Any]:
     return np.unique(truth[drawn])
 
 
-def _roc_auc_ovr(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
+def _roc_auc_ovr(truth: NDArray[Any], shares: NDArray[Any]) -> Area:
     """Each class against the rest, plain mean over the classes that are there."""
-    there = _there(truth, weights)
-    return float(np.mean([area(truth == code, shares[:, code], weights) for code in there]))
+    areas = {int(code): area(truth == code, shares[:, code]) for code in _there(truth, None)}
+    return lambda weights: float(
+        np.mean([areas[int(code)](weights) for code in _there(truth, weights)])
+    )
 
 
 def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
@@ -154,7 +162,7 @@ def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) ->
         for second in there[place + 1 :]:
             rows = (truth == first) | (truth == second)
             some = None if weights is None else weights[rows]
-            found += [area(truth[rows] == c, shares[rows, c], some) for c in (first, second)]
+            found += [area(truth[rows] == c, shares[rows, c])(some) for c in (first, second)]
     return float(np.mean(found)) if found else 0.5
 
 
@@ -173,7 +181,7 @@ def _average_precision(truth: NDArray[Any], shares: NDArray[Any], weights: Weigh
     return float(np.mean(found)) if found else 0.0
 
 
-metrics.put("roc_auc", Whole(_roc_auc, _is_binary))
-metrics.put("roc_auc_ovr", Whole(_roc_auc_ovr, _is_classes))
+metrics.put("roc_auc", Ranked(_roc_auc, _is_binary))
+metrics.put("roc_auc_ovr", Ranked(_roc_auc_ovr, _is_classes))
 metrics.put("roc_auc_ovo", Whole(_roc_auc_ovo, _is_classes))
 metrics.put("average_precision", Whole(_average_precision, _is_classes))
