@@ -31,6 +31,8 @@ from tunesmith.modalities.inputs import Inputs
 
 STRENGTHS = (1.0, 5.0, 20.0, 80.0)
 MOST_TERMS = 200_000
+SHARE, MOST_SHARE = 1 / 3, 0.6
+"""Of the time, what counting words may take, and at most where it cannot be less."""
 SAMPLE_ROWS, SAMPLE_LETTERS = 2000, 700_000
 """Rows whose words are counted to see how long counting takes: fewer where texts are long."""
 
@@ -147,7 +149,7 @@ def _affordable(
     as a third of the time allows, drawn at random.
 
     Raises:
-        BudgetError: There is not even time for the others.
+        BudgetError: There is not even time for a few beside the others.
     """
     rows = np.arange(len(train))
     if not (watch.clock.has_deadline() and inputs.text_names):
@@ -158,15 +160,17 @@ def _affordable(
     few = min(len(sample), 1 + int(np.searchsorted(letters, SAMPLE_LETTERS)))
     if len(train) <= 2 * few:
         return rows
+    Terms.fit(sample[:1], config)  # the library is loaded: that is no part of what counting takes
     began = watch.clock.elapsed()
     Terms.fit(sample[:few], config).transform(sample[:few])
     seconds = (watch.clock.elapsed() - began) / few
-    most = int(watch.clock.left() / 3 / max(seconds, 1e-9)) - others
-    if most < 0:
+    left = watch.clock.left()
+    if seconds * (few + others) > MOST_SHARE * left:
         raise BudgetError(
-            f"counting the words of {others:,} rows takes about {seconds * others:.0f} s and "
-            f"{watch.clock.left():.0f} s are left"
+            f"counting the words of {few + others:,} rows takes about "
+            f"{seconds * (few + others):.0f} s and {left:.0f} s are left"
         )
+    most = int(SHARE * left / max(seconds, 1e-9)) - others
     return rows if most >= len(rows) else np.sort(chosen[: max(most, few)])
 
 
