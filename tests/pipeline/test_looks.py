@@ -26,7 +26,7 @@ from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.recorded import NOTHING, Recorded, past, write_result
 from tunesmith.pipeline.results import Results, again_seconds
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import candidates, may_go_on, rank, rank_key, refit_seconds
+from tunesmith.pipeline.standing import candidates, rank, rank_key, refit_seconds, resumable
 from tunesmith.pipeline.trial import Job, run_trial
 from tunesmith.pipeline.tune import tune
 
@@ -51,7 +51,7 @@ def test_a_look_is_taken_up_on_all_rows_and_both_are_one_trial(run: Run, problem
     assert look.status == "stopped"
     assert "25% of the training rows" in look.reason
     history.add(look)
-    assert may_go_on(look, history.results)
+    assert [one.trial for one in resumable(history.results)] == [trial]
     whole = run_trial(run, problem, Job(replace(trial, leg=1, share=1.0)), "none")
     history.add(whole)
     (both,) = history.results
@@ -77,7 +77,7 @@ def test_a_look_that_goes_on_and_fails_stays_a_look(run: Run, problem: Problem) 
     assert both.curve == look.curve
     assert "no time was left" in both.reason
     assert refit_seconds(problem, both) >= refit_seconds(problem, look)
-    assert not may_go_on(both, history.results)
+    assert not resumable(history.results)
 
 
 def test_a_model_that_went_on_after_the_end_is_saved_anew(run: Run, problem: Problem) -> None:

@@ -29,7 +29,7 @@ from tunesmith.pipeline.recorded import past, write_result
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import Search
-from tunesmith.pipeline.standing import front, keepers, may_go_on, rank, rank_key
+from tunesmith.pipeline.standing import front, keepers, rank, rank_key, resumable
 from tunesmith.pipeline.trial import Job, run_trial
 from tunesmith.pipeline.tune import tune
 from tunesmith.search._own import OwnStudy
@@ -159,7 +159,7 @@ def test_what_a_stopper_ended_goes_on_from_there(
     assert len(first.curve) < len(whole.curve)
     write_result(run.folder, first)
     results = results_of(problem, first)
-    assert may_go_on(first, results)
+    assert resumable(results) == [first]
     again = run_trial(run, problem, Job(replace(trial, leg=1)), "asha")
     assert "from a checkpoint" in again.notes["resumed"]
     assert again.status == "done"

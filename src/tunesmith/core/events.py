@@ -24,8 +24,8 @@ class Event:
 
 Listener = Callable[[Event], None]
 PASSING = ("score",)
-"""Events that nothing is read back from: handed to the system at once, but not waited for until
-they are on the disk, so that many trials may tell of themselves."""
+"""Events that no resumed run goes by: handed to the system at once, but not waited for until they
+are on the disk, so that many trials may tell of themselves."""
 
 
 @dataclass

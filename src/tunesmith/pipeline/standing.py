@@ -95,11 +95,6 @@ def resumable(results: Results) -> list[Result]:
     return [*islice(kept, MOST_PAUSED), *islice(looks, MOST_PAUSED)]
 
 
-def may_go_on(result: Result, results: Results) -> bool:
-    """Whether a trial is one of those."""
-    return any(result is one for one in resumable(results))
-
-
 def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
     """What must be kept for the end: the kept-apart rows scored by the dearest few that may answer
     together, and the saving."""

@@ -23,7 +23,8 @@ def named(search: str | Sequence[str]) -> Searcher:
     if not names:
         raise ConfigError(f"No search is named. Known: {', '.join(searchers)}.")
     found = [searchers[name] for name in names]
-    return found[0] if len(found) == 1 else Together(tuple(names))
+    know = all(one.knows_shares for one in found)
+    return found[0] if len(found) == 1 else Together(tuple(names), know)
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,7 @@ class Together(Searcher):
     """Turns, in the order of the names; those that go first until they have nothing left."""
 
     names: tuple[str, ...]
-
-    @property
-    def knows_shares(self) -> bool:  # type: ignore[override]
-        return all(searchers[name].knows_shares for name in self.names)
+    knows_shares: bool = False
 
     def refuses(self, ranges: Mapping[str, Range], goals: int) -> str:
         told = ((name, searchers[name].refuses(ranges, goals)) for name in self.names)
