@@ -39,7 +39,7 @@ from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
 from tunesmith.metrics import get
-from tunesmith.nn.costs import Costs
+from tunesmith.nn.costs import Costs, measure
 from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.frame import frame
 from tunesmith.scout.halving import Halving
@@ -172,8 +172,8 @@ def tell_costs(folder: Path, sizes: list[int], only: list[str] | None) -> None:
                 found, spent = scouted(problem, cards, Path(made), rows)
             for length in (LENGTH, 128):  # that of the fits that were run, and what `fit` cuts to
                 spared = sum(
-                    forecast(cost, problem, one, length)
-                    for one, cost in found.costs.items()
+                    forecast(found.costs.get(one) or costs_of(one, problem), problem, one, length)
+                    for one in BACKBONES
                     if one != found.ranking.order[0]
                 )
                 shares.setdefault((rows, length), []).append(spent / spared)
@@ -185,6 +185,12 @@ def tell_costs(folder: Path, sizes: list[int], only: list[str] | None) -> None:
     for (rows, length), told in shares.items():
         mean = np.mean(told)
         print(f"{rows:,} rows, {length} tokens: mean {mean:.1%} of {len(told)} data sets")
+
+
+def costs_of(name: str, problem: Problem) -> Costs:
+    """Of one that the scout passed over, and whose fit it spared too."""
+    base = backbone(name)
+    return measure(base.encoder, base.ids(list(problem.part("train").values("text"))[:256], 128))
 
 
 def framed(table: pd.DataFrame, rows: int, test: int) -> Problem:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import torch
 
 POOL_BATCHES = 64
+PADDING_TOKENS = 128
+"""Tokens of padding that cost what a further batch does: casting weights, starting operations.
+Measured on 2 cores, networks of 6 to 30 blocks: 100 to 200."""
 PAD_MULTIPLE = 4
 
 
@@ -83,10 +86,17 @@ def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -
 
 
 def by_length(lengths: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """Every row once, longest first, so that a lack of memory shows at the first batch."""
+    """Every row once, longest first, so that a lack of memory shows at the first batch; `size` at a
+    time, or fewer where their padding would cost more than a further batch."""
     order = np.argsort(-lengths, kind="stable")
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+    ordered = lengths[order]
+    start = 0
+    while start < len(order):
+        window = ordered[start : start + size]
+        padding = np.cumsum(window[0] - window)
+        count = int(np.searchsorted(padding, PADDING_TOKENS, side="right"))
+        yield order[start : start + count]
+        start += count
 
 
 def shuffled(

@@ -6,6 +6,7 @@ Imports torch: import this file where it is used.
 from __future__ import annotations
 
 import copy
+import functools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ AROUND = 1.1
 written down. Measured."""
 ROUNDS = 2
 LONG_SECONDS = 0.1
+FORWARD_AND_BACK = 3
+"""What the stem takes to train, of what it takes to answer, beside its tables."""
+PART_OF_TABLE = 2**24
+"""Numbers, 64 MB: of less, caches hold a part, and memory is not asked for anew in each step."""
+TABLE_WIDTH = 512
 STATE_BYTES = 2
 KEPT_PER_TOKEN = 34
 """Numbers of the width that one block keeps for its gradient, for each token.
@@ -105,7 +111,7 @@ def _measured(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
     device = next(encoder.parameters()).device
     batch = collate(rows, np.arange(len(chosen)), device)
     mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
-    trained = copy.deepcopy(encoder).requires_grad_(True)
+    trained = _with_own_block(encoder)
     share = AROUND * float(lengths.mean() / max(1.0, lengths[near].mean()) / len(chosen))
 
     def stem() -> Any:
@@ -121,23 +127,42 @@ def _measured(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
     def train_block() -> Any:
         return trained.run(hidden.detach().requires_grad_(True), context, 0, 1)
 
-    def train_stem() -> Any:
-        return trained.stem(batch.ids, mask)
-
     above = list(trained.blocks[0].parameters())
-    inside = {id(p) for one in trained.blocks for p in one.parameters()}
-    below = [p for p in trained.parameters() if id(p) not in inside]
+    inside = {id(p) for one in encoder.blocks for p in one.parameters()}
+    below = sum(p.numel() for p in encoder.parameters() if id(p) not in inside)
+    stem_seconds = _timed(lambda: _answer(stem))
+    step_below = below * _number_seconds(device, torch.get_num_threads())
     return Costs(
         blocks=len(encoder.blocks),
-        stem_seconds=share * _timed(lambda: _answer(stem)),
+        stem_seconds=share * stem_seconds,
         block_seconds=share * _timed(lambda: _answer(block)),
-        train_stem_seconds=share * _timed(_stepping(train_stem, below)),
+        train_stem_seconds=FORWARD_AND_BACK * share * stem_seconds + AROUND * step_below / BATCH,
         train_block_seconds=share * _timed(_stepping(train_block, above)),
         weight_bytes=sum(p.nbytes for p in encoder.parameters()),
         block_bytes=sum(p.nbytes for p in encoder.blocks[0].parameters()),
         row_tokens=float(lengths.mean()),
         width=encoder.width,
     )
+
+
+def _with_own_block(encoder: Encoder) -> Encoder:
+    """The same encoder but for a first block of its own, whose weights train. All other weights are
+    shared: copying hundreds of megabytes takes longer than the steps."""
+    own = {id(p) for p in encoder.blocks[0].parameters()}
+    shared = {id(p): p for p in encoder.parameters() if id(p) not in own}
+    copied = copy.deepcopy(encoder, dict(shared))
+    copied.blocks[0].requires_grad_(True)
+    return copied
+
+
+@functools.cache
+def _number_seconds(device: torch.device, threads: int) -> float:
+    """What a step takes for each number of a table of vectors: its gradient, which is as large as
+    the table however few rows were looked up, and the optimiser's passes. It goes by size alone, so
+    that a part of such a table tells it, once in a process."""
+    table = torch.nn.Embedding(PART_OF_TABLE // TABLE_WIDTH, TABLE_WIDTH, device=device)
+    some = torch.arange(TIMED, device=device)
+    return _timed(_stepping(lambda: table(some), list(table.parameters()))) / PART_OF_TABLE
 
 
 @torch.no_grad()

@@ -34,14 +34,17 @@ better."""
 LEAST_OF_RATIO = 0.6
 """A wide network does more operations in a second than a narrow one."""
 SPARED_DEPTH = 0.34
-SPENT_SHARE = 0.08
-"""Of the fits it spares, what the scout may take; a tenth with what cannot be foreseen."""
+SPENT_SHARE = 0.06
+"""Of the fits it spares, what reading rows may take; a tenth with opening and measuring."""
 MEASURING = 0.5
 """Of the time left, what has been spent before another checkpoint is not opened any more."""
 FEWEST_ROWS = 60
 ENOUGH = 0.7
 """Of the rows, that a backbone must be able to read in the time to be looked at: better features of
 so many tell more than worse ones of all."""
+FEW_ROWS = 1000
+"""Of fewer rows the fits spared are so short that opening a checkpoint which another outdoes is not
+paid by them."""
 LITTLE = 0.01
 """A cheaper backbone is preferred where it is tied with the best and its score so much lower at
 most: few rows make many ties."""
@@ -156,8 +159,8 @@ def scout(
     quickest.
     Every feature goes through the activation store, so that nothing of it is computed again. The
     sample stops growing where the scout would cost a tenth or so of the fits that it spares. With
-    `passes_over`, a checkpoint that another outdoes for a fraction of its cost, as far as is known
-    beforehand, is not looked at. Costs are those of a process with so many `threads`; by default of
+    `passes_over`, or few `rows`, a checkpoint that another outdoes for a fraction of its cost, as
+    far as is known beforehand, is not looked at. Costs are those of a process with so many `threads`; by default of
     this one.
 
     Raises:
@@ -175,6 +178,7 @@ def scout(
     reader = _Reader(texts, seed, left_out, tell, threads)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
+    passes_over = passes_over or (rows or len(texts)) < FEW_ROWS
     enough = int(ENOUGH * rows)
     for card in sorted(usable, key=work):
         better = _outdoes(card, [one for one in usable if one.name in names])
@@ -205,7 +209,7 @@ def scout(
         settings = replace(settings, first_rows=_first_rows(reader, names, clock, settings))
     else:
         shapes = [card for card in cards if card.name in names]
-        settings = _within_means(shapes, rows or len(texts), settings)
+        settings = _within_means(shapes, usable, rows or len(texts), settings)
     ranking = halve(
         names,
         reader.read,
@@ -236,13 +240,16 @@ def work(card: Card) -> int:
     return card.blocks * card.width**2
 
 
-def _within_means(cards: Sequence[Card], rows: int, settings: Halving) -> Halving:
+def _within_means(
+    read: Sequence[Card], spared: Sequence[Card], rows: int, settings: Halving
+) -> Halving:
     """No more rows than cost a tenth or so of the fits that the scout spares: of all the backbones
-    but the dearest. Counted in work, not in seconds, so that every run reads the same rows."""
-    reading = sum(map(work, cards))
+    but the dearest, those too that are not read. Counted in work, not in seconds, so that every run
+    reads the same rows."""
+    reading = sum(map(work, read))
     if not reading:
         return settings
-    fits = [rows * work(card) * _passes(card) for card in cards]
+    fits = [rows * work(card) * _passes(card) for card in spared]
     means = int(SPENT_SHARE * (sum(fits) - max(fits)) / reading)
     most = min(settings.most_rows, max(FEWEST_ROWS, means))
     return replace(settings, first_rows=min(settings.first_rows, most), most_rows=most)
