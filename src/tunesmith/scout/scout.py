@@ -160,8 +160,8 @@ def scout(
     Every feature goes through the activation store, so that nothing of it is computed again. The
     sample stops growing where the scout would cost a tenth or so of the fits that it spares. With
     `passes_over`, or few `rows`, a checkpoint that another outdoes for a fraction of its cost, as
-    far as is known beforehand, is not looked at. Costs are those of a process with so many `threads`; by default of
-    this one.
+    far as is known beforehand, is not looked at. Costs are those of a process with so many
+    `threads`; by default of this one.
 
     Raises:
         WeightsError: None of the checkpoints can be used.
