@@ -46,6 +46,7 @@ def fit(
     group: str | None = None,
     time: str | None = None,
     split: str | None = None,
+    folds: int | None = None,
     learners: Sequence[str] | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
     search: str | Sequence[str] = "auto",
@@ -76,6 +77,8 @@ def fit(
         group: A column whose equal cells stay on one side of the split.
         time: A column of dates or numbers; validation and test are the latest rows.
         split: A column that says train, valid or test for each row.
+        folds: Cross-validation with so many folds: every row that does not test teaches and
+            selects. By default 5 for tables of up to 5,000 rows without words; 0 for none.
         learners: Try only these.
         space: By learner, config fields fixed to a value, or searched in a range or a list, such as
             {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0, "batch_size": [16, 32]}}.
@@ -118,6 +121,7 @@ def fit(
         group=group,
         time_column=time,
         split=split,
+        folds=folds,
         wanted=None if learners is None else tuple(learners),
         pins=space,
         bad_rows=bad_rows,
@@ -210,7 +214,7 @@ def scout(
     with using(open_store() if cache else Store(None, MEMORY_BYTES)):
         found = scout_problem(problem, cards, clock=time_left, seed=seed, tell=tell)
     found = replace(found, left_out={**gone, **found.left_out})
-    rows = sum(len(part) for part in problem.parts.values())
+    rows = len(problem.rows)
     return Scouting(found, rows, parsed.seconds)
 
 

@@ -47,6 +47,10 @@ def fit(
     split: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Each row says train, valid or test.")
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Cross-validation with so many folds; 0 for none."),
+    ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
     ] = None,
@@ -129,6 +133,7 @@ def fit(
             group=group,
             time=when,
             split=split,
+            folds=folds,
             bad_rows=bad_rows,
             cache=not no_cache,
             listeners=listeners,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -160,8 +161,11 @@ class Problem:
     """What is to be learned from which rows, and the reason for each choice.
 
     `parts[name]` are row indices into `data`, disjoint; "train" is fitted on, "valid" selects,
-    "test" is looked at once, at the end. `leaked` are rows of valid and test whose inputs also
-    stand in train. `reasons` maps a choice (task, metric, split, …) to its sentence.
+    "test" is looked at once, at the end. With `folds` "train" and "valid" are the same rows: in
+    each fold a model is fitted to its first rows and selected by its second, and what a config
+    answers for "valid" are the answers of the models that had not seen the row. `leaked` are rows
+    of valid and test whose inputs also stand in train. `reasons` maps a choice (task, metric,
+    split, …) to its sentence.
     """
 
     data: Dataset
@@ -175,6 +179,18 @@ class Problem:
     reasons: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     leaked: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    folds: tuple[tuple[Rows, Rows], ...] = ()
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All rows of all parts, each once, in their order."""
+        return np.unique(np.concatenate([*self.parts.values()]))
+
+    def fold(self, number: int) -> Problem:
+        """The problem of one fold: its own train and valid rows, and the test rows."""
+        train, valid = self.folds[number]
+        parts: dict[Part, Rows] = {**self.parts, "train": train, "valid": valid}
+        return replace(self, parts=parts, folds=())
 
     def part(self, name: Part) -> Dataset:
         """The rows of one part, inputs and target."""

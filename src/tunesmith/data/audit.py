@@ -291,6 +291,8 @@ def _leaks(
     leaks, said, exactly = [], [], 0
     for name in ("valid", "test"):
         rows = case.parts[name]
+        if not len(rows):  # with folds there is no part that only selects
+            continue
         equal = is_also_in(same, rows, train)
         leaks.append(rows[equal | ((texts[rows] >= 0) & np.isin(texts[rows], close))])
         said.append(f"{len(leaks[-1]):,} of {_count(len(rows), f'{name} row')}")

@@ -1,7 +1,7 @@
 """The artifact: a folder of JSON and safetensors that holds a whole model and runs no code.
 
 predictor.json   format, task, target, columns, classes, metric, reasons, members
-members/0/…      what each member's learner wrote
+members/0/…      what each member's learner wrote, with folds in fold-0/ and so on
 metrics.json     the scores it was saved with
 golden.json      a few rows with their answers, asked again on load
 manifest.json    size and sha256 of every other file
@@ -29,6 +29,7 @@ from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.folds import open_model
 
 FORMAT = 1
 GOLDEN_ROWS = 4
@@ -148,11 +149,15 @@ def _told(member: Member) -> dict[str, Any]:
 
 def _link(source: Path, place: Path) -> None:
     place.mkdir(parents=True)
-    for file in sorted(source.iterdir()):
+    for file in sorted(source.rglob("*")):
+        to = place / file.relative_to(source)
+        if file.is_dir():
+            to.mkdir()
+            continue
         try:
-            os.link(file, place / file.name)
+            os.link(file, to)
         except OSError:
-            shutil.copy2(file, place / file.name)
+            shutil.copy2(file, to)
 
 
 def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> None:
@@ -304,7 +309,7 @@ def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
                 f"{folder}: member {number} was written by version {member['version']} of the "
                 f"learner {member['learner']!r}; here is version {learner.version}."
             )
-        fitted = learner.load(folder / "members" / str(number))
+        fitted = open_model(member["learner"], folder / "members" / str(number))
         members.append((fitted, float(member["weight"])))
     return Model(
         task=spec["task"],

@@ -22,6 +22,7 @@ from tunesmith.evaluate.scores import confusion, score
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.folds import crossed, fit_whole, fold_count, open_model
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import candidates, rank, refit_seconds, signed
 
@@ -99,7 +100,7 @@ def prove(problem: Problem, answers: Prediction, names: Sequence[str], clock: Cl
 def answer_test(problem: Problem, chosen: Blend) -> Prediction:
     """The blend's answers for the test part, each member opened from where it was saved."""
     data = problem.part("test")
-    parts = [learners[r.trial.learner].load(Path(r.folder)).predict(data) for r in chosen.results]
+    parts = [open_model(r.trial.learner, Path(r.folder)).predict(data) for r in chosen.results]
     return mix(parts, list(chosen.weights))
 
 
@@ -127,9 +128,11 @@ def refit(run: Run, problem: Problem, chosen: Blend) -> tuple[tuple[Member, ...]
 
 
 def _all_rows(problem: Problem) -> Problem:
-    """The same problem with every labelled row in train; valid stays, to check against."""
-    rows = np.sort(np.concatenate([problem.parts[part] for part in problem.parts]))
-    parts: dict[Part, NDArray[np.int64]] = {**problem.parts, "train": rows}
+    """The same problem with every labelled row in train; valid stays, to check against. With folds
+    these are drawn anew over all of them."""
+    if problem.folds:
+        return crossed(problem, count=fold_count(problem), rows=problem.rows)
+    parts: dict[Part, NDArray[np.int64]] = {**problem.parts, "train": problem.rows}
     return replace(problem, parts=parts)
 
 
@@ -141,9 +144,9 @@ def _refit_one(
     watch = Watch(Clock(limit, run.clock.now), lambda value, progress: True, run.offline)
     began = time.monotonic()
     try:
-        before = learner.load(Path(result.folder))
-        settings = {**trial.config, **before.settled()}
-        fitted = learner.fit(whole, from_dict(learner.config, settings), trial.seed, watch)
+        before = open_model(trial.learner, Path(result.folder))
+        config = from_dict(learner.config, {**trial.config, **before.settled()})
+        fitted, _ = fit_whole(learner, whole, config, trial.seed, watch)
         if _is_worse(problem, fitted, result):
             run.note(f"trial {trial.number} fitted to all rows was worse; it stays as it was")
             return False

@@ -213,6 +213,7 @@ def _summary(
             "config": dict(first.trial.config),
         },
         "rows": {name: len(rows) for name, rows in problem.parts.items()},
+        "folds": len(problem.folds),
         "reasons": dict(problem.reasons),
         "findings": [
             {"check": f.check, "message": f.message, "count": f.count} for f in problem.findings

@@ -179,6 +179,7 @@ def _framed(run: Run, source: Any, request: Request, metric: Metric | None) -> P
         group=request.group,
         time=request.time_column,
         split=request.split,
+        folds=request.folds,
         seed=request.seed,
     )
 
@@ -197,7 +198,7 @@ def _refuse_other_data(place: RunFolder, problem: Problem) -> None:
     if before.get("fingerprint") == fingerprint(problem):
         return
     rows = sum(before.get("rows", {}).values())
-    now = sum(len(part) for part in problem.parts.values())
+    now = len(problem.rows)
     raise DataError(
         f"{problem.data.source} does not hold what this run began with ({rows:,} rows then, "
         f"{now:,} now, or other cells). Its scores would not mean the same: bring the old data "
@@ -366,6 +367,7 @@ def _problem_facts(problem: Problem) -> dict[str, Any]:
         "higher_is_better": get(problem.metric).higher_is_better,
         "seed": problem.seed,
         "rows": {name: len(rows) for name, rows in problem.parts.items()},
+        "folds": len(problem.folds),
         "parts": {
             name: [int(line) for line in problem.data.lines[rows]]
             for name, rows in problem.parts.items()

@@ -15,12 +15,15 @@ from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Column, Dataset, Part, Problem, Rows
 from tunesmith.data.audit import audit
+from tunesmith.data.folds import usual
 from tunesmith.data.read import read
 from tunesmith.data.split import split as split_rows
+from tunesmith.pipeline.folds import crossed
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import labels
 
 FEWEST_ROWS = 10
+MOST_FOLDS = 50
 INPUT_KINDS = ("text", "number", "category", "date")
 SPELLINGS = {"binary": "classification", "multiclass": "classification"}
 
@@ -34,14 +37,17 @@ def frame(
     group: str | None = None,
     time: str | None = None,
     split: str | None = None,
+    folds: int | None = None,
     seed: int = 0,
 ) -> Problem:
-    """Turn data and the name of a target into a problem.
+    """Turn data and the name of a target into a problem. With `folds` above 1 every row that does
+    not test is learned from and selects, each in its turn; by default where a table is small.
 
     Raises:
         DataError: Nothing can be learned from it; says why, and what to do.
         ConfigError: A name given is not known or does not fit.
     """
+    _check_folds(folds, time, split)
     named = {"--group": group, "--time": time, "--split": split}
     _check_columns(data, target, named)
     chosen, task_reason = _choose_task(data, target, task)
@@ -58,8 +64,10 @@ def frame(
     _check_train(data, target, parts, classes)
     truth = _truth(values, classes)
     unlabelled = np.setdiff1d(np.arange(len(data)), labelled)
-    seen = audit(data, target, inputs, truth, classes, parts, unlabelled=unlabelled, seed=seed)
-    return Problem(
+    count = _fold_count(data, inputs, parts, folds, time or split)
+    looked = _with_folds(parts) if count else parts
+    seen = audit(data, target, inputs, truth, classes, looked, unlabelled=unlabelled, seed=seed)
+    problem = Problem(
         data=data,
         task=chosen,
         target=target,
@@ -77,6 +85,62 @@ def frame(
         findings=seen.findings,
         leaked=seen.leaked,
     )
+    if not count:
+        return problem
+    codes = None if group is None else _group_codes(data.values(group))
+    return _told_of_folds(crossed(problem, count=count, groups=codes), count, folds)
+
+
+def _check_folds(folds: int | None, time: str | None, split: str | None) -> None:
+    if folds is None or folds == 0:
+        return
+    if not isinstance(folds, int) or isinstance(folds, bool) or not 2 <= folds <= MOST_FOLDS:
+        raise ConfigError(
+            f"The number of folds is a whole number from 2 to {MOST_FOLDS}, or 0 for none, not "
+            f"{folds!r}."
+        )
+    if time or split:
+        raise ConfigError(
+            f"--folds draws who selects, and {'--time' if time else '--split'} says who does. Give "
+            "only one of them."
+        )
+
+
+def _fold_count(
+    data: Dataset,
+    inputs: Sequence[str],
+    parts: Mapping[Part, Rows],
+    wanted: int | None,
+    given: str | None,
+) -> int:
+    """Of the rows that do not test: as asked, else by their number, of tables without words. Where
+    time or the data say which rows select there are none."""
+    rows = len(parts["train"]) + len(parts["valid"])
+    if wanted is not None:
+        return min(wanted, rows)
+    has_text = bool(data.with_columns(inputs).of_kind("text", "image"))
+    return 0 if given or has_text else usual(rows)
+
+
+def _with_folds(parts: Mapping[Part, Rows]) -> dict[Part, Rows]:
+    """The parts as the audit is to see them: what selects is learned from as well."""
+    every = np.union1d(parts["train"], parts["valid"])
+    return {"train": every, "valid": every[:0], "test": parts["test"]}
+
+
+def _group_codes(values: NDArray[Any]) -> NDArray[np.int64]:
+    """A code for each row; a row without a group has its own."""
+    codes = np.unique(values.astype(str), return_inverse=True)[1]
+    return np.where(_is_known(values), codes, len(codes) + np.arange(len(codes)))
+
+
+def _told_of_folds(problem: Problem, count: int, wanted: int | None) -> Problem:
+    rows, times = len(problem.parts["valid"]), len(problem.folds) // count
+    why = "as asked" if wanted else "because of so few rows each should both teach and select"
+    told = f"; {count} folds over the {rows:,} rows that do not test"
+    told += f", drawn {times} times" if times > 1 else ""
+    split = f"{problem.reasons['split']}{told}, {why}"
+    return replace(problem, reasons={**problem.reasons, "split": split})
 
 
 def _check_columns(data: Dataset, target: str, named: Mapping[str, str | None]) -> None:

@@ -130,7 +130,7 @@ class Proposals:
     def _first_share(self, candidate: Candidate) -> float:
         """Of the training rows, what a first model of plain features is fitted to."""
         rows = len(self._problem.parts["train"])
-        if rows <= MANY_ROWS or not self._run.clock.has_deadline():
+        if rows <= MANY_ROWS or self._problem.folds or not self._run.clock.has_deadline():
             return 1.0
         is_plain = "backbone" not in candidate.config and candidate.config
         is_first = not any(result.trial.config for result in self._results.ranked())
@@ -309,7 +309,7 @@ class Proposals:
             return
         for name, why in {**gone, **scouted.left_out}.items():
             run.note(f"{name} is left out: {why}")
-        rows = sum(len(part) for part in problem.parts.values())
+        rows = len(problem.rows)
         self._scouting = Scouting(scouted, rows, self._spare())
         run.journal.write("scout", **self._scouting.facts)
         write_json(run.folder.path / "scout.json", self._scouting.facts)

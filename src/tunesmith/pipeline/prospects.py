@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
 from tunesmith.core.events import read_journal
@@ -176,6 +178,8 @@ def _of_rows(
     if chosen is None:
         return _unknown("no time was left to fit a model to parts of them")
     run.stage("fitting to parts of the rows", _parts_seconds(results, chosen))
+    if problem.folds:
+        problem, chosen = _first_fold(problem, chosen)
     try:
         sizes, answers = _fitted_parts(run, problem, chosen, clock)
         return _extrapolated(run, problem, chosen, sizes, answers, clock)
@@ -183,6 +187,13 @@ def _of_rows(
         return _unknown("the fit was interrupted")
     except Exception as error:  # the model is saved, and this must not cost it
         return _unknown(f"{type(error).__name__}: {error}")
+
+
+def _first_fold(problem: Problem, result: Result) -> tuple[Problem, Result]:
+    """The problem of the first fold, and what a trial answered for its valid rows."""
+    places = np.searchsorted(problem.parts["valid"], problem.folds[0][1])
+    assert result.prediction is not None
+    return problem.fold(0), replace(result, prediction=result.prediction.take(places))
 
 
 def _unknown(why: str) -> dict[str, Any]:

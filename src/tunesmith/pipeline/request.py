@@ -35,6 +35,7 @@ class Request:
     group: str | None = None
     time_column: str | None = None
     split: str | None = None
+    folds: int | None = None
     wanted: tuple[str, ...] | None = None
     pins: Mapping[str, Mapping[str, Any]] | None = None
     bad_rows: str = "stop"

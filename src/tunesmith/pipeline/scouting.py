@@ -125,7 +125,7 @@ def scout_problem(
         clock=clock,
         seed=seed,
         settings=settings,
-        rows=sum(len(part) for part in problem.parts.values()),
+        rows=len(problem.rows),
         most_seconds=most_seconds,
         passes_over=passes_over,
         threads=threads,

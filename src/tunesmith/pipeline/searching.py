@@ -215,6 +215,8 @@ class Search:
         trials on all of them are dear, and the search knows what to make of it."""
         if not self._run.clock.has_deadline() or not named(self._search).knows_shares:
             return 1.0
+        if self._problem.folds:
+            return 1.0
         rows = LOOK_SHARE * len(self._problem.parts["train"])
         least = max(LOOK_ROWS, LOOK_ROWS_A_CLASS * len(self._problem.classes))
         if learners[name].uses_all_time or rows < least:

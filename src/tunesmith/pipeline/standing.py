@@ -109,7 +109,7 @@ def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
 def refit_seconds(problem: Problem, result: Result) -> float:
     """About how long the same model takes to fit to all rows, the kept-apart ones being stored by
     then where others of their kind are."""
-    rows = sum(len(part) for part in problem.parts.values())
+    rows = len(problem.rows)
     fitted = result.trial.share * len(problem.parts["train"])
     return 1.2 * again_seconds(result) * rows / max(1.0, fitted)
 

@@ -16,6 +16,7 @@ from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.contracts import Curve, Fitted, Overdue, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.events import Passing
+from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Problem, Result, Trial
 from tunesmith.core.runfolder import RunFolder, replace_folder
 from tunesmith.core.space import from_dict
@@ -24,6 +25,7 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.folds import fit_whole, open_model
 from tunesmith.pipeline.hanging import Limit, said
 from tunesmith.pipeline.parts import fewer
 from tunesmith.pipeline.run import Run
@@ -129,9 +131,9 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
             clock, report, run.offline, lambda a, t: notes.update({a: t}), run.depths, checkpoint
         )
         rows = fewer(problem, trial.share) if trial.share < 1 else problem
-        fitted = learner.fit(rows, config, trial.seed, watch)
+        fitted, unseen = fit_whole(learner, rows, config, trial.seed, watch)
         seconds = clock.now() - began
-        result = _scored(run, problem, trial, fitted, seconds)
+        result = _scored(run, problem, trial, fitted, unseen, seconds)
     except Overdue:
         _write_traceback(run, trial)  # it says where
         raise
@@ -173,10 +175,18 @@ def _clear(place: Path, checkpoint: Path, leg: int) -> None:
         shutil.rmtree(inner) if inner.is_dir() else inner.unlink()
 
 
-def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_seconds: float) -> Result:
-    """Score a model on the valid rows, save it, open it again, and time its answers."""
+def _scored(
+    run: Run,
+    problem: Problem,
+    trial: Trial,
+    fitted: Fitted,
+    unseen: Prediction | None,
+    fit_seconds: float,
+) -> Result:
+    """Score a model on the valid rows, save it, open it again, and time its answers. With folds its
+    answers for rows that it has not seen are given."""
     valid = problem.part("valid")
-    prediction = fitted.predict(valid)
+    prediction = fitted.predict(valid) if unseen is None else unseen
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
     value = score(
@@ -193,15 +203,16 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
     fitted.save(folder)
     rows = np.arange(min(TIMED_ROWS, len(valid)))
     with FROZEN.checking():
-        opened = learners[trial.learner].load(folder)
+        opened = open_model(trial.learner, folder)
         opened.predict(valid.take(rows[:1]))  # the first call allots memory
         began = time.monotonic()
         again = opened.predict(valid.take(rows))
         seconds = (time.monotonic() - began) / len(rows)
-    wanted = prediction.take(rows).array()
+    same = prediction.take(rows) if unseen is None else fitted.predict(valid.take(rows))
+    wanted = same.array()
     if np.abs(again.array() - wanted).max() > SAVED_TOLERANCE * max(1.0, np.abs(wanted).max()):
         raise TunesmithError("its saved form answers otherwise than the model that was saved")
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if folder != model:
         replace_folder(folder, model)
     return Result(

@@ -1,0 +1,151 @@
+"""Cross-validation through a whole fit: nobody answers for a row that it has learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tunesmith as ts
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Watch
+from tunesmith.core.errors import BudgetError, ConfigError
+from tunesmith.core.records import Problem
+from tunesmith.core.space import default
+from tunesmith.data.read import read
+from tunesmith.learners import learners
+from tunesmith.pipeline.folds import Folded, crossed, fit_whole, fold_count, open_model
+from tunesmith.pipeline.frame import frame
+
+
+def table(rows: int = 120, seed: int = 0) -> dict[str, list[Any]]:
+    dice = np.random.default_rng(seed)
+    x, z = dice.normal(size=rows), dice.normal(size=rows)
+    good = x + 0.5 * z + dice.normal(size=rows) > 0
+    shop = dice.choice(["north", "south"], rows)
+    label = np.where(good, "good", "bad")
+    return {"x": x.tolist(), "z": z.tolist(), "shop": shop.tolist(), "label": label.tolist()}
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return frame(read(table()), "label")
+
+
+def watch(seconds: float = 60.0) -> Watch:
+    return Watch(Clock(seconds), lambda score, progress: True)
+
+
+def test_a_small_table_is_crossed_and_one_with_words_or_a_time_is_not() -> None:
+    found = frame(read(table()), "label")
+    assert fold_count(found) == 5
+    assert len(found.folds) == 15
+    assert (found.parts["train"] == found.parts["valid"]).all()
+    assert not set(found.parts["train"]) & set(found.parts["test"])
+    assert "5 folds over the 96 rows" in found.reasons["split"]
+    assert "drawn 3 times" in found.reasons["split"]
+    assert not frame(read(table()), "label", time="x").folds
+    texts = {**table(), "text": [f"some words of row {n} and more of them" for n in range(120)]}
+    assert not frame(read(texts), "label").folds
+    assert len(frame(read(texts), "label", folds=4).folds) == 4 * 3
+    assert not frame(read(table()), "label", folds=0).folds
+
+
+@pytest.mark.parametrize(("folds", "more"), [(1, {}), (51, {}), (True, {}), (5, {"time": "x"})])
+def test_folds_that_cannot_be_are_refused(folds: Any, more: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="folds"):
+        frame(read(table()), "label", folds=folds, **more)
+
+
+def test_no_row_is_answered_by_a_model_that_has_learned_it(problem: Problem) -> None:
+    """Labels that are drawn cannot be foretold; one that has seen them would do better."""
+    dice = np.random.default_rng(1)
+    names = [f"n{i}" for i in range(60)]
+    cells = {name: dice.normal(size=300).tolist() for name in names}
+    random = frame(read({**cells, "label": dice.choice(["a", "b"], 300).tolist()}), "label")
+    learner = learners["linear"]
+    fitted, unseen = fit_whole(learner, random, default(learner.config, {}), 0, watch())
+    assert unseen is not None
+    truth = random.truth("valid")
+    seen = fitted.predict(random.part("valid"))
+    assert (seen.codes() == truth).mean() > 0.7  # type: ignore[union-attr]
+    assert (unseen.codes() == truth).mean() < 0.6  # type: ignore[union-attr]
+
+
+def test_answers_are_the_mean_of_the_draws_in_the_order_of_the_rows(problem: Problem) -> None:
+    learner = learners["linear"]
+    config = default(learner.config, {})
+    fitted, unseen = fit_whole(learner, problem, config, 0, watch())
+    assert isinstance(fitted, Folded)
+    assert unseen is not None
+    row = problem.parts["valid"][7]
+    own = [
+        model.predict(problem.data.take(np.array([row]))).array()[0]
+        for model, (_, held) in zip(fitted.models, problem.folds, strict=True)
+        if row in held
+    ]
+    assert len(own) == 3
+    assert np.allclose(unseen.array()[7], np.mean(own, axis=0), atol=1e-6)
+
+
+def test_it_opens_as_it_was_saved(problem: Problem, tmp_path: Path) -> None:
+    learner = learners["linear"]
+    fitted, _ = fit_whole(learner, problem, default(learner.config, {}), 0, watch())
+    fitted.save(tmp_path)
+    opened = open_model("linear", tmp_path)
+    assert isinstance(opened, Folded)
+    test = problem.part("test")
+    assert np.allclose(opened.predict(test).array(), fitted.predict(test).array())
+
+
+def test_folds_that_do_not_all_fit_the_time_are_given_up(problem: Problem) -> None:
+    learner = learners["linear"]
+    seconds = iter(float(n) for n in range(10_000))
+    slow = replace(watch(), clock=Clock(12.0, lambda: next(seconds)))
+    with pytest.raises(BudgetError, match="folds took"):
+        fit_whole(learner, problem, default(learner.config, {}), 0, slow)
+
+
+def test_equal_rows_and_groups_stay_in_one_fold() -> None:
+    cells = table()
+    twice = {name: values + values[:40] for name, values in cells.items()}
+    found = frame(read(twice), "label", folds=5)
+    x = found.data.values("x")
+    for train, held in found.folds:
+        assert not set(x[train]) & set(x[held])
+    groups = np.arange(160) // 8
+    again = crossed(found, count=4, groups=groups)
+    for train, held in again.folds:
+        assert not set(groups[train]) & set(groups[held])
+
+
+def test_a_class_of_one_row_does_not_break_a_fold() -> None:
+    cells = table()
+    cells["label"][5] = "odd"
+    cells["label"][6] = "odd"
+    found = frame(read(cells), "label", folds=3)
+    learner = learners["linear"]
+    _, unseen = fit_whole(learner, found, default(learner.config, {}), 0, watch())
+    assert unseen is not None
+    assert unseen.array().shape == (len(found.parts["valid"]), 3)
+
+
+def test_a_fit_with_folds_is_saved_proven_refitted_and_resumed_alike(tmp_path: Path) -> None:
+    both = []
+    for name in ("one", "two"):
+        model = ts.fit(
+            table(), "label", folder=tmp_path / name, trials=3, learners=["majority", "linear"]
+        )
+        both.append(model.predict_proba(table(30, seed=5)).to_numpy())
+    assert np.array_equal(*both)
+    assert model.summary["folds"] == 15
+    assert model.summary["score_rows"] == 24
+    assert "fitted again to all rows" in model.summary["model_is"]
+    members = tmp_path / "two" / "best" / "members"
+    assert (members / "0" / "fold-14").is_dir()
+    more = ts.resume(tmp_path / "two", source=table(), trials=2)
+    assert more.summary["trials"] == 3, "a linear model of numbers has two configs"
+    assert np.array_equal(more.predict_proba(table(30, seed=5)).to_numpy(), both[0])
