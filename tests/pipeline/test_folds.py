@@ -17,7 +17,8 @@ from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
-from tunesmith.pipeline.folds import Folded, crossed, fit_whole, fold_count, open_model
+from tunesmith.learners._folded import Folded, fit_whole, open_model
+from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.frame import frame
 
 

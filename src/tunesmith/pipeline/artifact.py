@@ -28,8 +28,8 @@ from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
+from tunesmith.learners._folded import open_model
 from tunesmith.nn.tally import FROZEN
-from tunesmith.pipeline.folds import open_model
 
 FORMAT = 1
 GOLDEN_ROWS = 4

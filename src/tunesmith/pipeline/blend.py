@@ -20,9 +20,10 @@ from tunesmith.core.space import from_dict
 from tunesmith.ensemble.greedy import select
 from tunesmith.evaluate.scores import confusion, score
 from tunesmith.learners import learners
+from tunesmith.learners._folded import fit_whole, open_model
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
-from tunesmith.pipeline.folds import crossed, fit_whole, fold_count, open_model
+from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import candidates, rank, refit_seconds, signed
 

@@ -22,10 +22,10 @@ from tunesmith.core.runfolder import RunFolder, replace_folder
 from tunesmith.core.space import from_dict
 from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
+from tunesmith.learners._folded import fit_whole, open_model
 from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
-from tunesmith.pipeline.folds import fit_whole, open_model
 from tunesmith.pipeline.hanging import Limit, said
 from tunesmith.pipeline.parts import fewer
 from tunesmith.pipeline.run import Run
