@@ -42,9 +42,6 @@ FEWEST_ROWS = 60
 ENOUGH = 0.7
 """Of the rows, that a backbone must be able to read in the time to be looked at: better features of
 so many tell more than worse ones of all."""
-FEW_ROWS = 1000
-"""Of fewer rows the fits spared are so short that opening a checkpoint which another outdoes is not
-paid by them."""
 LITTLE = 0.01
 """A cheaper backbone is preferred where it is tied with the best and its score so much lower at
 most: few rows make many ties."""
@@ -159,8 +156,8 @@ def scout(
     quickest.
     Every feature goes through the activation store, so that nothing of it is computed again. The
     sample stops growing where the scout would cost a tenth or so of the fits that it spares. With
-    `passes_over`, or few `rows`, a checkpoint that another outdoes for a fraction of its cost, as
-    far as is known beforehand, is not looked at. Costs are those of a process with so many
+    `passes_over`, a checkpoint that another outdoes for a fraction of its cost, as far as is known
+    beforehand, is not looked at. Costs are those of a process with so many
     `threads`; by default of this one.
 
     Raises:
@@ -178,7 +175,6 @@ def scout(
     reader = _Reader(texts, seed, left_out, tell, threads)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
-    passes_over = passes_over or (rows or len(texts)) < FEW_ROWS
     enough = int(ENOUGH * rows)
     for card in sorted(usable, key=work):
         better = _outdoes(card, [one for one in usable if one.name in names])
