@@ -21,6 +21,7 @@ from tunesmith.pipeline.fit import resume as resume_run
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
+from tunesmith.pipeline.stacking import check_stack
 from tunesmith.predictor import Predictor
 from tunesmith.report.tracking import trackers
 
@@ -53,6 +54,7 @@ def fit(
     stopper: str = "median",
     goals: Sequence[str] = (),
     workers: int | None = None,
+    auto_stack: bool | int = False,
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -93,6 +95,8 @@ def fit(
         workers: Processes that trials run in, side by side, sharing cores and devices; by default
             they run in this one, one after the other. Only there is a trial ended that hangs inside
             a library; in this process it is where it comes back to Python, in the main thread.
+        auto_stack: Put models over the answers that the trials gave out of fold, in one level
+            (True) or two (2). They answer where they gain more than noise. Needs folds.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -130,6 +134,7 @@ def fit(
         stopper=stopper,
         goals=tuple(goals),
         workers=workers,
+        auto_stack=check_stack(auto_stack),
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

@@ -17,6 +17,8 @@ from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 
+PROPOSED = [name for name in learners if learners[name].is_proposed]
+
 
 def watch() -> Watch:
     return Watch(Clock(), lambda score, progress: True)
@@ -40,7 +42,7 @@ def quality(example: Problem, model: Fitted) -> float:
     return value if metric.higher_is_better else -value
 
 
-@pytest.mark.parametrize("name", list(learners))
+@pytest.mark.parametrize("name", PROPOSED)
 def test_every_learner_keeps_its_contract(
     name: str, example: Problem, checkpoint: str, tmp_path: Path
 ) -> None:
@@ -57,14 +59,14 @@ def test_every_learner_keeps_its_contract(
     assert dict(opened.settled()) == dict(model.settled())
 
 
-@pytest.mark.parametrize("name", list(learners))
+@pytest.mark.parametrize("name", PROPOSED)
 def test_the_same_seed_gives_the_same_model(name: str, example: Problem, checkpoint: str) -> None:
     first, second = (fitted(name, example, checkpoint) for _ in range(2))
     test = example.part("test")
     assert np.array_equal(first.predict(test).array(), second.predict(test).array())
 
 
-@pytest.mark.parametrize("name", list(learners))
+@pytest.mark.parametrize("name", PROPOSED)
 def test_empty_cells_and_new_categories_are_answered(
     name: str, example: Problem, checkpoint: str
 ) -> None:

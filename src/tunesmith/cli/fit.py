@@ -51,6 +51,9 @@ def fit(
         int | None,
         typer.Option(metavar="N", help="Cross-validation with so many folds; 0 for none."),
     ] = None,
+    auto_stack: Annotated[
+        int, typer.Option(metavar="LEVELS", help="Stack the models in 1 or 2 levels; 0: do not.")
+    ] = 0,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
     ] = None,
@@ -134,6 +137,7 @@ def fit(
             time=when,
             split=split,
             folds=folds,
+            auto_stack=auto_stack,
             bad_rows=bad_rows,
             cache=not no_cache,
             listeners=listeners,

@@ -168,6 +168,8 @@ class Learner(ABC, Generic[C]):
     version: int = 1
     uses_all_time: bool = False
     """Whether it fits its work into the time it is given, and is better for more of it."""
+    is_proposed: bool = True
+    """Whether a fit tries it by itself, or when asked; otherwise it is made of other trials."""
     can_go_on: bool = False
     """Whether it keeps its state where it is ended early, and goes on from there."""
 

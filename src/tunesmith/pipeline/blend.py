@@ -141,6 +141,9 @@ def _refit_one(
     run: Run, problem: Problem, whole: Problem, result: Result, folder: Path, spare: float
 ) -> bool:
     learner, trial = learners[result.trial.learner], result.trial
+    if not learner.is_proposed:
+        run.note(f"trial {trial.number} stays as it was scored: it is made of other trials")
+        return False
     limit = spare if run.clock.has_deadline() else Clock().limit_seconds
     watch = Watch(Clock(limit, run.clock.now), lambda value, progress: True, run.offline)
     began = time.monotonic()

@@ -163,7 +163,12 @@ def _clock(budget: Budget, start: float) -> Clock:
 def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[Listener]) -> Run:
     journal = Journal(place.journal, clock, tuple(listeners))
     run = Run(place, journal, clock, request.seed, request.offline)
-    return replace(run, most_trials=request.budget.trials, workers=request.workers)
+    return replace(
+        run,
+        most_trials=request.budget.trials,
+        workers=request.workers,
+        stack_levels=request.auto_stack,
+    )
 
 
 def _framed(run: Run, source: Any, request: Request, metric: Metric | None) -> Problem:

@@ -41,7 +41,7 @@ def check_wanted(wanted: Sequence[str] | None, pins: Pins) -> None:
         ConfigError: Names the wrong one and the nearest.
     """
     for name in [*(wanted or ()), *pins]:
-        if name not in learners:
+        if name not in learners or not learners[name].is_proposed:
             raise ConfigError(f"There is no learner {name!r}.{did_you_mean(name, learners)}")
     for name, values in pins.items():
         check_pins(learners[name].config, values)
@@ -119,7 +119,8 @@ def plan(
     found: list[Candidate] = []
     notes: list[str] = []
     names = sorted(
-        wanted or learners, key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n)
+        wanted or [n for n in learners if learners[n].is_proposed],
+        key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
     )
     for name in names:
         reason = learners[name].suits(problem)

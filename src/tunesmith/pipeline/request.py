@@ -44,6 +44,7 @@ class Request:
     stopper: str = "median"
     goals: tuple[str, ...] = ()
     workers: int | None = None
+    auto_stack: int = 0
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -27,6 +27,8 @@ class Run:
     """Processes that trials run in side by side; None for this process alone."""
     depths: tuple[float, ...] = ()
     """The shares of a network that its trials are to train, as far as they are known ahead."""
+    stack_levels: int = 0
+    """How many levels of models are put over the answers of the trials, at the end."""
     runner: str = ""
     """Who executes trials, by its name on the shelf; empty for processes of this machine where
     `workers` are told, and for this process where they are not."""

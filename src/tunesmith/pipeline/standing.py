@@ -19,6 +19,7 @@ MOST_KEPT = 8
 MOST_PAUSED = 4
 PROOF_SHARE = 0.02
 MOST_PROOF_SECONDS = 4.0
+STACK_SHARE, MOST_STACK_SECONDS = 0.06, 20.0
 
 
 def rank_key(problem: Problem) -> Key:
@@ -121,9 +122,14 @@ def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
         return float("inf")
     ranked = rank(problem, results)
     refit = refit_seconds(problem, ranked[0]) if ranked else 0.0
-    spare = run.clock.left() - closing_seconds(run, problem, results)
+    spare = run.clock.left() - closing_seconds(run, problem, results) - stack_seconds(run)
     is_affordable = refit <= min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
     return spare - (refit if is_affordable else 0.0)
+
+
+def stack_seconds(run: Run) -> float:
+    """What is kept for the models over the answers of the others."""
+    return run.stack_levels * min(MOST_STACK_SECONDS, STACK_SHARE * run.clock.limit_seconds)
 
 
 def facts(result: Result) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         rows = fewer(problem, trial.share) if trial.share < 1 else problem
         fitted, unseen = fit_whole(learner, rows, config, trial.seed, watch)
         seconds = clock.now() - began
-        result = _scored(run, problem, trial, fitted, unseen, seconds)
+        result = scored(run, problem, trial, fitted, unseen, seconds)
     except Overdue:
         _write_traceback(run, trial)  # it says where
         raise
@@ -175,7 +175,7 @@ def _clear(place: Path, checkpoint: Path, leg: int) -> None:
         shutil.rmtree(inner) if inner.is_dir() else inner.unlink()
 
 
-def _scored(
+def scored(
     run: Run,
     problem: Problem,
     trial: Trial,

@@ -18,7 +18,8 @@ from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.sharing import told_of_sharing
-from tunesmith.pipeline.standing import spare_seconds
+from tunesmith.pipeline.stacking import stacked
+from tunesmith.pipeline.standing import spare_seconds, stack_seconds
 from tunesmith.pipeline.trial import Fitting, Job
 from tunesmith.run import runners
 
@@ -70,6 +71,11 @@ def tune(
             raise
         interrupted = True
         run.note("interrupted: the best model so far is kept")
+        return history.results, interrupted
+    if run.stack_levels:
+        run.stage("stacking", stack_seconds(run))
+        for result in stacked(run, problem, history.results, run.stack_levels, recorded.known):
+            history.add(result)
     return history.results, interrupted
 
 

@@ -1,0 +1,100 @@
+"""Models of one config, each fitted to all folds but one: fitted, saved and opened as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.errors import BudgetError
+from tunesmith.core.predictions import Prediction, mix
+from tunesmith.core.records import Dataset, Problem
+from tunesmith.learners._shelf import learners
+
+FOLD = "fold-"
+FIRST_COSTS = 1.3
+"""Of an even share, what the first fold may take: it loads libraries as well."""
+
+
+@dataclass(frozen=True)
+class Folded(Fitted):
+    """They answer by their mean."""
+
+    models: tuple[Fitted, ...]
+
+    def predict(self, data: Dataset) -> Prediction:
+        return mix([one.predict(data) for one in self.models], [1.0] * len(self.models))
+
+    def save(self, folder: Path) -> None:
+        for number, one in enumerate(self.models):
+            place = folder / f"{FOLD}{number}"
+            place.mkdir()
+            one.save(place)
+
+
+def open_model(learner: str, folder: Path) -> Fitted:
+    """The model that a trial saved: one, or that of every fold."""
+    count = sum(1 for place in folder.glob(f"{FOLD}[0-9]*") if place.is_dir())
+    if not count:
+        return learners[learner].load(folder)
+    return Folded(
+        tuple(learners[learner].load(folder / f"{FOLD}{number}") for number in range(count))
+    )
+
+
+def fit_whole(
+    learner: Learner[Any], problem: Problem, config: Any, seed: int, watch: Watch
+) -> tuple[Fitted, Prediction | None]:
+    """The model of a config. With folds one of each, and what they answer for the valid rows that
+    they have not seen; where a row is valid in several draws, the mean.
+
+    Raises:
+        BudgetError: Not all folds would be fitted within the clock's time.
+    """
+    if not problem.folds:
+        return learner.fit(problem, config, seed, watch), None
+    models, answers, began = [], [], watch.clock.elapsed()
+    count = len(problem.folds)
+    for number in range(count):
+        took = watch.clock.elapsed() - began
+        if number and watch.clock.has_deadline() and took / number > watch.clock.left():
+            raise BudgetError(
+                f"{number} of {count} folds took {took:.0f} s, {watch.clock.left():.0f} s are left"
+            )
+        part = problem.fold(number)
+        own = replace(watch, clock=_share(watch.clock, count - number), checkpoint=None)
+        own = replace(own, report=_silent, tell=watch.tell if not number else _unheard)
+        models.append(learner.fit(part, config, seed, own))
+        answers.append(models[-1].predict(part.part("valid")))
+    return Folded(tuple(models)), _joined(problem, answers)
+
+
+def _silent(score: float, progress: float) -> bool:
+    return True
+
+
+def _unheard(about: str, text: str) -> None:
+    return
+
+
+def _share(clock: Clock, count: int) -> Clock:
+    """What one of so many folds may take of the time left."""
+    if not clock.has_deadline() or count == 1:
+        return clock
+    return Clock(clock.left() / count * FIRST_COSTS, clock.now)
+
+
+def _joined(problem: Problem, answers: list[Prediction]) -> Prediction:
+    """The mean of what was answered for each valid row, in their order."""
+    rows = problem.parts["valid"]
+    total = np.zeros((len(rows), *answers[0].array().shape[1:]))
+    times = np.zeros(len(rows))
+    for (_, valid), answer in zip(problem.folds, answers, strict=True):
+        places = np.searchsorted(rows, valid)
+        total[places] += answer.array()
+        times[places] += 1
+    return answers[0].with_array((total.T / times).T)

@@ -1,0 +1,120 @@
+"""A model over the answers of other models. The end of a fit makes it of its trials; nobody
+proposes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.records import Column, Dataset, Problem
+from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.core.space import config
+from tunesmith.learners._folded import open_model
+from tunesmith.learners._shelf import learners
+
+LEAST = 1e-4
+"""A probability below counts as this: the logarithm of what is taken for impossible says more of
+the model than of the row."""
+FILE = "stack.json"
+
+
+@config
+class StackConfig:
+    """Who answers over whom."""
+
+    learner: str = "linear"
+    """The learner on top."""
+    bases: str = ""
+    """The trials below, by number."""
+    level: int = 1
+    """How many models lie one over the other."""
+    with_inputs: bool = False
+    """Whether the learner on top sees the inputs beside the answers."""
+
+
+def columns_of(answers: Prediction, name: str) -> dict[str, NDArray[np.float64]]:
+    """Answers as columns of numbers: log odds of two classes, a log probability for each of more,
+    or the numbers as they are."""
+    array = answers.array()
+    if not isinstance(answers, ClassScores):
+        return {name: array}
+    logs = np.log(np.clip(array, LEAST, 1 - LEAST))
+    if len(answers.classes) == 2:
+        return {name: logs[:, 1] - logs[:, 0]}
+    return {f"{name}: {label}": logs[:, i] for i, label in enumerate(answers.classes)}
+
+
+def over(data: Dataset, answers: Sequence[Prediction], kept: Sequence[str] = ()) -> Dataset:
+    """A table of the answers, beside those columns of the data that are kept."""
+    told: dict[str, NDArray[Any]] = {}
+    for number, one in enumerate(answers):
+        told |= columns_of(one, f"model {number}")
+    while set(told) & set(kept):  # a column of the user's may go by any name
+        told = {f"{name}'": cells for name, cells in told.items()}
+    columns = [Column(name, "number", "answers of a model") for name in told]
+    return replace(
+        data,
+        columns=(*columns, *(data.column(name) for name in kept)),
+        cells={**told, **{name: data.cells[name] for name in kept}},
+        bad=(),
+    )
+
+
+@dataclass(frozen=True)
+class Stacked(Fitted):
+    """The bases answer, and the top answers over their answers."""
+
+    bases: tuple[tuple[str, Fitted], ...]
+    top_learner: str
+    top: Fitted
+    kept: tuple[str, ...]
+
+    def predict(self, data: Dataset) -> Prediction:
+        answers = [fitted.predict(data) for _, fitted in self.bases]
+        return self.top.predict(over(data, answers, self.kept))
+
+    def save(self, folder: Path) -> None:
+        names = [name for name, _ in self.bases]
+        told = {"bases": names, "top": self.top_learner, "kept": self.kept}
+        write_json(folder / FILE, told)
+        for number, (_, fitted) in enumerate(self.bases):
+            _save(fitted, folder / f"base-{number}")
+        _save(self.top, folder / "top")
+
+
+def _save(fitted: Fitted, place: Path) -> None:
+    place.mkdir()
+    fitted.save(place)
+
+
+@learners.add("stack")
+class Stack(Learner[StackConfig]):
+    """Wolpert, "Stacked Generalization", Neural Networks 1992; on answers out of fold, as in van
+    der Laan et al., "Super Learner", 2007."""
+
+    config = StackConfig
+    is_proposed = False
+
+    def suits(self, problem: Problem) -> str:
+        return "it is made of the trials of a fit, at its end"
+
+    def fit(self, problem: Problem, config: StackConfig, seed: int, watch: Watch) -> Fitted:
+        raise ConfigError("A stack is made of the trials of a fit, at its end: auto_stack=True.")
+
+    def load(self, folder: Path) -> Fitted:
+        told = read_json(folder / FILE)
+        bases = tuple(
+            (name, open_model(name, folder / f"base-{number}"))
+            for number, name in enumerate(told["bases"])
+        )
+        return Stacked(
+            bases, told["top"], open_model(told["top"], folder / "top"), tuple(told["kept"])
+        )
