@@ -46,6 +46,8 @@ def fit(
     group: str | None = None,
     time: str | None = None,
     split: str | None = None,
+    costs: Any = None,
+    weights: str | None = None,
     learners: Sequence[str] | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
     search: str | Sequence[str] = "auto",
@@ -76,6 +78,14 @@ def fit(
         group: A column whose equal cells stay on one side of the split.
         time: A column of dates or numbers; validation and test are the latest rows.
         split: A column that says train, valid or test for each row.
+        costs: What it costs to answer one label where another is true, by true label, then by
+            answer: {"fraud": {"ok": "amount"}, "ok": {"fraud": 5}}. A cost is a number (below zero
+            a gain), the name of an input column of amounts, or "0.5 * amount"; "*" stands for every
+            label not named, and right answers cost nothing unless they are named. The model then
+            gives the answer that is expected to cost least, and is selected by the mean cost a row,
+            the metric "cost", unless `metric` names another.
+        weights: A column of numbers that says how much each row counts in fitting and in scoring.
+            It is no input.
         learners: Try only these.
         space: By learner, config fields fixed to a value, or searched in a range or a list, such as
             {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0, "batch_size": [16, 32]}}.
@@ -126,6 +136,8 @@ def fit(
         stopper=stopper,
         goals=tuple(goals),
         workers=workers,
+        costs=costs,
+        weights=weights,
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

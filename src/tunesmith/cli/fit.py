@@ -47,6 +47,17 @@ def fit(
     split: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Each row says train, valid or test.")
     ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What answers cost, by true label, then by answer: a YAML or JSON file, or as it "
+            "stands: '{fraud: {ok: amount}, ok: {fraud: 5}}'.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="How much each row counts; no input.")
+    ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
     ] = None,
@@ -112,6 +123,8 @@ def fit(
         "workers": workers,
         "track": options.names(track) or (),
         "learners": options.names(learners),
+        "costs": options.costs(costs),
+        "weights": weights,
     }
     from tunesmith import api
 

@@ -43,6 +43,8 @@ class Request:
     stopper: str = "median"
     goals: tuple[str, ...] = ()
     workers: int | None = None
+    costs: Any = None
+    weights: str | None = None
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -176,7 +176,7 @@ def _clear(place: Path, checkpoint: Path, leg: int) -> None:
 def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_seconds: float) -> Result:
     """Score a model on the valid rows, save it, open it again, and time its answers."""
     valid = problem.part("valid")
-    prediction = fitted.predict(valid)
+    prediction = problem.priced("valid", fitted.predict(valid))
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
     value = score(
@@ -185,6 +185,7 @@ def _scored(run: Run, problem: Problem, trial: Trial, fitted: Fitted, fit_second
         prediction,
         seed=run.seed,
         resamples=TRIAL_RESAMPLES,
+        weights=problem.weight("valid"),
     )
     model = run.folder.trial(trial.number) / "model"
     folder = model.with_name(".model.new") if trial.leg else model
