@@ -123,7 +123,9 @@ def _above(problem: Problem, answers: Sequence[Prediction], kept: Sequence[str])
     """The problem of the top: the rows that do not test, numbered anew, with the answers as
     inputs."""
     rows = problem.parts["valid"]
-    data = over(problem.data.take(rows), answers, kept)
+    amounts = problem.costs.columns if problem.costs else ()
+    unseen = [name for name in amounts if name not in kept]
+    data = over(problem.data.take(rows), answers, (*kept, *unseen))
     target = problem.data.column(problem.target)
     name = target.name
     while name in data.names:
@@ -136,10 +138,11 @@ def _above(problem: Problem, answers: Sequence[Prediction], kept: Sequence[str])
         problem,
         data=data,
         target=name,
-        inputs=tuple(column for column in data.names if column != name),
+        inputs=tuple(column for column in data.names if column not in (name, *unseen)),
         parts={"train": every, "valid": every, "test": every[:0]},
         folds=folds,
         leaked=every[:0],
+        weights=problem.weight("valid"),
     )
 
 
