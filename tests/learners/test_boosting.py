@@ -18,7 +18,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
-from tunesmith.learners._boosting import Course
+from tunesmith.learners._boosting import Course, why_not
 from tunesmith.metrics import get
 from tunesmith.pipeline.frame import frame
 
@@ -159,3 +159,8 @@ def test_texts_alone_are_left_to_others(name: str) -> None:
     columns = (Column("said", "text", "made up"), Column("label", "category", "made up"))
     data = Dataset("made up", columns, {"said": texts, "label": labels}, np.arange(40))
     assert "only texts" in learners[name].suits(frame(data, "label", seed=0))
+
+
+def test_a_library_that_is_not_there_is_named_with_its_line() -> None:
+    reason = why_not(table("label"), "no_such_package", "pip install no-such-package")
+    assert reason == "no_such_package is not installed: pip install no-such-package"

@@ -51,7 +51,7 @@ class CatboostConfig:
     """Penalty on the square of a leaf's answer."""
     randomness: Annotated[float, Log(0.01, 10.0)] = 1.0
     """Noise on the worth of a split, when the tree is chosen."""
-    bagging: Annotated[float, Choice(0.0, 0.5, 1.0)] = 1.0
+    bagging: Annotated[float, Choice(0.0, 0.5, 1.0)] = 0.0
     """How far the weights of the rows vary from tree to tree."""
     max_bin: Annotated[int, Choice(64, 128, 254)] = 128
     """Steps that the numbers of a column are divided into."""
