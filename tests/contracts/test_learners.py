@@ -18,6 +18,18 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 
 PROPOSED = [name for name in learners if learners[name].is_proposed]
+SAFE = {".json", ".safetensors", ".txt", ".ubj"}
+"""What is saved: JSON, arrays, and the own formats of LightGBM and XGBoost, which hold no code."""
+
+
+TREES = ("lightgbm", "xgboost", "catboost", "forest")
+
+
+def needs_its_library(name: str, example: Problem) -> None:
+    """Skip where the package of a learner is not there; the learner says so itself."""
+    reason = learners[name].suits(example)
+    if "is not installed" in reason:
+        pytest.skip(reason)
 
 
 def watch() -> Watch:
@@ -33,6 +45,7 @@ def config_of(name: str, checkpoint: str, **more: Any) -> Any:
 
 
 def fitted(name: str, example: Problem, checkpoint: str, **more: Any) -> Fitted:
+    needs_its_library(name, example)
     return learners[name].fit(example, config_of(name, checkpoint, **more), 0, watch())
 
 
@@ -46,6 +59,7 @@ def quality(example: Problem, model: Fitted) -> float:
 def test_every_learner_keeps_its_contract(
     name: str, example: Problem, checkpoint: str, tmp_path: Path
 ) -> None:
+    needs_its_library(name, example)
     assert learners[name].suits(example) == ""
     model = fitted(name, example, checkpoint)
     if name != "majority":
@@ -53,7 +67,7 @@ def test_every_learner_keeps_its_contract(
     answers = model.predict(example.part("test")).array()
     assert np.isfinite(answers).all()
     model.save(tmp_path)
-    assert {file.suffix for file in tmp_path.iterdir()} <= {".json", ".safetensors"}
+    assert {file.suffix for file in tmp_path.iterdir()} <= SAFE
     opened = learners[name].load(tmp_path)
     assert np.allclose(opened.predict(example.part("test")).array(), answers, atol=2e-3)
     assert dict(opened.settled()) == dict(model.settled())
@@ -78,7 +92,7 @@ def test_empty_cells_and_new_categories_are_answered(
     assert np.isfinite(answers).all()
 
 
-@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+@pytest.mark.parametrize("name", [name for name in PROPOSED if name != "majority"])
 def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
     name: str, example: Problem, checkpoint: str
 ) -> None:
@@ -91,7 +105,7 @@ def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
     assert quality(example, again) > quality(example, majority)
 
 
-@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+@pytest.mark.parametrize("name", [name for name in PROPOSED if name != "majority"])
 def test_a_target_far_from_zero_loses_no_precision(
     name: str, example: Problem, checkpoint: str
 ) -> None:
@@ -102,10 +116,11 @@ def test_a_target_far_from_zero_loses_no_precision(
     test = example.part("test")
     near = fitted(name, example, checkpoint).predict(test).array()
     there = fitted(name, replace(example, data=data), checkpoint).predict(test).array()
-    assert np.allclose(there - 1.7e9, near, atol=1e-3)
+    most = 0.25 if name in TREES else 1e-3  # which of two like splits is taken hangs on a digit
+    assert np.allclose(there - 1.7e9, near, atol=most)
 
 
-@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+@pytest.mark.parametrize("name", [name for name in PROPOSED if name != "majority"])
 def test_a_missing_column_is_named(name: str, example: Problem, checkpoint: str) -> None:
     model = fitted(name, example, checkpoint)
     with pytest.raises(DataError, match="'age'"):

@@ -17,7 +17,27 @@ from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.search import known, named
 
-ORDER = ("majority", "linear", "probe", "neural")
+ORDER = (
+    "majority",
+    "linear",
+    "lightgbm",
+    "catboost",
+    "xgboost",
+    "forest",
+    "neighbours",
+    "probe",
+    "neural",
+)
+BESIDE_TEXTS = ("forest", "neighbours")
+"""Learners that are left out where there are texts, unless asked for."""
+REASONS = {
+    "majority": "what every other model must beat",
+    "lightgbm": "boosted trees, the quickest of them",
+    "catboost": "boosted trees that err otherwise: symmetric ones, careful with categories",
+    "xgboost": "boosted trees that grow by depth",
+    "forest": "trees apart: sturdier where there are few rows",
+    "neighbours": "errs otherwise than trees",
+}
 OPERATIONS_A_SECOND = 1.7e11
 """Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
 SOLVER_SECONDS = 8e-8
@@ -122,8 +142,11 @@ def plan(
         wanted or [n for n in learners if learners[n].is_proposed],
         key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
     )
+    text = problem.data.with_columns(problem.inputs).of_kind("text")
     for name in names:
         reason = learners[name].suits(problem)
+        if text and wanted is None and name in BESIDE_TEXTS:
+            reason = reason or "of texts it sees a few numbers alone, of which boosting makes more"
         if reason:
             notes.append(f"{name} is left out: {reason}")
         elif _has_backbone(name):
@@ -138,10 +161,8 @@ def plan(
 
 
 def _why(name: str, problem: Problem) -> str:
-    if name == "majority":
-        return "what every other model must beat"
     if name != "linear":
-        return "asked for"
+        return REASONS.get(name, "asked for")
     text = problem.data.with_columns(problem.inputs).of_kind("text")
     return f"{'words counted' if text else 'plain columns'}, seconds to fit, often hard to beat"
 
