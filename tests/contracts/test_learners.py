@@ -17,7 +17,11 @@ from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 
-PROPOSED = [name for name in learners if learners[name].is_proposed]
+WITH_WEIGHTS = ("tabicl", "tabpfn")
+"""Those whose weights no package carries: see `tests/learners/test_in_context.py`."""
+PROPOSED = [
+    name for name in learners if learners[name].is_proposed and name not in WITH_WEIGHTS
+]
 
 
 def watch() -> Watch:
@@ -78,7 +82,7 @@ def test_empty_cells_and_new_categories_are_answered(
     assert np.isfinite(answers).all()
 
 
-@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+@pytest.mark.parametrize("name", ["linear", "probe", "neural", "tabular"])
 def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
     name: str, example: Problem, checkpoint: str
 ) -> None:
@@ -91,7 +95,7 @@ def test_what_selection_settled_can_be_pinned_to_fit_all_rows(
     assert quality(example, again) > quality(example, majority)
 
 
-@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+@pytest.mark.parametrize("name", ["linear", "probe", "neural", "tabular"])
 def test_a_target_far_from_zero_loses_no_precision(
     name: str, example: Problem, checkpoint: str
 ) -> None:
@@ -105,7 +109,7 @@ def test_a_target_far_from_zero_loses_no_precision(
     assert np.allclose(there - 1.7e9, near, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["linear", "probe", "neural"])
+@pytest.mark.parametrize("name", ["linear", "probe", "neural", "tabular"])
 def test_a_missing_column_is_named(name: str, example: Problem, checkpoint: str) -> None:
     model = fitted(name, example, checkpoint)
     with pytest.raises(DataError, match="'age'"):

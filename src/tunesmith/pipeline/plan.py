@@ -17,7 +17,7 @@ from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.search import known, named
 
-ORDER = ("majority", "linear", "probe", "neural")
+ORDER = ("majority", "linear", "probe", "neural", "tabular", "tabicl", "tabpfn")
 OPERATIONS_A_SECOND = 1.7e11
 """Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
 SOLVER_SECONDS = 8e-8
