@@ -19,9 +19,7 @@ from tunesmith.metrics import get
 
 WITH_WEIGHTS = ("tabicl", "tabpfn")
 """Those whose weights no package carries: see `tests/learners/test_in_context.py`."""
-PROPOSED = [
-    name for name in learners if learners[name].is_proposed and name not in WITH_WEIGHTS
-]
+PROPOSED = [name for name in learners if learners[name].is_proposed and name not in WITH_WEIGHTS]
 
 
 def watch() -> Watch:

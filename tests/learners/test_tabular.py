@@ -229,3 +229,28 @@ def test_it_says_why_it_is_left_out(labels: Problem, monkeypatch: pytest.MonkeyP
     reason = learners["tabular"].suits(labels)
     assert "tabm" in reason
     assert 'pip install "tunesmith[tabular]"' in reason
+
+
+def test_few_rows_get_few_bins() -> None:
+    dice = np.random.default_rng(0)
+    few, many = (
+        bins(dice.normal(size=(rows, 1)).astype(np.float32), 1000, dice)[0] for rows in (200, 8000)
+    )
+    assert len(few) < 30
+    assert len(many) > 500
+
+
+def test_text_beside_the_numbers_is_read() -> None:
+    dice = np.random.default_rng(0)
+    good = dice.random(300) < 0.5
+    words = [
+        " ".join([*dice.choice(["kind", "warm"] if one else ["cold", "torn"], 2), "coat"])
+        for one in good
+    ]
+    data = pd.DataFrame({"remark": words, "number": dice.normal(size=300)})
+    kinds = read(data.assign(label=np.where(good, "yes", "no")))
+    columns = tuple(replace(c, kind="text") if c.name == "remark" else c for c in kinds.columns)
+    given = frame(replace(kinds, columns=columns), "label", seed=0)
+    model = fitted(given, {**SMALL, "epochs": 8})
+    answers = model.predict(given.part("test")).array().argmax(axis=1)
+    assert (answers == given.truth("test")).mean() > 0.95

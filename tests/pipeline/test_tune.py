@@ -170,7 +170,7 @@ def test_learners_without_their_weights_are_left_out_with_the_command_to_fetch(
 ) -> None:
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path))
     found, notes = plan(problem, wanted=None, pins={}, clock=Clock(), offline=True)
-    assert {c.learner for c in found} == {"majority", "linear"}
+    assert not {"probe", "neural"} & {c.learner for c in found}
     assert any("tunesmith weights fetch" in note for note in notes)
 
 

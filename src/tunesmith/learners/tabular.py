@@ -19,7 +19,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config, from_dict, to_dict
 from tunesmith.learners._answers import target_scale
-from tunesmith.learners._pace import LEAST_EPOCHS, Pace, look_seconds
+from tunesmith.learners._pace import LEAST_EPOCHS, Pace
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._tabular_inputs import TabularInputs
@@ -32,14 +32,16 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "tabm", "rtdl_num_embeddings", "rtdl_revisiting_models")
 HEAVIEST = 10.0
+TIMED_ROWS = 1000
 
 
 @config
 class PiecewiseLinear:
     """A number by its place among bins with equally many rows (Gorishniy et al. 2022)."""
 
-    bins: Annotated[int, Int(8, 1024, log=True)] = 400
-    """At most so many bins."""
+    bins: Annotated[int, Int(8, 1024, log=True)] = 1000
+    """At most so many bins, fewer of few rows or many numbers; as many as there are distinct values
+    let the network know each of them."""
     width: Annotated[int, Choice(4, 8, 16, 32)] = 8
     """Width of what a number becomes."""
 
@@ -81,7 +83,7 @@ class TabM:
 
     members: Annotated[int, Choice(8, 16, 32)] = 16
     """How many MLPs."""
-    width: Annotated[int, Choice(64, 128, 192, 256, 384, 512)] = 128
+    width: Annotated[int, Choice(64, 128, 192, 256, 384, 512)] = 64
     """Width of the hidden layers."""
     blocks: Annotated[int, Int(1, 4)] = 2
     """Hidden layers."""
@@ -191,7 +193,7 @@ class TabularConfig:
     """Weight each class as if all were equally frequent."""
     clip: float = 1.0
     """Longest gradient; longer ones are scaled down. 0 for no limit."""
-    epochs: Annotated[int, Int(4, 128, log=True)] = 16
+    epochs: Annotated[int, Int(4, 128, log=True)] = 24
     """Times through the training rows, if time allows."""
     stop_after: float = 0.0
     """Epochs after which training ends though the schedule goes on; 0 for no such end."""
@@ -274,7 +276,9 @@ class Tabular(Learner[TabularConfig]):
         return ""
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        return () if problem.classes else ("balanced", "label_smoothing")
+        given = problem.data.with_columns(problem.inputs)
+        of_numbers = () if given.of_kind("number", "date", "text") else ("scaling",)
+        return of_numbers if problem.classes else (*of_numbers, "balanced", "label_smoothing")
 
     def fit(self, problem: Problem, config: TabularConfig, seed: int, watch: Watch) -> Fitted:
         import torch
@@ -351,7 +355,7 @@ def _fit(problem: Problem, config: TabularConfig, seed: int, watch: Watch) -> Ta
     model = TabularModel(problem.classes, inputs, network, shape, config, mean, scale)
     table, looked = tabular.Table.of(*arrays, devices.device()), model.table(valid)
     size = batch_size(config, len(train))
-    look = look_seconds(model.predict, valid, watch)
+    look = _look_seconds(model, valid, watch)
     after = look * (len(valid) * bool(config.patience) + len(problem.parts["test"]))
     steps = max(1, round(len(table) / size))
     pace = Pace(steps, config.epochs, config.stop_after, after, watch)
@@ -397,6 +401,17 @@ def _fit(problem: Problem, config: TabularConfig, seed: int, watch: Watch) -> Ta
     return TabularModel(
         problem.classes, inputs, network.eval(), shape, config, mean, scale, *course
     )
+
+
+def _look_seconds(model: TabularModel, valid: Dataset, watch: Watch) -> float:
+    """How long one valid row takes to be answered, timed on many at once; 0 without a deadline."""
+    if not watch.clock.has_deadline():
+        return 0.0
+    some = valid.take(np.arange(min(TIMED_ROWS, len(valid))))
+    model.predict(some.take(np.arange(1)))  # the first call allots memory
+    began = watch.clock.elapsed()
+    model.predict(some)
+    return (watch.clock.elapsed() - began) / max(1, len(some))
 
 
 def _shape(

@@ -28,6 +28,11 @@ ANSWERED = 4096
 """Rows that are answered at once."""
 EXTRA = "tabular"
 BINS_FROM = 50_000
+MOST_BINS, FEWEST_BINS = 16_000, 16
+"""Of all numbers together, and of one: a row becomes that many figures on its way in."""
+ROWS_A_BIN = 8
+"""At least, in the mean: of 560 rows (German credit) 1,000 bins lost 0.016 of ROC AUC against 32,
+of 8,000 (Adult) they gained 0.007."""
 
 Edges = tuple[tuple[float, ...], ...]
 
@@ -51,8 +56,10 @@ def bins(numbers: NDArray[np.float32], count: int, generator: np.random.Generato
     Source: Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep Learning",
     NeurIPS 2022, section 3.2.
     """
-    if len(numbers) > BINS_FROM:
-        numbers = numbers[generator.choice(len(numbers), BINS_FROM, replace=False)]
+    rows, width = numbers.shape
+    if rows > BINS_FROM:
+        numbers = numbers[generator.choice(rows, BINS_FROM, replace=False)]
+    count = max(FEWEST_BINS, min(count, rows // ROWS_A_BIN, MOST_BINS // max(1, width)))
     steps, found = np.linspace(0, 1, count // 2 + 1), []
     for column in numbers.T:
         by_rows, by_values = np.quantile(column, steps), np.quantile(np.unique(column), steps)

@@ -123,7 +123,8 @@ def plan(
         key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
     )
     for name in names:
-        reason = learners[name].suits(problem)
+        told = "weights" in pins.get(name, {})  # where they lie; a fit says what is wrong with them
+        reason = "" if told else learners[name].suits(problem)
         if reason:
             notes.append(f"{name} is left out: {reason}")
         elif _has_backbone(name):
