@@ -87,7 +87,7 @@ class TabM:
     """Width of the hidden layers."""
     blocks: Annotated[int, Int(1, 4)] = 2
     """Hidden layers."""
-    dropout: Annotated[float, Linear(0.0, 0.5)] = 0.3
+    dropout: Annotated[float, Linear(0.0, 0.5)] = 0.15
     """Share of a hidden layer that is left out at random."""
     numbers: PiecewiseLinear | Periodic | Plain = PiecewiseLinear()
     """How numbers are embedded."""
