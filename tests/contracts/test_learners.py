@@ -17,7 +17,9 @@ from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 
-PROPOSED = [name for name in learners if learners[name].is_proposed]
+WITH_WEIGHTS = ("tabicl", "tabpfn")
+"""Those whose weights no package carries: see `tests/learners/test_in_context.py`."""
+PROPOSED = [name for name in learners if learners[name].is_proposed and name not in WITH_WEIGHTS]
 SAFE = {".json", ".safetensors", ".txt", ".ubj"}
 """What is saved: JSON, arrays, and the own formats of LightGBM and XGBoost, which hold no code."""
 

@@ -21,10 +21,13 @@ ORDER = (
     "majority",
     "linear",
     "lightgbm",
+    "tabular",
     "catboost",
     "xgboost",
     "forest",
     "neighbours",
+    "tabicl",
+    "tabpfn",
     "probe",
     "neural",
 )
@@ -35,6 +38,7 @@ REASONS = {
     "lightgbm": "boosted trees, the quickest of them",
     "catboost": "boosted trees that err otherwise: symmetric ones, careful with categories",
     "xgboost": "boosted trees that grow by depth",
+    "tabular": "a network that is an ensemble in one, unlike all trees",
     "forest": "trees apart: sturdier where there are few rows",
     "neighbours": "errs otherwise than trees",
 }
@@ -144,7 +148,8 @@ def plan(
     )
     text = problem.data.with_columns(problem.inputs).of_kind("text")
     for name in names:
-        reason = learners[name].suits(problem)
+        told = "weights" in pins.get(name, {})  # where they lie; a fit says what is wrong with them
+        reason = "" if told else learners[name].suits(problem)
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, of which boosting makes more"
         if reason:
