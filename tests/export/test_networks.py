@@ -23,6 +23,7 @@ from tunesmith.tasks.classification import reviews
 def file_of(folder: Path, names: tuple[str, ...]) -> Path:
     data = reviews(np.random.default_rng(0), 160)
     rows = pd.DataFrame({name: data.values(name) for name in names})
+    rows["city"] = [f"city {i % 20}" for i in range(len(rows))]
     rows.to_csv(folder / "data.csv", index=False)
     return folder / "data.csv"
 

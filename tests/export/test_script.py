@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.contracts import Recipe
+from tunesmith.export._script import _named
 
 Load = Callable[[Path], ModuleType]
 TARGET, LABELS = "'''label", ('say "no"\n', "it's '''yes'''")
@@ -115,7 +118,7 @@ def test_there_is_no_code_for_what_the_problem_does_not_have(tmp_path: Path) -> 
         assert word not in code, word
 
 
-def test_rows_of_other_formats_are_read_the_same(data: Path, tmp_path: Path) -> None:
+def test_rows_of_other_formats_are_read_the_same(data: Path, tmp_path: Path, load: Load) -> None:
     rows = pd.read_csv(data)
     rows["on"] = np.arange(len(rows)) % 3 == 0
     for name in ("parquet", "jsonl"):
@@ -125,6 +128,30 @@ def test_rows_of_other_formats_are_read_the_same(data: Path, tmp_path: Path) -> 
         else:
             rows.to_json(file, orient="records", lines=True)
         run = ts.fit(file, "on", trials=1, learners=["majority"], folder=tmp_path / name)
-        facts = run.export_code(tmp_path / f"code-{name}", check=True)
-        assert facts["agrees"] is True
-        assert facts["script"]["score"] == facts["winner"]["score"]
+        code = tmp_path / f"code-{name}"
+        facts = run.export_code(code, check=False)
+        train, split = load(code), json.loads((code / "split.json").read_text())
+        found = train.read(train.DATA)
+        inputs, truth = train.prepare(found), train.truth_of(found)
+        model = train.build().fit(inputs.iloc[split["train"]], truth[split["train"]])
+        answers = model.scores(inputs.iloc[split["test"]])
+        assert train.score(truth[split["test"]], answers) == facts["winner"]["score"]
+
+
+def test_two_models_of_one_learner_keep_their_own_code() -> None:
+    def one(answer: int) -> Recipe:
+        helper = f'def answered() -> int:\n    """What is answered(here)."""\n    return {answer}\n'
+        code = (
+            "class Answer:\n"
+            '    def fit(self) -> "Answer":\n'
+            "        self.value = answered()\n"
+            "        return self\n"
+        )
+        return Recipe("Answer", {}, code, (), (), (helper,))
+
+    named = [recipe for recipe, _ in _named([(one(n), 1.0) for n in (1, 2, 1, 3)])]
+    blocks = dict.fromkeys(block for r in named for block in (*r.helpers, r.code))
+    names: dict[str, Any] = {}
+    exec("\n".join(blocks), names)
+    assert [names[recipe.name]().fit().value for recipe in named] == [1, 2, 1, 3]
+    assert len(blocks) == 6

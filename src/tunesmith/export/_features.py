@@ -27,7 +27,10 @@ LEVELS = f'''\
 def levels() -> OneHotEncoder:
     """A column for each of the most frequent words, and one for all others."""
     return OneHotEncoder(
-        max_categories={MOST_LEVELS + 1}, handle_unknown="infrequent_if_exist", dtype=np.float32
+        max_categories={MOST_LEVELS + 1},
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+        dtype=np.float32,
     )
 '''
 CALENDAR = f'''\

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -202,19 +203,48 @@ def _each(named: Sequence[tuple[Recipe, float]]) -> list[tuple[str, tuple[Recipe
 
 
 def _named(members: Sequence[tuple[Recipe, float]]) -> list[tuple[Recipe, float]]:
-    """Classes of one name and different code under names of their own."""
-    found: list[tuple[Recipe, float]] = []
+    """Classes and helpers of one name and different code under names of their own."""
+    known: dict[str, str] = {}
+    found = []
     for recipe, weight in members:
-        codes = {one.name: one.code for one, _ in found}
-        name, number = recipe.name, 1
-        code = recipe.code
-        while codes.get(name, code) != code:
-            number += 1
-            name = f"{recipe.name}{number}"
-            code = recipe.code.replace(f"class {recipe.name}:", f"class {name}:")
-            code = code.replace(f'-> "{recipe.name}"', f'-> "{name}"')
-        found.append((replace(recipe, name=name, code=code), weight))
+        recipe = _apart(recipe, known)
+        known |= {_defined(block): block for block in (*recipe.helpers, recipe.code)}
+        found.append((recipe, weight))
     return found
+
+
+def _apart(recipe: Recipe, known: Mapping[str, str]) -> Recipe:
+    """A recipe none of whose names stands for other code already."""
+    for block in (*recipe.helpers, recipe.code):
+        name = _defined(block)
+        if known.get(name, block) == block:
+            continue
+        number = 2
+        while f"{name}{number}" in known and known[f"{name}{number}"] != _renamed(
+            block, name, f"{name}{number}"
+        ):
+            number += 1
+        new = f"{name}{number}"
+        recipe = replace(
+            recipe,
+            name=new if recipe.name == name else recipe.name,
+            code=_renamed(recipe.code, name, new),
+            helpers=tuple(_renamed(one, name, new) for one in recipe.helpers),
+        )
+        return _apart(recipe, known)
+    return recipe
+
+
+def _defined(block: str) -> str:
+    """The name that a block of code defines."""
+    found = re.search(r"^(?:class |def )?(\w+)(?= = |\(|:)", block, re.MULTILINE)
+    return "" if found is None else found[1]
+
+
+def _renamed(code: str, name: str, new: str) -> str:
+    """The code with a function or class under another name, where it is defined and used."""
+    code = re.sub(rf"\b{name}\(", f"{new}(", code)
+    return code.replace(f"class {name}:", f"class {new}:").replace(f'"{name}":', f'"{new}":')
 
 
 def _constant(name: str) -> str:

@@ -175,11 +175,11 @@ def _rows(
     if encoded:
         kind = "auto" if problem.classes else "continuous"
         names = "CATEGORIES" if not codes else _long(encoded, literal)
-        rows.append(f'("means", TargetEncoder(target_type="{kind}", random_state=0), {names})')
+        rows.append(f'("means", TargetEncoder(target_type="{kind}"), {names})')
         if len(rows[-1]) > 71:
             rows[-1] = (
                 '(\n                    "means",\n'
-                f'                    TargetEncoder(target_type="{kind}", random_state=0),\n'
+                f'                    TargetEncoder(target_type="{kind}"),\n'
                 f"                    {names},\n                )"
             )
     return rows, helpers

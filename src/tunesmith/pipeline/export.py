@@ -86,6 +86,10 @@ def export_code(
     problem, place = _problem(run, source)
     chosen, left_out = _chosen(problem, run, best, read_json(summary)["leaderboard"])
     metric, how, aside = _metric(problem, best)
+    if read_json(best / "predictor.json").get("after"):
+        aside.append(
+            "what comes after the mean of the answers (calibration, thresholds) is left out"
+        )
     files = _files(place)
     how_read = reading(place, files)
     written = write(
