@@ -33,7 +33,7 @@ def fresh(folder: Path, requirements: Path) -> Path:
 def scored_alone(run: ts.Predictor, folder: Path) -> tuple[dict[str, Any], float]:
     facts = run.export_code(folder / "code", check=False)
     python = fresh(folder / "venv", folder / "code" / "requirements.txt")
-    missing = subprocess.run([python, "-c", "import tunesmith"], capture_output=True)
+    missing = subprocess.run([python, "-I", "-c", "import tunesmith"], capture_output=True)
     assert missing.returncode != 0
     out = folder / "model"
     command = [python, "-I", folder / "code" / "train.py", "--out", out]

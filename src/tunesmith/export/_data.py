@@ -44,7 +44,9 @@ class Reading:
         import pandas as pd
 
         read = getattr(pd, self.function)
-        table = pd.concat([read(file, **self.options) for file in files], ignore_index=True)
+        table: pd.DataFrame = pd.concat(
+            [read(file, **self.options) for file in files], ignore_index=True
+        )
         return table.rename(columns=_stripped) if self.strips_names else table
 
 
@@ -59,7 +61,7 @@ def reading(source: str, files: tuple[str, ...]) -> Reading:
     if kind in csv_text.ENDINGS:
         return Reading(source, "read_csv", *_csv(files[0], is_pattern))
     if kind in jsonl.ENDINGS:
-        options = {"lines": _holds_lines(files[0]), "dtype": False}
+        options: dict[str, Any] = {"lines": _holds_lines(files[0]), "dtype": False}
         return Reading(source, "read_json", options, is_pattern, strips_names=False)
     if kind == ".parquet":
         return Reading(source, "read_parquet", {}, is_pattern, False, ("pyarrow",))

@@ -87,7 +87,9 @@ def is_by_size(problem: Problem) -> bool:
 
 def coded(problem: Problem, config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The categories that are split as sets of levels, and those encoded by the target's mean."""
-    train, codes, encoded = problem.part("train"), [], []
+    train = problem.part("train")
+    codes: list[str] = []
+    encoded: list[str] = []
     may_encode = len(problem.classes) <= MOST_ENCODED_CLASSES
     for name in columns_of(problem).categories:
         levels = len({value for value in train.values(name) if value is not None})

@@ -1,4 +1,7 @@
-"""The final model of a run as code that stands alone, and whether that code scores the same."""
+"""The final model of a run as code that stands alone, and whether that code scores the same.
+
+Of a model that is the mean of those of all folds, the script fits one to all rows that do not test.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import glob
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,17 +31,15 @@ from tunesmith.core.runfolder import (
     write_bytes,
     write_json,
 )
-from tunesmith.data.read import read
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.evaluate.scores import score
 from tunesmith.export import exporters
 from tunesmith.export._data import Reading, reading
 from tunesmith.export._scores import Measure, measure
 from tunesmith.export._script import write
-from tunesmith.learners import learners
+from tunesmith.learners._folded import Folded, open_model
 from tunesmith.pipeline import artifact
-from tunesmith.pipeline.fit import fingerprint
-from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.fit import fingerprint, framed
 from tunesmith.pipeline.request import Request, source_name
 
 SCRIPT, REQUIREMENTS, SPLIT, FACTS = "train.py", "requirements.txt", "split.json", "export.json"
@@ -101,7 +103,8 @@ def export_code(
         measure=how,
         version=metadata.version("tunesmith"),
     )
-    facts = {
+    forecast = round(_forecast(chosen), 1)
+    facts: dict[str, Any] = {
         "run": str(folder.absolute()),
         "models": [
             {"learner": c.learner, "trial": c.trial, "weight": c.weight, "config": dict(c.config)}
@@ -111,10 +114,10 @@ def export_code(
         "notes": aside,
         "metric": metric,
         "winner": _winner(problem, run, best, metric, chosen, whole=not left_out),
-        "forecast_seconds": round(_forecast(chosen), 1),
+        "forecast_seconds": forecast,
     }
     _write(out, written.code, written.packages, problem)
-    wants_check = facts["forecast_seconds"] < QUICK_SECONDS if check is None else check
+    wants_check = forecast < QUICK_SECONDS if check is None else check
     facts |= _checked(out, facts) if wants_check else {"script": None, "agrees": None}
     write_json(out / FACTS, facts)
     return facts
@@ -147,18 +150,8 @@ def _problem(run: RunFolder, source: Any) -> tuple[Problem, str]:
             "same rows as .parquet or .csv and name that file: export_code(folder, source=...), or "
             "--data FILE."
         )
-    bad_rows: Any = request.bad_rows
-    data = read(place, kinds=request.kinds, bad_rows=bad_rows, target=request.target)
-    problem = frame(
-        data,
-        request.target,
-        task=request.task,
-        metric=None if request.own_metric else request.metric,
-        group=request.group,
-        time=request.time_column,
-        split=request.split,
-        seed=request.seed,
-    )
+    asked = replace(request, metric=None, own_metric=False) if request.own_metric else request
+    problem = framed(lambda stage: None, place, asked, None)
     before = read_json(run.path / "problem.json")
     if before.get("fingerprint") != fingerprint(problem):
         raise DataError(
@@ -207,7 +200,7 @@ def _chosen(
     for row in board if not single else ():
         place = run.trial(row["trial"]) / "model"
         if row["rank"] and row["learner"] in exporters and place.is_dir():
-            other = _one(row, learners[row["learner"]].load(place), 1.0)
+            other = _one(row, open_model(row["learner"], place), 1.0)
             if not _refusal(problem, other):
                 single.append(other)
                 break
@@ -218,8 +211,21 @@ def _chosen(
 
 
 def _one(row: Mapping[str, Any], model: Fitted, weight: float) -> Chosen:
-    config = {**row["config"], **model.settled()}
+    config = {**row["config"], **_settled(model)}
     return Chosen(row["learner"], config, weight, row["trial"], float(row["fit_seconds"]))
+
+
+def _settled(model: Fitted) -> dict[str, Any]:
+    """What selection settled; of folds the middle of what each of them settled."""
+    if not isinstance(model, Folded):
+        return dict(model.settled())
+    each = [one.settled() for one in model.models]
+    found: dict[str, Any] = {}
+    for name in each[0]:
+        values = [one[name] for one in each]
+        is_number = all(type(value) in (int, float) for value in values)
+        found[name] = statistics.median_low(values) if is_number else statistics.mode(values)
+    return found
 
 
 def _refusal(problem: Problem, one: Chosen) -> str:
@@ -256,7 +262,7 @@ def _winner(
     place = run.trial(chosen[0].trial) / "model"
     if not place.is_dir():
         return None
-    answers = learners[chosen[0].learner].load(place).predict(problem.part("test"))
+    answers = open_model(chosen[0].learner, place).predict(problem.part("test"))
     found = score(metric, problem.truth("test"), answers, seed=problem.seed)
     return {"score": found.value, "low": found.low, "high": found.high, "rows": found.rows}
 
