@@ -30,6 +30,7 @@ from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.costing import read_weights
+from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.tasks import tasks
@@ -104,6 +105,31 @@ class Predictor:
         return Predictor(
             pick_model(self.folder, max_latency_ms=max_latency_ms, max_size_mb=max_size_mb)
         )
+
+    def export_code(
+        self, folder: str | Path, *, source: Any = None, check: bool | None = None
+    ) -> dict[str, Any]:
+        """Write the model as `train.py` into a new folder: code that fits it again without
+        tunesmith, with the packages it needs and the split. Gives what export.json there holds; see
+        docs/export.md.
+
+        Args:
+            source: The file of the data, where it has moved or `fit` was given an object.
+            check: Run the script and compare its score; by default where that takes less than two
+                minutes. Warns where they differ.
+
+        Raises:
+            TunesmithError: It cannot be written; says why.
+        """
+        facts = export_code(self.folder, Path(folder), source=source, check=check)
+        if facts["agrees"] is False:
+            warnings.warn(
+                f"{folder}/train.py does not give the score of the run within its interval: "
+                f"{facts['script']} against {facts['winner']}",
+                DataWarning,
+                stacklevel=2,
+            )
+        return facts
 
     def predict(self, data: Any) -> NDArray[Any]:
         """One answer a row: numbers, or labels (as bool or int where all are such words, else as

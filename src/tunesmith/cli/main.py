@@ -20,6 +20,7 @@ from tunesmith.cli.cache import cache
 from tunesmith.cli.demo import demo
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.evaluate import evaluate
+from tunesmith.cli.export import export
 from tunesmith.cli.fit import fit
 from tunesmith.cli.leaderboard import leaderboard
 from tunesmith.cli.pick import pick
@@ -52,6 +53,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(leaderboard)
 app.command()(pick)
+app.command()(export)
 app.command()(watch)
 app.command()(runs)
 app.command()(plot)

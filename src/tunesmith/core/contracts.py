@@ -342,3 +342,44 @@ class Source(ABC):
         Raises:
             WeightsError: They cannot be had or are not what the card says.
         """
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value in the settings block of a script, and what it is."""
+
+    value: Any
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One model as code that stands without this library.
+
+    `code` is a class `name` with the methods `fit(table, truth)`, `scores(table)` (shape (rows,
+    classes), or (rows,) for numbers), `save(folder)` and `load(folder)`, made with `settings` by
+    name; `table` holds the input columns as `export/_data.py` types them. `helpers` are functions
+    that other recipes may need too, `imports` whole import lines, `packages` what pip calls them.
+    """
+
+    name: str
+    settings: Mapping[str, Setting]
+    code: str
+    imports: tuple[str, ...]
+    packages: tuple[str, ...]
+    helpers: tuple[str, ...] = ()
+
+
+class Exporter(ABC):
+    """Writes the models of one learner as code."""
+
+    slower: float = 1.0
+    """How many times as long the code takes to fit as the learner does, about."""
+
+    @abstractmethod
+    def refuses(self, problem: Problem, config: Mapping[str, Any]) -> str:
+        """Why a model of this config cannot be written as code; empty where it can."""
+
+    @abstractmethod
+    def recipe(self, problem: Problem, config: Mapping[str, Any]) -> Recipe:
+        """The code of a model; `config` is that of its trial, with what selection settled."""

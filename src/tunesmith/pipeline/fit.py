@@ -69,7 +69,7 @@ def fit(
     with place.held():
         try:
             request.write(place.path)
-            problem = _framed(run, source, request, metric)
+            problem = framed(run.stage, source, request, metric)
             _tell_problem(run, problem)
             _search(run, problem, request, None)
         except BaseException as error:
@@ -122,7 +122,7 @@ def resume(
         clock = _clock(request.budget, began - spent)
         held = Held(place.journal, clock, tuple(listeners))
         run = replace(_run(place, request, clock, listeners), journal=held)
-        problem = _framed(run, source, request, metric)
+        problem = framed(run.stage, source, request, metric)
         _refuse_other_data(place, problem)
         recorded = past(place, problem)
         request = request.extended(more, spent=spent, trials=recorded.count)
@@ -171,11 +171,14 @@ def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[L
     )
 
 
-def _framed(run: Run, source: Any, request: Request, metric: Metric | None) -> Problem:
-    run.stage("reading")
+def framed(
+    stage: Callable[[str], None], source: Any, request: Request, metric: Metric | None
+) -> Problem:
+    """The problem that a request asks of a source; `stage` is told what begins."""
+    stage("reading")
     bad_rows: Any = request.bad_rows
     data = read(source, kinds=request.kinds, bad_rows=bad_rows, target=request.target)
-    run.stage("framing and audit")
+    stage("framing and audit")
     return frame(
         data,
         request.target,

@@ -1,0 +1,314 @@
+"""The final model of a run as code that stands alone, and whether that code scores the same.
+
+Of a model that is the mean of those of all folds, the script fits one to all rows that do not test.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.contracts import Fitted
+from tunesmith.core.errors import ConfigError, DataError
+from tunesmith.core.records import Problem
+from tunesmith.core.runfolder import (
+    RunFolder,
+    cannot_write,
+    read_json,
+    recover_folder,
+    write_bytes,
+    write_json,
+)
+from tunesmith.data.readers._bytes import is_url
+from tunesmith.evaluate.scores import score
+from tunesmith.export import exporters
+from tunesmith.export._data import Reading, reading
+from tunesmith.export._scores import Measure, measure
+from tunesmith.export._script import write
+from tunesmith.learners._folded import Folded, open_model
+from tunesmith.pipeline import artifact
+from tunesmith.pipeline.fit import fingerprint, framed
+from tunesmith.pipeline.request import Request, source_name
+
+SCRIPT, REQUIREMENTS, SPLIT, FACTS = "train.py", "requirements.txt", "split.json", "export.json"
+QUICK_SECONDS = 120.0
+"""A script that is forecast to run for less is run unless that is refused."""
+START_SECONDS = 5.0
+PATIENCE, LEAST_PATIENCE = 20.0, 600.0
+"""A script is ended after so many times its forecast, or so many seconds."""
+EXACT_MINOR = frozenset({"torch"})
+"""Packages whose next minor version is another build; see docs/dependencies.md."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model to be written: its learner, its config with what selection settled, its weight, the
+    trial it came from and how long that took to fit."""
+
+    learner: str
+    config: Mapping[str, Any]
+    weight: float
+    trial: int
+    seconds: float
+
+
+def export_code(
+    folder: Path, out: Path, *, source: Any = None, check: bool | None = None
+) -> dict[str, Any]:
+    """Write the final model of a run as `train.py`, with requirements.txt, split.json and
+    export.json, into a new or empty folder; gives what export.json holds.
+
+    Args:
+        source: The file of the data, where the run was fitted from an object in memory or the file
+            has moved.
+        check: Whether the script is run and its score compared with the run's; by default where
+            that is forecast to take less than two minutes.
+
+    Raises:
+        DataError: The run has no final model, or its data is gone or has changed.
+        ConfigError: The folder is not empty, or no model of the run can be written as code.
+    """
+    run = RunFolder.open(folder)
+    best, summary = recover_folder(run.best), folder / "summary.json"
+    if not best.is_dir() or not summary.is_file():
+        raise DataError(f"{folder} has no final model yet. Go on: tunesmith resume {folder}")
+    _refuse_full(out)
+    problem, place = _problem(run, source)
+    chosen, left_out = _chosen(problem, run, best, read_json(summary)["leaderboard"])
+    metric, how, aside = _metric(problem, best)
+    if read_json(best / "predictor.json").get("after"):
+        aside.append(
+            "what comes after the mean of the answers (calibration, thresholds) is left out"
+        )
+    files = _files(place)
+    how_read = reading(place, files)
+    written = write(
+        problem,
+        how_read,
+        how_read.table(files),
+        [(exporters[c.learner].recipe(problem, c.config), c.weight) for c in chosen],
+        metric=metric,
+        measure=how,
+        version=metadata.version("tunesmith"),
+    )
+    forecast = round(_forecast(chosen), 1)
+    facts: dict[str, Any] = {
+        "run": str(folder.absolute()),
+        "models": [
+            {"learner": c.learner, "trial": c.trial, "weight": c.weight, "config": dict(c.config)}
+            for c in chosen
+        ],
+        "left_out": left_out,
+        "notes": aside,
+        "metric": metric,
+        "winner": _winner(problem, run, best, metric, chosen, whole=not left_out),
+        "forecast_seconds": forecast,
+    }
+    _write(out, written.code, written.packages, problem)
+    wants_check = forecast < QUICK_SECONDS if check is None else check
+    facts |= _checked(out, facts) if wants_check else {"script": None, "agrees": None}
+    write_json(out / FACTS, facts)
+    return facts
+
+
+def _refuse_full(out: Path) -> None:
+    try:
+        if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(
+                f"{out} exists already and is not an empty folder. Nothing was overwritten: name "
+                "another."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+
+
+def _problem(run: RunFolder, source: Any) -> tuple[Problem, str]:
+    """The problem of a run, framed again, and where its data lies.
+
+    Raises:
+        DataError: The data is gone, or not as it was.
+        ConfigError: It was an object in memory.
+    """
+    request = Request.read(run.path)
+    place = request.source if source is None else source_name(source)
+    if not place:
+        raise ConfigError(
+            f"{run.path} was fitted from an object in memory, and a script reads a file. Save the "
+            "same rows as .parquet or .csv and name that file: export_code(folder, source=...), or "
+            "--data FILE."
+        )
+    asked = replace(request, metric=None, own_metric=False) if request.own_metric else request
+    problem = framed(lambda stage: None, place, asked, None)
+    before = read_json(run.path / "problem.json")
+    if before.get("fingerprint") != fingerprint(problem):
+        raise DataError(
+            f"{place} does not hold what this run was fitted to ({_count(before)} rows then, "
+            f"{len(problem.data):,} now, or other cells or kinds of columns). A script that reads "
+            "it would not give the run's score: bring the old data back, or name it with --data."
+        )
+    return replace(problem, metric=str(before["metric"])), place
+
+
+def _count(before: Mapping[str, Any]) -> str:
+    return f"{sum(before.get('rows', {}).values()):,}"
+
+
+def _files(place: str) -> tuple[str, ...]:
+    if is_url(place) or os.path.exists(place) or not glob.has_magic(place):
+        return (place,)
+    return tuple(p for p in sorted(glob.glob(place, recursive=True)) if os.path.isfile(p))
+
+
+def _chosen(
+    problem: Problem, run: RunFolder, best: Path, board: Sequence[Mapping[str, Any]]
+) -> tuple[list[Chosen], list[dict[str, Any]]]:
+    """All members of the final model where each can be written as code; else the best single model
+    of the run that can. Also which members could not, and why.
+
+    Raises:
+        ConfigError: None can.
+    """
+    by_trial = {row["trial"]: row for row in board}
+    fitted = [model for model, _ in artifact.load(best).members]
+    members = [
+        _one(by_trial[told["trial"]], model, told["weight"])
+        for told, model in zip(read_json(best / "predictor.json")["members"], fitted, strict=True)
+    ]
+    refused = [
+        {"learner": m.learner, "trial": m.trial, "weight": m.weight, "reason": why}
+        for m in members
+        if (why := _refusal(problem, m))
+    ]
+    if not refused:
+        return members, []
+    single = sorted(
+        (m for m in members if not _refusal(problem, m)), key=lambda member: -member.weight
+    )
+    for row in board if not single else ():
+        place = run.trial(row["trial"]) / "model"
+        if row["rank"] and row["learner"] in exporters and place.is_dir():
+            other = _one(row, open_model(row["learner"], place), 1.0)
+            if not _refusal(problem, other):
+                single.append(other)
+                break
+    if not single:
+        told = "; ".join(f"{one['learner']}: {one['reason']}" for one in refused)
+        raise ConfigError(f"No model of {run.path} can be written as code. {told}.")
+    return [replace(single[0], weight=1.0)], refused
+
+
+def _one(row: Mapping[str, Any], model: Fitted, weight: float) -> Chosen:
+    config = {**row["config"], **_settled(model)}
+    return Chosen(row["learner"], config, weight, row["trial"], float(row["fit_seconds"]))
+
+
+def _settled(model: Fitted) -> dict[str, Any]:
+    """What selection settled; of folds the middle of what each of them settled."""
+    if not isinstance(model, Folded):
+        return dict(model.settled())
+    each = [one.settled() for one in model.models]
+    found: dict[str, Any] = {}
+    for name in each[0]:
+        values = [one[name] for one in each]
+        is_number = all(type(value) in (int, float) for value in values)
+        found[name] = statistics.median_low(values) if is_number else statistics.mode(values)
+    return found
+
+
+def _refusal(problem: Problem, one: Chosen) -> str:
+    if one.learner not in exporters:
+        return f"there is no exporter for the learner {one.learner!r}"
+    return exporters[one.learner].refuses(problem, one.config)
+
+
+def _metric(problem: Problem, best: Path) -> tuple[str, Measure, list[str]]:
+    """The metric that the script prints: the run's own where it can be written, else the first of
+    those that were reported."""
+    scored = read_json(best / "metrics.json").get("test", {})
+    for name in (problem.metric, *scored):
+        found = measure(name, len(problem.classes))
+        if found is not None and name in scored:
+            aside = f"the metric {problem.metric!r} is not written as code: {name} is in its place"
+            return name, found, [] if name == problem.metric else [aside]
+    raise DataError(f"{best} holds no score on test rows that a script could give again.")
+
+
+def _winner(
+    problem: Problem,
+    run: RunFolder,
+    best: Path,
+    metric: str,
+    chosen: Sequence[Chosen],
+    *,
+    whole: bool,
+) -> dict[str, Any] | None:
+    """What the script should score on the test rows: as the run said, or, where it fits another
+    model, as that model answers them; None where its files are gone."""
+    if whole:
+        return dict(read_json(best / "metrics.json")["test"][metric])
+    place = run.trial(chosen[0].trial) / "model"
+    if not place.is_dir():
+        return None
+    answers = open_model(chosen[0].learner, place).predict(problem.part("test"))
+    found = score(metric, problem.truth("test"), answers, seed=problem.seed)
+    return {"score": found.value, "low": found.low, "high": found.high, "rows": found.rows}
+
+
+def _forecast(chosen: Sequence[Chosen]) -> float:
+    return START_SECONDS + sum(c.seconds * exporters[c.learner].slower for c in chosen)
+
+
+def _write(out: Path, code: str, packages: Sequence[str], problem: Problem) -> None:
+    split = {name: [int(row) for row in rows] for name, rows in problem.parts.items()}
+    write_bytes(out / SCRIPT, code.encode())
+    write_bytes(out / REQUIREMENTS, "".join(f"{_range(p)}\n" for p in packages).encode())
+    told = json.dumps({"rows": len(problem.data), **split})
+    write_bytes(out / SPLIT, told.encode())
+
+
+def _range(package: str) -> str:
+    """The versions of a package that are compatible with the one here."""
+    try:
+        major, minor = re.findall(r"\d+", metadata.version(package))[:2]
+    except (metadata.PackageNotFoundError, ValueError):
+        return package
+    return f"{package}~={major}.{minor}{'.0' if package in EXACT_MINOR else ''}"
+
+
+def _checked(out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the script in a process of its own, and compare."""
+    limit = max(LEAST_PATIENCE, PATIENCE * facts["forecast_seconds"])
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str((out / SCRIPT).absolute()), "--out", folder]
+        began = time.monotonic()
+        try:
+            ran = subprocess.run(
+                command, capture_output=True, text=True, timeout=limit, cwd=folder, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return {"script": {"failed": f"it was ended after {limit:.0f} s"}, "agrees": False}
+        seconds = time.monotonic() - began
+        file = Path(folder) / "score.json"
+        if ran.returncode or not file.is_file():
+            told = " ".join(ran.stderr.strip().splitlines()[-1:]) or f"status {ran.returncode}"
+            return {"script": {"failed": told}, "agrees": False}
+        value = float(read_json(file)["score"])
+    winner = facts["winner"]
+    agrees = None if winner is None else bool(winner["low"] <= value <= winner["high"])
+    return {"script": {"score": value, "seconds": round(seconds, 1)}, "agrees": agrees}
+
+
+__all__ = ["Reading", "export_code"]

@@ -1,0 +1,90 @@
+"""Scripts of boosted trees learn from numbers, categories, dates and missing cells."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.data.read import read
+from tunesmith.export import exporters
+from tunesmith.export._data import reading
+from tunesmith.export._scores import measure
+from tunesmith.export._script import write
+from tunesmith.pipeline.frame import frame
+
+SHARED = {
+    "lr": 0.1,
+    "feature_fraction": 0.8,
+    "row_fraction": 0.8,
+    "l1": 1e-6,
+    "l2": 1.0,
+    "max_bin": 255,
+    "rounds": 40,
+    "balanced": True,
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "lightgbm": {
+        **SHARED,
+        "num_leaves": 7,
+        "min_child_samples": 5,
+        "extra_trees": False,
+        "cat_smooth": 10.0,
+    },
+    "xgboost": {**SHARED, "max_depth": 3, "min_child_weight": 1.0},
+    "catboost": {
+        **SHARED,
+        "max_depth": 3,
+        "randomness": 1.0,
+        "bagging": 1.0,
+        "max_bin": 128,
+        "one_hot_levels": 2,
+        "combined": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("most_codes", [50, 2])
+@pytest.mark.parametrize("target", ["'''label", "amount"])
+@pytest.mark.parametrize("learner", list(CONFIGS))
+def test_trees_learn_and_open_again(
+    learner: str, target: str, most_codes: int, data: Path, tmp_path: Path, load: Any
+) -> None:
+    pytest.importorskip(learner)
+    rows = read(data, target=target)
+    kept = [name for name in rows.names if name not in ("first", "second")]
+    problem = frame(rows.with_columns(kept), target, seed=0)
+    config = {**CONFIGS[learner], "most_codes": most_codes}
+    assert exporters[learner].refuses(problem, config) == ""
+    how, metric = reading(str(data), (str(data),)), problem.metric
+    found = measure(metric, len(problem.classes))
+    assert found is not None
+    recipe = exporters[learner].recipe(problem, config)
+    table = how.table((str(data),))
+    made = write(problem, how, table, [(recipe, 1.0)], metric=metric, measure=found, version="test")
+    (tmp_path / "train.py").write_text(made.code)
+    train = load(tmp_path)
+    inputs, truth = train.prepare(table), train.truth_of(table)
+    learned, held = problem.parts["train"], problem.parts["test"]
+    model = train.build().fit(inputs.iloc[learned], truth[learned])
+    model.save(tmp_path)
+    answers = train.build().load(tmp_path).scores(inputs.iloc[held])
+    assert np.allclose(answers, model.scores(inputs.iloc[held]))
+    value = train.score(truth[held], answers)
+    if problem.classes:
+        assert value > 0.6
+        assert np.allclose(answers.sum(axis=1), 1)
+    else:
+        assert value < np.std(truth[held])
+    assert json.dumps(recipe.settings["params"].value)
+    tool = Path(sys.executable).with_name("ruff")
+    for command in (["format", "--diff", "--line-length", "88"], ["check", "--select", "F,I,B,UP"]):
+        ran = subprocess.run(
+            [tool, *command, "--isolated", tmp_path / "train.py"], capture_output=True, text=True
+        )
+        assert ran.returncode == 0, ran.stdout

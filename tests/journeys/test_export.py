@@ -1,0 +1,68 @@
+"""`train.py` gives the winner's score in an environment that holds its stated packages alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+import tunesmith as ts
+
+pytestmark = pytest.mark.slow
+
+
+def fresh(folder: Path, requirements: Path) -> Path:
+    """The interpreter of a new environment with the packages of a file; skips where they cannot be
+    had."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    ran = subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-r", requirements], capture_output=True, text=True
+    )
+    if ran.returncode:
+        pytest.skip(f"the packages cannot be fetched: {ran.stderr.strip()[-300:]}")
+    return python
+
+
+def scored_alone(run: ts.Predictor, folder: Path) -> tuple[dict[str, Any], float]:
+    facts = run.export_code(folder / "code", check=False)
+    python = fresh(folder / "venv", folder / "code" / "requirements.txt")
+    missing = subprocess.run([python, "-I", "-c", "import tunesmith"], capture_output=True)
+    assert missing.returncode != 0
+    out = folder / "model"
+    command = [python, "-I", folder / "code" / "train.py", "--out", out]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    return facts, json.loads((out / "score.json").read_text())["score"]
+
+
+def within(facts: dict[str, Any], value: float) -> bool:
+    print(json.dumps({"run": facts["winner"], "train.py": value}), file=sys.stderr)
+    return bool(facts["winner"]["low"] <= value <= facts["winner"]["high"])
+
+
+def test_of_a_table(tmp_path: Path) -> None:
+    data = load_breast_cancer(as_frame=True).frame
+    data.to_csv(tmp_path / "data.csv", index=False)
+    run = ts.fit(tmp_path / "data.csv", "target", trials=3, folder=tmp_path / "run")
+    assert within(*scored_alone(run, tmp_path))
+
+
+@pytest.mark.parametrize("learner", ["linear", "neural"])
+def test_of_a_text_set(learner: str, tables: Path, weights: str, tmp_path: Path) -> None:
+    space = {"neural": {"backbone": weights, "epochs": 2}}
+    run = ts.fit(
+        tables / "train.csv",
+        "recommended",
+        trials=2 if learner == "linear" else 1,
+        learners=[learner],
+        space=space if learner == "neural" else None,
+        folder=tmp_path / "run",
+    )
+    assert within(*scored_alone(run, tmp_path))
