@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.costs import RowCosts
 from tunesmith.core.errors import DataError
 
 
@@ -16,11 +17,13 @@ class ClassScores:
     """A probability for each class, for each row.
 
     `probabilities` has shape (rows, classes), each row sums to one; `classes` are the labels as
-    text, in the order of the columns.
+    text, in the order of the columns. Where answers have `costs`, the one that is expected to cost
+    least is given, in place of the likeliest.
     """
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float64]
+    costs: RowCosts | None = None
 
     def __post_init__(self) -> None:
         if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.classes):
@@ -33,22 +36,26 @@ class ClassScores:
         return len(self.probabilities)
 
     def codes(self) -> NDArray[np.int64]:
-        """The index of the likeliest class of each row, shape (rows,)."""
+        """The index of the class to answer in each row, shape (rows,): the likeliest, or the one that
+        is expected to cost least."""
+        if self.costs is not None:
+            return np.asarray(self.costs.expected(self.probabilities).argmin(axis=1))
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     def decode(self) -> NDArray[np.object_]:
-        """The likeliest label of each row, as text, shape (rows,)."""
+        """The label to answer in each row, as text, shape (rows,)."""
         return np.array(self.classes, dtype=object)[self.codes()]
 
     def take(self, rows: NDArray[np.int64]) -> ClassScores:
-        return ClassScores(self.classes, self.probabilities[rows])
+        costs = None if self.costs is None else self.costs.take(rows)
+        return replace(self, probabilities=self.probabilities[rows], costs=costs)
 
     def array(self) -> NDArray[np.float64]:
         return self.probabilities
 
     def with_array(self, array: NDArray[np.float64]) -> ClassScores:
         """The same classes with other numbers."""
-        return ClassScores(self.classes, array)
+        return replace(self, probabilities=array)
 
 
 @dataclass(frozen=True)

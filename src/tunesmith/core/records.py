@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import UNLIMITED
+from tunesmith.core.costs import Costs
 from tunesmith.core.errors import BudgetError, DataError, did_you_mean
-from tunesmith.core.predictions import Prediction
+from tunesmith.core.predictions import ClassScores, Prediction
 
 Kind = Literal["text", "category", "number", "date", "image", "identifier", "constant"]
 KINDS: tuple[Kind, ...] = (
@@ -165,7 +166,9 @@ class Problem:
     each fold a model is fitted to its first rows and selected by its second, and what a config
     answers for "valid" are the answers of the models that had not seen the row. `leaked` are rows
     of valid and test whose inputs also stand in train. `reasons` maps a choice (task, metric,
-    split, …) to its sentence.
+    split, …) to its sentence. `weights` say how much each row of `data` counts, in fitting and in
+    scoring, in units of their mean; shape (rows,), None where all count alike. `costs` are what
+    answers cost.
     """
 
     data: Dataset
@@ -180,6 +183,9 @@ class Problem:
     findings: tuple[Finding, ...] = ()
     leaked: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     folds: tuple[tuple[Rows, Rows], ...] = ()
+    weights: NDArray[np.float64] | None = None
+    weights_column: str = ""
+    costs: Costs | None = None
 
     @cached_property
     def rows(self) -> Rows:
@@ -199,6 +205,19 @@ class Problem:
     def truth(self, name: Part) -> NDArray[Any]:
         """The target of one part: class indices (int64) or numbers (float64), shape (rows,)."""
         return self.encode(self.data.values(self.target)[self.parts[name]])
+
+    def weight(self, name: Part) -> NDArray[np.float64] | None:
+        """How much each row of one part counts, shape (rows,); None where all count alike."""
+        return None if self.weights is None else self.weights[self.parts[name]]
+
+    def priced(self, name: Part, prediction: Prediction) -> Prediction:
+        """A prediction of the rows of one part, from the first on, with what answers cost there, so
+        that it decides by that and can be scored by it."""
+        if self.costs is None or not isinstance(prediction, ClassScores):
+            return prediction
+        rows = self.parts[name][: len(prediction)]
+        data = self.data.with_columns(self.costs.columns).take(rows)
+        return replace(prediction, costs=self.costs.of(data))
 
     def encode(self, values: NDArray[Any]) -> NDArray[Any]:
         """Target cells as class indices, -1 for a label not among the classes, or as numbers."""
