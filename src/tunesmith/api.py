@@ -48,6 +48,8 @@ def fit(
     time: str | None = None,
     split: str | None = None,
     folds: int | None = None,
+    costs: Any = None,
+    weights: str | None = None,
     learners: Sequence[str] | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
     search: str | Sequence[str] = "auto",
@@ -81,6 +83,14 @@ def fit(
         split: A column that says train, valid or test for each row.
         folds: Cross-validation with so many folds: every row that does not test teaches and
             selects. By default 5 for tables of up to 5,000 rows without words; 0 for none.
+        costs: What it costs to answer one label where another is true, by true label, then by
+            answer: {"fraud": {"ok": "amount"}, "ok": {"fraud": 5}}. A cost is a number (below zero
+            a gain), the name of an input column of amounts, or "0.5 * amount"; "*" stands for every
+            label not named, and right answers cost nothing unless they are named. The model then
+            gives the answer that is expected to cost least, and is selected by the mean cost a row,
+            the metric "cost", unless `metric` names another.
+        weights: A column of numbers that says how much each row counts in fitting and in scoring.
+            It is no input.
         learners: Try only these.
         space: By learner, config fields fixed to a value, or searched in a range or a list, such as
             {"neural": {"lr": Log(1e-5, 1e-4), "depth": 1.0, "batch_size": [16, 32]}}.
@@ -135,6 +145,8 @@ def fit(
         goals=tuple(goals),
         workers=workers,
         auto_stack=check_stack(auto_stack),
+        costs=costs,
+        weights=weights,
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

@@ -19,7 +19,7 @@ from tunesmith import metrics as metric_shelf
 from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import ConfigError, DataError, DataWarning, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.core.records import Dataset, Score
+from tunesmith.core.records import Column, Dataset, Score
 from tunesmith.core.runfolder import recover_folder
 from tunesmith.data.cells import CODE, number, same
 from tunesmith.data.kinds import infer
@@ -29,6 +29,7 @@ from tunesmith.data.readers._bytes import is_url
 from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.pipeline import artifact
+from tunesmith.pipeline.costing import read_weights
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.tasks import tasks
@@ -118,14 +119,18 @@ class Predictor:
         """
         import pandas as pd
 
-        found = self.scores(data)
+        found = self.model.predict(self._rows(data))
         if not isinstance(found, ClassScores):
             raise ConfigError("This model answers with numbers; probabilities are for classes.")
         return pd.DataFrame(found.probabilities, columns=list(found.classes))
 
     def scores(self, data: Any) -> Prediction:
-        """What the model hands back, before the likeliest is chosen."""
-        return self.model.predict(self._rows(data))
+        """What the model hands back, before one answer is chosen: the likeliest, or where answers
+        have costs the one that is expected to cost least."""
+        return self._answers(self._rows(data))
+
+    def _answers(self, rows: Dataset) -> Prediction:
+        return self.model.decide(rows, self.model.predict(rows))
 
     def evaluate(
         self, data: Any, metrics: Metric | Sequence[Metric] | None = None, *, seed: int = 0
@@ -138,11 +143,28 @@ class Predictor:
         rows = self._rows(data, with_target=True)
         truth = self._truth(rows)
         known = np.flatnonzero(_has_label(rows.values(self.model.target)))
-        found = self.model.predict(rows.take(known))
+        found = self._answers(rows.take(known))
         names = [metric_shelf.check(metric, found) for metric in self._metrics(metrics)]
+        weights = self._weights(rows.take(known))
         return Evaluation(
-            scores(names, truth[known], found, seed=seed), _confusion(truth[known], found)
+            scores(names, truth[known], found, seed=seed, weights=weights),
+            _confusion(truth[known], found),
         )
+
+    def _weights(self, rows: Dataset) -> NDArray[np.float64] | None:
+        """How much each row counts; None where all count alike."""
+        name = self.model.weights
+        if not name:
+            return None
+        if name not in rows.names:
+            warnings.warn(
+                f"{rows.source} lacks {name!r}, the column of row weights that this model was "
+                "fitted and scored with: all rows count alike",
+                DataWarning,
+                stacklevel=3,
+            )
+            return None
+        return read_weights(rows, name, {"labelled": np.arange(len(rows))})
 
     def confusion(self, data: Any) -> pd.DataFrame:
         """How often each label (row) got each answer (column).
@@ -158,6 +180,7 @@ class Predictor:
     def _metrics(self, wanted: Metric | Sequence[Metric] | None) -> list[Metric]:
         if wanted is None:
             usual = tasks[self.model.task].metrics(self.model.classes)
+            usual = (*usual, metric_shelf.COST) if self.model.costs is not None else usual
             first = [self.model.metric] if self.model.metric in metric_shelf.metrics else []
             if not first:
                 warnings.warn(
@@ -182,6 +205,10 @@ class Predictor:
         names = self.model.columns if with_target else self.model.inputs
         data = self._as_table(data)
         target = self.model.target if with_target else None
+        if with_target and self.model.weights:
+            there = data.names if isinstance(data, RawTable) else read(data).names
+            if self.model.weights in there:
+                names = (*names, Column(self.model.weights, "number", "row weights"))
         if isinstance(data, RawTable):
             rows = infer(data, like=names)
         else:

@@ -54,6 +54,17 @@ def fit(
     auto_stack: Annotated[
         int, typer.Option(metavar="LEVELS", help="Stack the models in 1 or 2 levels; 0: do not.")
     ] = 0,
+    costs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What answers cost, by true label, then by answer: a YAML or JSON file, or as it "
+            "stands: '{fraud: {ok: amount}, ok: {fraud: 5}}'.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="How much each row counts; no input.")
+    ] = None,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
     ] = None,
@@ -119,6 +130,8 @@ def fit(
         "workers": workers,
         "track": options.names(track) or (),
         "learners": options.names(learners),
+        "costs": options.costs(costs),
+        "weights": weights,
     }
     from tunesmith import api
 

@@ -90,6 +90,33 @@ def _read_space(file: Path) -> dict[str, dict[str, Any]]:
     return {str(learner): dict(fields) for learner, fields in read.items()}
 
 
+def costs(text: str | None) -> dict[str, Any] | list[Any] | None:
+    """Costs from a YAML or JSON file, or written out on the spot. Labels and costs stay text as
+    they stand: a label `no` is no false.
+
+    Raises:
+        ConfigError: It cannot be read as a table.
+    """
+    import yaml
+
+    if text is None:
+        return None
+    what = "--costs" if text.lstrip()[:1] in ("{", "[") else f"--costs {text}"
+    try:
+        written = text if what == "--costs" else Path(text).read_text(encoding="utf-8")
+        read = yaml.load(written, Loader=yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{what} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{what} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(read, dict | list):
+        raise ConfigError(
+            f"{what} must hold a table of costs by true label, then by answer, such as: "
+            "{good: {bad: 5}, bad: {good: 1}}"
+        )
+    return read
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)

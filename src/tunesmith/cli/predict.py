@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunesmith.cli.options import Data, Run
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,11 +49,15 @@ def _answers(predictor: Predictor, data: str | Path, probabilities: bool) -> pd.
     """Column `prediction`, and `probability_CLASS` for each class where asked for."""
     import pandas as pd
 
+    from tunesmith.core.predictions import ClassScores
+
     if not probabilities:
         return pd.DataFrame({"prediction": predictor.predict(data)})
-    shares: pd.DataFrame = predictor.predict_proba(data)
-    frame = shares.add_prefix("probability_")
-    frame.insert(0, "prediction", shares.idxmax(axis=1))
+    found = predictor.scores(data)
+    if not isinstance(found, ClassScores):
+        raise ConfigError("This model answers with numbers; probabilities are for classes.")
+    frame = pd.DataFrame(found.probabilities, columns=[f"probability_{c}" for c in found.classes])
+    frame.insert(0, "prediction", found.decode())
     return frame
 
 

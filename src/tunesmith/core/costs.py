@@ -39,17 +39,20 @@ class RowCosts:
     def of(self, truth: NDArray[np.int64], answers: NDArray[np.int64]) -> Numbers:
         """What the answers cost, shape (rows,). For a label that the model does not know (-1) it is
         the most that the answer may cost in that row."""
-        rows, count = np.arange(len(answers)), len(self.fixed)
-        each = np.stack([self._if_true(true, answers) for true in range(count)], axis=1)
-        found = np.where(truth < 0, each.max(axis=1), each[rows, np.maximum(truth, 0)])
-        return np.asarray(found, dtype=np.float64)
-
-    def _if_true(self, true: int, answers: NDArray[np.int64]) -> Numbers:
-        found = self.fixed[true][answers]
-        for one, answer, amounts in self.amounts:
-            if one == true:
-                found = found + amounts * (answers == answer)
+        known = np.maximum(truth, 0)
+        found = self._if_true(known, answers)
+        unknown = np.flatnonzero(truth < 0)
+        if len(unknown):
+            some, given = self.take(unknown), answers[unknown]
+            each = [some._if_true(np.full_like(given, c), given) for c in range(len(self.fixed))]
+            found[unknown] = np.max(each, axis=0)
         return found
+
+    def _if_true(self, truth: NDArray[np.int64], answers: NDArray[np.int64]) -> Numbers:
+        found = self.fixed[truth, answers]
+        for true, answer, amounts in self.amounts:
+            found = found + amounts * ((truth == true) & (answers == answer))
+        return np.asarray(found, dtype=np.float64)
 
     def take(self, rows: NDArray[np.int64]) -> RowCosts:
         return RowCosts(self.fixed, tuple((t, a, values[rows]) for t, a, values in self.amounts))
@@ -95,7 +98,7 @@ class Costs:
 
 def _amounts(data: Dataset, name: str) -> Numbers:
     values = np.asarray(data.values(name), dtype=np.float64)
-    bad = np.flatnonzero(~(values >= 0))
+    bad = np.flatnonzero(~((values >= 0) & np.isfinite(values)))
     if len(bad):
         first = values[bad[0]]
         what = "no number" if np.isnan(first) else f"{first:g}"

@@ -36,8 +36,8 @@ class ClassScores:
         return len(self.probabilities)
 
     def codes(self) -> NDArray[np.int64]:
-        """The index of the class to answer in each row, shape (rows,): the likeliest, or the one that
-        is expected to cost least."""
+        """The index of the class to answer in each row, shape (rows,): the likeliest, or the one
+        that is expected to cost least."""
         if self.costs is not None:
             return np.asarray(self.costs.expected(self.probabilities).argmin(axis=1))
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)

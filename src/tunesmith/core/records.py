@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import UNLIMITED
-from tunesmith.core.costs import Costs
+from tunesmith.core.costs import Costs, RowCosts
 from tunesmith.core.errors import BudgetError, DataError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction
 
@@ -210,14 +210,19 @@ class Problem:
         """How much each row of one part counts, shape (rows,); None where all count alike."""
         return None if self.weights is None else self.weights[self.parts[name]]
 
+    def row_costs(self, name: Part) -> RowCosts | None:
+        """What answers cost in the rows of one part; None where they have no costs."""
+        if self.costs is None:
+            return None
+        return self.costs.of(self.data.with_columns(self.costs.columns).take(self.parts[name]))
+
     def priced(self, name: Part, prediction: Prediction) -> Prediction:
         """A prediction of the rows of one part, from the first on, with what answers cost there, so
         that it decides by that and can be scored by it."""
-        if self.costs is None or not isinstance(prediction, ClassScores):
+        costs = self.row_costs(name)
+        if costs is None or not isinstance(prediction, ClassScores):
             return prediction
-        rows = self.parts[name][: len(prediction)]
-        data = self.data.with_columns(self.costs.columns).take(rows)
-        return replace(prediction, costs=self.costs.of(data))
+        return replace(prediction, costs=costs.take(np.arange(len(prediction))))
 
     def encode(self, values: NDArray[Any]) -> NDArray[Any]:
         """Target cells as class indices, -1 for a label not among the classes, or as numbers."""

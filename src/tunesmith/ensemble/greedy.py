@@ -21,13 +21,19 @@ LEAST_LESS = 0.001
 
 
 def select(
-    metric: Metric, truth: NDArray[Any], predictions: Sequence[Prediction], *, seed: int
+    metric: Metric,
+    truth: NDArray[Any],
+    predictions: Sequence[Prediction],
+    *,
+    seed: int,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> tuple[tuple[float, ...], str]:
     """Weights (summing to one) over predictions of the valid rows, and the reason. `predictions`
     come best first. All the weight is on the first where the blend gains no more than noise: the
     80 % bootstrap interval of its gain reaches zero. Of class scores a gain in log loss is enough,
     where the metric itself does not clearly fall: it tells smaller gains, and weights that make the
-    labels likeliest are seldom worse on other rows than the best model alone.
+    labels likeliest are seldom worse on other rows than the best model alone. `row_weights` say how
+    much each row counts.
 
     Class probabilities are weighted by their likelihood (`pool.py`), whatever the metric: right and
     wrong answers on a few hundred rows tell too little. Numbers are selected greedily, with
@@ -40,15 +46,18 @@ def select(
         return alone, "one model is all there is to choose from"
     scores = [prediction for prediction in predictions if isinstance(prediction, ClassScores)]
     if len(scores) == len(predictions):
-        weights = likeliest(truth, scores, MOST_MEMBERS)
+        weights = likeliest(truth, scores, MOST_MEMBERS, row_weights)
     else:
-        weights = _climb(metric, truth, predictions)
+        weights = _climb(metric, truth, predictions, row_weights)
     blend = _mixed(predictions, weights)
-    gain, low, high = paired_gain(metric, truth, blend, predictions[0], seed=seed)
+    best = predictions[0]
+    gain, low, high = paired_gain(metric, truth, blend, best, seed=seed, weights=row_weights)
     told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} validation rows"
     sure = low > 0
     if not sure and (gain >= 0 or high > 0) and isinstance(blend, ClassScores):
-        less, low, high = paired_gain(get("log_loss"), truth, blend, predictions[0], seed=seed)
+        less, low, high = paired_gain(
+            get("log_loss"), truth, blend, best, seed=seed, weights=row_weights
+        )
         told += f", and {less:+.4f} [{low:+.4f}, {high:+.4f}] in log loss"
         sure = less > LEAST_LESS
     if not sure:
@@ -59,7 +68,10 @@ def select(
 
 
 def _climb(
-    metric: Metric, truth: NDArray[Any], predictions: Sequence[Prediction]
+    metric: Metric,
+    truth: NDArray[Any],
+    predictions: Sequence[Prediction],
+    row_weights: NDArray[np.float64] | None,
 ) -> tuple[float, ...]:
     """Add, round by round, the prediction that helps the mean most; keep the best round."""
     sign = 1.0 if metric.higher_is_better else -1.0
@@ -72,7 +84,7 @@ def _climb(
             (
                 sign
                 * metric.score(
-                    truth, predictions[0].with_array((total + arrays[i]) / number), None
+                    truth, predictions[0].with_array((total + arrays[i]) / number), row_weights
                 ),
                 -i,
             )

@@ -20,14 +20,18 @@ FLOOR = 1e-6
 
 
 def likeliest(
-    truth: NDArray[np.int64], predictions: Sequence[ClassScores], most: int
+    truth: NDArray[np.int64],
+    predictions: Sequence[ClassScores],
+    most: int,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> tuple[float, ...]:
     """Weights (summing to one) over predictions of the same rows, at most `most` above zero, that
     of the first among them.
 
     `truth` holds class codes, shape (rows,); rows whose label the models do not know (-1) tell
-    nothing. The mean's likelihood has one top, to which each round goes nearer, so that a few
-    hundred rows are enough: a metric of right and wrong answers has many tops and much luck.
+    nothing, the others as much as their weight. The mean's likelihood has one top, to which each
+    round goes nearer, so that a few hundred rows are enough: a metric of right and wrong answers
+    has many tops and much luck.
 
     Source: Stone, "The Opinion Pool", Annals of Mathematical Statistics 1961; Dempster, Laird &
     Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", JRSS B 1977, section 4.3.
@@ -36,23 +40,25 @@ def likeliest(
     rows = np.flatnonzero(known)
     shares = np.stack([p.array()[rows, truth[rows]] for p in predictions], axis=1)
     shares = np.maximum(shares, FLOOR)
-    weights = _climb(shares)
+    counts = np.ones(len(rows)) if row_weights is None else row_weights[rows]
+    weights = _climb(shares, counts)
     order = np.argsort(-weights, kind="stable")
     chosen = [i for i in order[:most] if weights[i] >= LEAST_SHARE * weights[order[0]]]
     kept = np.array(sorted(chosen if 0 in chosen else [0, *chosen[: most - 1]]))
     found = np.zeros(len(predictions))
-    found[kept] = _climb(shares[:, kept])
+    found[kept] = _climb(shares[:, kept], counts)
     return tuple(float(weight) for weight in found)
 
 
-def _climb(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The weights under which rows of `shares` (rows, models) are likeliest, with the prior."""
-    rows, models = shares.shape
+def _climb(shares: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights under which rows of `shares` (rows, models) are likeliest, each counted so often,
+    with the prior."""
+    total, models = counts.sum(), shares.shape[1]
     weights = np.full(models, 1 / models)
     for _ in range(ROUNDS):
         parts = weights * shares
         parts /= parts.sum(axis=1, keepdims=True)
-        new = (parts.sum(axis=0) + PRIOR_ROWS) / (rows + models * PRIOR_ROWS)
+        new = (counts @ parts + PRIOR_ROWS) / (total + models * PRIOR_ROWS)
         moved = float(np.abs(new - weights).max())
         weights = new
         if moved < SETTLED:

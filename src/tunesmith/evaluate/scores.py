@@ -15,6 +15,8 @@ from tunesmith.core.records import Score
 from tunesmith.core.seeds import generator
 from tunesmith.metrics import canonical, get
 
+Weights = NDArray[np.float64] | None
+
 RESAMPLES = 1000
 MOST_WORK = 20_000_000
 FEWEST_RESAMPLES = 60
@@ -25,11 +27,17 @@ def _resamples(prediction: Prediction, resamples: int) -> int:
     return int(np.clip(MOST_WORK // max(1, prediction.array().size), FEWEST_RESAMPLES, resamples))
 
 
-def _drawn(rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each row is drawn, for each resample."""
+def _drawn(
+    rows: int, resamples: int, seed: int, weights: Weights = None
+) -> Iterator[NDArray[np.float64]]:
+    """How often each row is drawn, for each resample, times its weight."""
     dice = generator(seed, "bootstrap")
     for _ in range(resamples):
-        yield np.bincount(dice.integers(0, rows, rows), minlength=rows).astype(np.float64)
+        counts = np.bincount(dice.integers(0, rows, rows), minlength=rows).astype(np.float64)
+        if weights is not None:
+            counts *= weights
+        if counts.any():
+            yield counts
 
 
 def score(
@@ -41,10 +49,12 @@ def score(
     resamples: int = RESAMPLES,
     level: float = 0.95,
     clock: Clock | None = None,
+    weights: Weights = None,
 ) -> Score:
     """A metric with its percentile bootstrap interval over rows.
 
-    `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,).
+    `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,);
+    `weights` say how much each row counts, None where all count alike.
     Once the clock is over, sixty resamples have to do.
     Where every label is met a bootstrap sees no error to draw, on ten rows as on a thousand: the
     lower end is then what the share of right answers may be and still leave no error in so many
@@ -56,24 +66,34 @@ def score(
     name = canonical(metric)
     rule = get(name)
     by_weights = rule.by_weights(truth, prediction)
-    value = by_weights(None)
+    value = by_weights(weights)
     count = _resamples(prediction, resamples)
     found: list[float] = []
-    for weights in _drawn(len(truth), count, seed):
+    for drawn in _drawn(len(truth), count, seed, weights):
         if clock is not None and len(found) >= FEWEST_RESAMPLES and clock.is_over():
             break
-        found.append(by_weights(weights))
+        found.append(by_weights(drawn))
     low, high = _ends(np.array(found), level)
     if low == high == rule.high == 1.0 and isinstance(prediction, ClassScores):
-        low = float(((1 - level) / 2) ** (1 / len(truth)))
+        low = float(((1 - level) / 2) ** (1 / _effective(len(truth), weights)))
     return Score(name, value, min(low, value), max(high, value), len(truth), level)
 
 
+def _effective(rows: int, weights: Weights) -> float:
+    """As many rows as would tell as much if all counted alike (Kish 1965)."""
+    return rows if weights is None else float(weights.sum() ** 2 / (weights**2).sum())
+
+
 def scores(
-    metrics: Iterable[str], truth: NDArray[Any], prediction: Prediction, *, seed: int = 0
+    metrics: Iterable[str],
+    truth: NDArray[Any],
+    prediction: Prediction,
+    *,
+    seed: int = 0,
+    weights: Weights = None,
 ) -> dict[str, Score]:
     """Several metrics on the same rows."""
-    return {name: score(name, truth, prediction, seed=seed) for name in metrics}
+    return {name: score(name, truth, prediction, seed=seed, weights=weights) for name in metrics}
 
 
 def _ends(values: NDArray[np.float64], level: float) -> tuple[float, float]:
@@ -94,15 +114,15 @@ def paired_gain(
     seed: int = 0,
     resamples: int = 200,
     level: float = 0.8,
+    weights: Weights = None,
 ) -> tuple[float, float, float]:
     """How much better `new` is than `old` on the same rows (positive is better), and the
     bootstrap interval of that difference."""
     sign = 1.0 if metric.higher_is_better else -1.0
     newer, older = (metric.by_weights(truth, one) for one in (new, old))
-    gain = sign * (newer(None) - older(None))
-    found = [
-        sign * (newer(w) - older(w)) for w in _drawn(len(truth), _resamples(new, resamples), seed)
-    ]
+    gain = sign * (newer(weights) - older(weights))
+    count = _resamples(new, resamples)
+    found = [sign * (newer(w) - older(w)) for w in _drawn(len(truth), count, seed, weights)]
     low, high = _ends(np.array(found), level)
     return gain, low, high
 
@@ -115,16 +135,18 @@ def resampled(
     seed: int = 0,
     resamples: int = 200,
     clock: Clock | None = None,
+    weights: Weights = None,
 ) -> NDArray[np.float64]:
     """Scores of several predictions on bootstrap samples of the same rows, each sample drawn for
     all of them at once; fewer samples, down to none, once the clock is over. Shape (samples,
     predictions)."""
     found: list[list[float]] = []
     by_weights = [metric.by_weights(truth, one) for one in predictions]
-    for weights in _drawn(len(truth), _resamples(predictions[0], resamples), seed):
+    count = _resamples(predictions[0], resamples)
+    for drawn in _drawn(len(truth), count, seed, weights):
         if clock is not None and clock.is_over():
             break
-        found.append([one(weights) for one in by_weights])
+        found.append([one(drawn) for one in by_weights])
     return np.array(found).reshape(len(found), len(predictions))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Problem
-from tunesmith.metrics import get
+from tunesmith.metrics import COST, get
 
 TRACE = 1e-3
 LUCK = 5.0
@@ -29,14 +29,29 @@ def selection_score(
     """The problem's metric on the valid part, turned so that higher is better, with some
     log-likelihood: a trace of it breaks ties between equally right models."""
     metric, truth = get(problem.metric), problem.truth("valid")
+    weights, spread = problem.weight("valid"), _spread(problem)
     sign = 1.0 if metric.higher_is_better else -1.0
 
     def rate(prediction: Prediction) -> float:
-        value = sign * metric.score(truth, prediction, None)
+        prediction = problem.priced("valid", prediction)
+        value = sign * metric.score(truth, prediction, weights) / spread
         if not isinstance(prediction, ClassScores):
             return value
         known = truth >= 0
         likely = prediction.probabilities[known, truth[known]]
-        return value + likelihood * float(np.log(np.clip(likely, 1e-9, 1.0)).mean())
+        some = None if weights is None or not weights[known].any() else weights[known]
+        logs = np.log(np.clip(likely, 1e-9, 1.0))
+        return value + likelihood * float(np.average(logs, weights=some))
 
     return rate
+
+
+def _spread(problem: Problem) -> float:
+    """What a metric of costs is divided by, to be of the size of a share of right answers: how much
+    the same answer to every row costs at most. Others are so as they are."""
+    costs = problem.row_costs("valid")
+    if problem.metric != COST or costs is None:
+        return 1.0
+    truth = problem.truth("valid")
+    each = (costs.of(truth, np.full_like(truth, code)) for code in range(len(problem.classes)))
+    return max(abs(float(one.mean())) for one in each) or 1.0

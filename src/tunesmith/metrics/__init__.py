@@ -13,8 +13,9 @@ from tunesmith.core.contracts import Metric
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.metrics._shelf import metrics
+from tunesmith.metrics.costs import COST
 
-__all__ = ["canonical", "check", "fitting", "get", "metrics"]
+__all__ = ["COST", "canonical", "check", "fitting", "get", "metrics"]
 
 ALIASES = {
     "acc": "accuracy",
@@ -61,10 +62,16 @@ class Custom(Metric):
         """Whole-numbered weights repeat rows; NaN where the function has no value for those.
 
         Raises:
-            ConfigError: The function fails on the rows as they are, or gives no finite number.
+            ConfigError: The function fails on the rows as they are, or gives no finite number; or
+                weights are not whole numbers.
         """
         rows = np.arange(len(truth))
         if weights is not None:
+            if (weights % 1).any():
+                raise ConfigError(
+                    f"The metric {name_of(self.function)!r} is a function of yours and knows no "
+                    "row weights. Name a built-in metric, or leave the weights away."
+                )
             rows = np.repeat(rows, weights.astype(np.int64))
         if isinstance(prediction, ClassScores):
             truth = np.array([*prediction.classes, None], dtype=object)[truth]
@@ -135,6 +142,11 @@ def check(metric: str | Own, prediction: Prediction) -> str:
     """
     name = canonical(metric)
     if not metrics[name].accepts(prediction):
+        if name == COST and isinstance(prediction, ClassScores):
+            raise ConfigError(
+                f"The metric {COST!r} needs to know what answers cost: give costs=... to fit, at "
+                "the command line --costs FILE."
+            )
         shape = (
             f"{len(prediction.classes)} classes"
             if isinstance(prediction, ClassScores)

@@ -1,6 +1,6 @@
 """The artifact: a folder of JSON and safetensors that holds a whole model and runs no code.
 
-predictor.json   format, task, target, columns, classes, metric, reasons, members
+predictor.json   format, task, target, columns, classes, metric, costs, weights, reasons, members
 members/0/…      what each member's learner wrote, with folds in fold-0/ and so on
 metrics.json     the scores it was saved with
 golden.json      a few rows with their answers, asked again on load
@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted
+from tunesmith.core.costs import Costs
 from tunesmith.core.errors import DataError, TunesmithError, UnsafeArtifact
 from tunesmith.core.predictions import ClassScores, Prediction, mix
 from tunesmith.core.records import Column, Dataset, Problem
@@ -60,6 +61,9 @@ class Model:
     metric: str
     members: tuple[tuple[Fitted, float], ...]
     facts: Mapping[str, Any]
+    costs: Costs | None = None
+    weights: str = ""
+    """The column of the row weights that it was fitted and scored with."""
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -69,6 +73,16 @@ class Model:
         """The weighted mean of the members' answers."""
         parts = [fitted.predict(data) for fitted, _ in self.members]
         return mix(parts, [weight for _, weight in self.members])
+
+    def decide(self, data: Dataset, found: Prediction) -> Prediction:
+        """Its answers for these rows with what answers cost there, so that it decides by that.
+
+        Raises:
+            DataError: An amount is missing or below zero.
+        """
+        if self.costs is None or not isinstance(found, ClassScores):
+            return found
+        return replace(found, costs=self.costs.of(data))
 
 
 def save(
@@ -97,6 +111,8 @@ def save(
         "columns": [{"name": c.name, "kind": c.kind, "reason": c.reason} for c in columns],
         "classes": problem.classes,
         "metric": problem.metric,
+        "costs": None if problem.costs is None else problem.costs.plain(),
+        "weights": problem.weights_column,
         "reasons": dict(problem.reasons),
         "members": [_told(member) for member in members],
         "facts": dict(facts),
@@ -319,6 +335,8 @@ def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
         metric=spec["metric"],
         members=tuple(members),
         facts={**spec["facts"], "reasons": spec["reasons"], "members": spec["members"]},
+        costs=Costs.restore(spec.get("costs")),
+        weights=spec.get("weights", ""),
     )
 
 

@@ -59,7 +59,13 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
     ranked = [r for r in candidates(problem, results) if r.prediction is not None]
     predictions = [r.prediction for r in ranked if r.prediction is not None]
     truth = problem.truth("valid")
-    weights, reason = select(get(problem.metric), truth, predictions, seed=problem.seed)
+    weights, reason = select(
+        get(problem.metric),
+        truth,
+        predictions,
+        seed=problem.seed,
+        row_weights=problem.weight("valid"),
+    )
     chosen = [i for i, weight in enumerate(weights) if weight > 0]
     kept = [weights[i] for i in chosen]
     return Blend(
@@ -83,18 +89,24 @@ class Proof:
 
 def prove(problem: Problem, answers: Prediction, names: Sequence[str], clock: Clock) -> Proof:
     """Score predictions of the test part, sharing what time is left among the scores."""
-    truth, rows = problem.truth("test"), problem.parts["test"]
+    truth, rows, weights = problem.truth("test"), problem.parts["test"], problem.weight("test")
     found = {}
     for number, name in enumerate(names):
         share = Clock(clock.left() / (len(names) - number + 1), clock.now)
-        found[name] = score(name, truth, answers, seed=problem.seed, clock=share)
+        found[name] = score(name, truth, answers, seed=problem.seed, clock=share, weights=weights)
     counts = None
     if isinstance(answers, ClassScores) and len(problem.classes) <= MOST_COUNTED_CLASSES:
         counts = confusion(truth, answers).tolist()
     clean = np.flatnonzero(~np.isin(rows, problem.leaked))
     if len(clean) in (0, len(rows)):
         return Proof(found, None, counts)
-    apart = score(problem.metric, truth[clean], answers.take(clean), seed=problem.seed)
+    apart = score(
+        problem.metric,
+        truth[clean],
+        answers.take(clean),
+        seed=problem.seed,
+        weights=None if weights is None else weights[clean],
+    )
     return Proof(found, apart, counts)
 
 
@@ -102,7 +114,7 @@ def answer_test(problem: Problem, chosen: Blend) -> Prediction:
     """The blend's answers for the test part, each member opened from where it was saved."""
     data = problem.part("test")
     parts = [open_model(r.trial.learner, Path(r.folder)).predict(data) for r in chosen.results]
-    return mix(parts, list(chosen.weights))
+    return problem.priced("test", mix(parts, list(chosen.weights)))
 
 
 def refit(run: Run, problem: Problem, chosen: Blend) -> tuple[tuple[Member, ...], int]:
@@ -170,10 +182,11 @@ def _is_worse(problem: Problem, fitted: Fitted, result: Result) -> bool:
     something went wrong. That it answers them better proves nothing."""
     rows = np.arange(min(CHECKED_ROWS, len(problem.parts["valid"])))
     data, truth = problem.part("valid").take(rows), problem.truth("valid")[rows]
-    metric = get(problem.metric)
+    metric, weights = get(problem.metric), problem.weight("valid")
+    weights = None if weights is None else weights[rows]
     assert result.prediction is not None
-    old = metric.score(truth, result.prediction.take(rows), None)
-    new = metric.score(truth, fitted.predict(data), None)
+    old = metric.score(truth, result.prediction.take(rows), weights)
+    new = metric.score(truth, problem.priced("valid", fitted.predict(data)), weights)
     sign = 1.0 if metric.higher_is_better else -1.0
     return sign * (new - old) < -WORSE_THAN * max(abs(old), 1e-12)
 

@@ -11,6 +11,7 @@ from typing import Any
 from tunesmith.core.events import read_journal, stages
 from tunesmith.core.records import Problem, Result, Score
 from tunesmith.core.runfolder import read_json, replace_folder, write_json
+from tunesmith.metrics import COST
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
@@ -68,6 +69,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     run.stage("scoring the kept-apart rows", closing)
     answers = answer_test(problem, chosen)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
+    names += [COST] if problem.costs is not None else []
     clock = run.clock.until(run.reserve_seconds())
     proof = prove(problem, answers, list(dict.fromkeys(names)), clock)
     final = proof.scores[problem.metric]

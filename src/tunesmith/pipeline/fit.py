@@ -185,6 +185,8 @@ def _framed(run: Run, source: Any, request: Request, metric: Metric | None) -> P
         time=request.time_column,
         split=request.split,
         folds=request.folds,
+        costs=request.costs,
+        weights=request.weights,
         seed=request.seed,
     )
 
@@ -340,10 +342,11 @@ def _tell_facts(place: RunFolder, problem: Problem) -> None:
 
 
 def fingerprint(problem: Problem) -> str:
-    """A hash of the cells of the inputs and the target, in the order of the rows, and of who is in
-    which part."""
+    """A hash of the cells of the inputs, the target and the weights, in the order of the rows, and
+    of who is in which part."""
     found = hashlib.sha256()
-    for name in (problem.target, *problem.inputs):
+    weights = (problem.weights_column,) if problem.weights_column else ()
+    for name in (problem.target, *problem.inputs, *weights):
         cells = problem.data.values(name)
         found.update(name.encode(errors="backslashreplace"))
         if cells.dtype == object:

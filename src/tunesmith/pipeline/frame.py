@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith import metrics
 from tunesmith.core.contracts import Task
+from tunesmith.core.costs import Costs, RowCosts
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Column, Dataset, Part, Problem, Rows
@@ -18,6 +19,7 @@ from tunesmith.data.audit import audit
 from tunesmith.data.folds import usual
 from tunesmith.data.read import read
 from tunesmith.data.split import split as split_rows
+from tunesmith.pipeline.costing import read_costs, read_weights, with_numbers
 from tunesmith.pipeline.folds import crossed
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import labels
@@ -38,10 +40,13 @@ def frame(
     time: str | None = None,
     split: str | None = None,
     folds: int | None = None,
+    costs: Any = None,
+    weights: str | None = None,
     seed: int = 0,
 ) -> Problem:
     """Turn data and the name of a target into a problem. With `folds` above 1 every row that does
     not test is learned from and selects, each in its turn; by default where a table is small.
+    `costs` as of `costing.read_costs`, `weights` names the column of the row weights.
 
     Raises:
         DataError: Nothing can be learned from it; says why, and what to do.
@@ -58,8 +63,21 @@ def frame(
     _check_enough(data, target, values, labelled)
     classes = kind.classes(values[labelled])
     _check_target(data, target, values[labelled], classes, chosen)
-    inputs, inputs_reason = _inputs(data, {target, *filter(None, named.values())})
-    measure, metric_reason = _metric(kind, values[labelled], classes, metric)
+    taken = {target, *filter(None, named.values())}
+    priced = None if costs is None else read_costs(costs, classes, data.names)
+    if priced is not None:
+        data = with_numbers(data, priced.columns, target, "The costs' column")
+        _check_amounts(data, priced, labelled, {*taken, weights or ""})
+    if weights is not None:
+        data = with_numbers(data, [weights], target, "--weights")
+        taken.add(weights)
+    inputs, inputs_reason = _inputs(data, taken)
+    measure, metric_reason = _metric(kind, values[labelled], classes, metric, priced)
+    if weights is not None and callable(metric):
+        raise ConfigError(
+            "A metric of your own knows no row weights. Name a built-in metric, or leave the "
+            "weights away."
+        )
     parts, split_reason = _parts(data, labelled, kind, target, group, time, split, seed)
     _check_train(data, target, parts, classes)
     truth = _truth(values, classes)
@@ -84,6 +102,9 @@ def frame(
         },
         findings=seen.findings,
         leaked=seen.leaked,
+        weights=None if weights is None else read_weights(data, weights, parts),
+        weights_column=weights or "",
+        costs=priced,
     )
     if not count:
         return problem
@@ -141,6 +162,17 @@ def _told_of_folds(problem: Problem, count: int, wanted: int | None) -> Problem:
     told += f", drawn {times} times" if times > 1 else ""
     split = f"{problem.reasons['split']}{told}, {why}"
     return replace(problem, reasons={**problem.reasons, "split": split})
+
+
+def _check_amounts(data: Dataset, costs: Costs, labelled: Rows, taken: set[str]) -> None:
+    """Amounts are there in every labelled row, and will be there when answers are asked for."""
+    for name in costs.columns:
+        if name in taken:
+            raise ConfigError(
+                f"The costs' column {name!r} is no input of the model, so that it would not be "
+                "there to decide by. Name another column, or copy it."
+            )
+    costs.of(data.with_columns(costs.columns).take(labelled))
 
 
 def _check_columns(data: Dataset, target: str, named: Mapping[str, str | None]) -> None:
@@ -278,17 +310,20 @@ def _inputs(data: Dataset, taken: set[str]) -> tuple[tuple[str, ...], str]:
 
 
 def _metric(
-    kind: Task, values: NDArray[Any], classes: Sequence[str], wanted: Any
+    kind: Task, values: NDArray[Any], classes: Sequence[str], wanted: Any, costs: Costs | None
 ) -> tuple[str, str]:
+    if wanted is None and costs is not None:
+        return metrics.COST, "you said what answers cost; this is their mean over rows"
     if wanted is None:
         return kind.metric(values, classes)
-    return metrics.check(wanted, _blank(classes)), "asked for"
+    return metrics.check(wanted, _blank(classes, costs)), "asked for"
 
 
-def _blank(classes: Sequence[str]) -> Prediction:
+def _blank(classes: Sequence[str], costs: Costs | None) -> Prediction:
     """A prediction of no rows, to ask what is defined for its kind."""
     if classes:
-        return ClassScores(tuple(classes), np.empty((0, len(classes))))
+        priced = None if costs is None else RowCosts(np.array(costs.fixed))
+        return ClassScores(tuple(classes), np.empty((0, len(classes))), costs=priced)
     return Values(np.empty(0))
 
 

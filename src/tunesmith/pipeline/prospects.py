@@ -210,8 +210,9 @@ def _extrapolated(
 ) -> dict[str, Any]:
     metric, truth = get(problem.metric), problem.truth("valid")
     seed = derive(run.seed, "prospects")
-    scores = [metric.score(truth, one, None) for one in answers]
-    samples = resampled(metric, truth, answers, seed=seed, clock=clock)
+    weights = problem.weight("valid")
+    scores = [metric.score(truth, one, weights) for one in answers]
+    samples = resampled(metric, truth, answers, seed=seed, clock=clock, weights=weights)
     outlook = of_rows(metric, sizes, scores, samples, factors=FACTORS, seed=seed)
     curve = [{"rows": n, "score": value} for n, value in zip(sizes, scores, strict=True)]
     return _told(outlook, model=_said_of(problem, chosen), trial=chosen.trial.number, curve=curve)
@@ -276,7 +277,7 @@ def _fitted_parts(
         if clock.is_over():
             break
         sizes.append(count)
-        answers.append(fitted.predict(problem.part("valid")))
+        answers.append(problem.priced("valid", fitted.predict(problem.part("valid"))))
         began, took = clock.elapsed(), clock.elapsed() - began
     assert result.prediction is not None
     return [*sizes, len(order)], [*answers, result.prediction]

@@ -176,4 +176,6 @@ def _read_answers(file: Path, problem: Problem) -> Prediction | None:
         raise ValueError(f"{file.name}: {error}") from error
     if len(array) != len(problem.parts["valid"]):
         raise ValueError(f"{file.name} has {len(array)} rows, not {len(problem.parts['valid'])}")
-    return ClassScores(problem.classes, array) if problem.classes else Values(array)
+    if not problem.classes:
+        return Values(array)
+    return problem.priced("valid", ClassScores(problem.classes, array))

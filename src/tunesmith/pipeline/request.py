@@ -45,6 +45,8 @@ class Request:
     goals: tuple[str, ...] = ()
     workers: int | None = None
     auto_stack: int = 0
+    costs: Any = None
+    weights: str | None = None
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -186,7 +186,8 @@ def scored(
     """Score a model on the valid rows, save it, open it again, and time its answers. With folds its
     answers for rows that it has not seen are given."""
     valid = problem.part("valid")
-    prediction = fitted.predict(valid) if unseen is None else unseen
+    answers = fitted.predict(valid) if unseen is None else unseen
+    prediction = problem.priced("valid", answers)
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
     value = score(
@@ -195,6 +196,7 @@ def scored(
         prediction,
         seed=run.seed,
         resamples=TRIAL_RESAMPLES,
+        weights=problem.weight("valid"),
     )
     model = run.folder.trial(trial.number) / "model"
     folder = model.with_name(".model.new") if trial.leg else model
