@@ -30,7 +30,6 @@ from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.costing import read_weights
-from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.tasks import tasks
@@ -207,7 +206,7 @@ class Predictor:
         if wanted is None:
             usual = tasks[self.model.task].metrics(self.model.classes)
             usual = (*usual, metric_shelf.COST) if self.model.costs is not None else usual
-            first = [self.model.metric] if self.model.metric in metric_shelf.metrics else []
+            first = [self.model.metric] if metric_shelf.is_known(self.model.metric) else []
             if not first:
                 warnings.warn(
                     f"the metric {self.model.metric!r} of the fit is a function of yours: name it "

@@ -190,6 +190,16 @@ def test_a_fit_by_costs_decides_scores_and_is_saved_by_them(tmp_path: Path) -> N
     assert ts.load(tmp_path / "r").summary["metric"] == "cost"
 
 
+def test_a_stack_decides_by_costs_and_learns_by_weights(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"costs": SPEC, "weights": "weight", "learners": ["linear"]}
+    model = ts.fit(
+        bank(600), "label", trials=3, folds=3, auto_stack=1, folder=tmp_path / "r", **options
+    )
+    stacks = [row for row in model.leaderboard() if row["learner"] == "stack"]
+    assert stacks
+    assert all(row["score"] is not None for row in stacks)
+
+
 def test_a_fit_by_weights_scores_by_them(tmp_path: Path) -> None:
     train, new = bank(600), bank(600, seed=1)
     options: dict[str, Any] = {

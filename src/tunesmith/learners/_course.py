@@ -85,6 +85,8 @@ def fit(
         batch_size=config.batch_size,
         smoothing=config.label_smoothing,
         class_weights=_class_weights(problem, truth, config),
+        row_weights=problem.weight("train"),
+        focal=config.focal,
         clip=config.clip,
         rate=lambda progress: factor(config.schedule, progress, config.warmup),
         progress=pace.progress,
@@ -241,8 +243,10 @@ def _class_weights(
     """Inverse frequencies with a mean of one over the rows, none above ten."""
     if not (config.class_weights and problem.classes):
         return None
-    counts = np.maximum(np.bincount(truth, minlength=len(problem.classes)), 1)
-    return np.minimum(len(truth) / (len(counts) * counts), 10.0).astype(np.float32)
+    weights = problem.weight("train")
+    counts = np.maximum(np.bincount(truth, weights, minlength=len(problem.classes)), 1)
+    total = len(truth) if weights is None else weights.sum()
+    return np.asarray(np.minimum(total / (len(counts) * counts), 10.0), dtype=np.float32)
 
 
 class _Best:

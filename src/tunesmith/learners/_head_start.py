@@ -73,7 +73,8 @@ def _plane(
 ) -> Plane:
     center, scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-4)
     both = np.concatenate([(seen - center) / scale, dense], axis=1)
-    truth, clock = problem.truth("train")[rows], watch.clock
+    truth, counts, clock = problem.truth("train")[rows], problem.weight("train"), watch.clock
+    counts = None if counts is None else counts[rows]
     strengths = (START_STRENGTH,)
     if problem.classes:
         paths = logistic_path(
@@ -84,10 +85,12 @@ def _plane(
             clock=clock,
             balanced=False,
             most_iterations=60,
+            row_weights=counts,
         )
     else:
         mean, spread = target_scale(problem)
-        paths = ridge_path(both, (truth - mean) / spread, strengths=strengths, clock=clock)
+        target = (truth - mean) / spread
+        paths = ridge_path(both, target, strengths=strengths, clock=clock, row_weights=counts)
     plane = next(paths)
     weights = plane.weights.copy()
     weights[: len(scale)] /= scale[:, None]

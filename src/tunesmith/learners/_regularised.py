@@ -40,6 +40,11 @@ def unscaled(plane: Plane, mean: float, scale: float) -> Plane:
     return Plane(plane.weights * np.float32(scale), plane.bias * scale + mean)
 
 
+def shifted(plane: Plane, shift: NDArray[np.float64] | None) -> Plane:
+    """A plane whose outputs are moved."""
+    return plane if shift is None else Plane(plane.weights, plane.bias + shift)
+
+
 def logistic_path(
     features: Any,
     codes: NDArray[np.int64],
@@ -49,17 +54,21 @@ def logistic_path(
     clock: Clock,
     balanced: bool,
     most_iterations: int = 200,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> Iterator[Plane]:
     """Multinomial logistic regression at each inverse strength C in turn, each starting from the
-    last. Ends early at the deadline, after at least one."""
+    last. Ends early at the deadline, after at least one. `row_weights` say how much each row
+    counts, with a mean of about one."""
     seen, places = np.unique(codes, return_inverse=True)
+    weights = np.ones(len(places)) if row_weights is None else row_weights
     if len(seen) < 2 or not features.shape[1]:
-        yield _shares(features.shape[1], classes, codes)
+        yield _shares(features.shape[1], classes, codes, weights)
         return
     features, back = _within_rows(features)
     outputs = len(seen) if len(seen) > 2 else 1
-    counts = np.bincount(places)
-    weights = len(places) / (len(seen) * counts[places]) if balanced else np.ones(len(places))
+    if balanced:
+        counts = np.maximum(np.bincount(places, weights), 1e-12)
+        weights = weights * (weights.sum() / (len(seen) * counts[places]))
     plane = np.zeros((features.shape[1] + 1, outputs))
     for number, strength in enumerate(strengths):
         if number and clock.is_over():
@@ -175,28 +184,37 @@ def _scattered(plane: NDArray[np.float64], seen: NDArray[np.int64], classes: int
     return Plane(weights, bias)
 
 
-def _shares(width: int, classes: int, codes: NDArray[np.int64]) -> Plane:
+def _shares(
+    width: int, classes: int, codes: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Plane:
     """The share of each class, whatever the features: there is nothing to tell classes apart."""
-    shares = np.bincount(codes, minlength=classes) / len(codes)
+    shares = np.bincount(codes, weights, minlength=classes) / max(weights.sum(), 1e-12)
     bias = np.log(np.maximum(shares, np.exp(-30.0)))
     return Plane(np.zeros((width, classes), dtype=np.float32), bias)
 
 
 def ridge_path(
-    features: Any, target: NDArray[np.float64], *, strengths: tuple[float, ...], clock: Clock
+    features: Any,
+    target: NDArray[np.float64],
+    *,
+    strengths: tuple[float, ...],
+    clock: Clock,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> Iterator[Plane]:
     """Ridge regression at each inverse strength in turn (the penalty is 1 / strength)."""
     from sklearn.linear_model import Ridge
 
     if not features.shape[1]:
-        yield Plane(np.zeros((0, 1), dtype=np.float32), np.array([target.mean()]))
+        yield Plane(
+            np.zeros((0, 1), dtype=np.float32), np.array([np.average(target, weights=row_weights)])
+        )
         return
     for number, strength in enumerate(strengths):
         if number and clock.is_over():
             return
         solver = "sparse_cg" if hasattr(features, "tocsr") else "auto"
         model = Ridge(alpha=1 / strength, solver=solver, max_iter=300)
-        model.fit(features, target)
+        model.fit(features, target, sample_weight=row_weights)
         yield Plane(
             np.asarray(model.coef_, dtype=np.float32).reshape(-1, 1),
             np.array([model.intercept_], dtype=np.float64),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,10 @@ from tunesmith.learners._regularised import (
     best_on_path,
     logistic_path,
     ridge_path,
+    shifted,
     unscaled,
 )
+from tunesmith.learners._resampling import prior_shift, resampled
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
@@ -52,6 +54,9 @@ class LinearConfig:
     and inflection, slower."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    resample: Literal["none", "under", "over"] = "none"
+    """Leave out rows of the commoner classes, or repeat rows of the rarer ones, until all are
+    equally frequent; the probabilities are put right afterwards. Not searched unless asked for."""
     strength: float = 0.0
     """Inverse strength of the regularisation; 0 lets the valid rows choose it on a path."""
 
@@ -174,6 +179,17 @@ def _affordable(
     return rows if most >= len(rows) else np.sort(chosen[: max(most, few)])
 
 
+def _resampled(
+    problem: Problem, config: LinearConfig, rows: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Which of these training rows are learned from, and what that adds to the logits."""
+    if not problem.classes or config.resample == "none":
+        return rows, None
+    truth = problem.truth("train")[rows]
+    chosen = resampled(truth, config.resample, seed)
+    return rows[chosen], prior_shift(truth, truth[chosen], len(problem.classes))
+
+
 def _features(inputs: Inputs, terms: Terms, data: Dataset) -> Any:
     from scipy import sparse
 
@@ -202,7 +218,10 @@ class Linear(Learner[LinearConfig]):
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
         rows = _affordable(inputs, train, len(valid), config, watch, seed)
+        weights = problem.weight("train")
+        rows, shift = _resampled(problem, config, rows, seed)
         train, truth = train.take(rows), problem.truth("train")[rows]
+        weights = None if weights is None else weights[rows]
         texts = inputs.texts(train) if inputs.text_names else []
         terms = Terms.fit(texts, config) if texts else Terms(config, (), np.empty(0))
         mean, scale = target_scale(problem)
@@ -216,14 +235,17 @@ class Linear(Learner[LinearConfig]):
                 strengths=strengths,
                 clock=watch.clock,
                 balanced=config.balanced,
+                row_weights=weights,
             )
         else:
             target = (truth - mean) / scale
-            planes = ridge_path(features, target, strengths=strengths, clock=watch.clock)
+            planes = ridge_path(
+                features, target, strengths=strengths, clock=watch.clock, row_weights=weights
+            )
         held_out = _features(inputs, terms, valid)
         rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
         plane, place = best_on_path(
-            (unscaled(plane, mean, scale) for plane in planes),
+            (unscaled(shifted(plane, shift), mean, scale) for plane in planes),
             lambda plane: rate(answer(plane.logits(held_out), problem.classes)),
         )
         return LinearModel(problem.classes, inputs, terms, plane, strengths[place])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import ClassScores, Prediction, Values
@@ -45,12 +46,23 @@ class Majority(Learner[MajorityConfig]):
         return ""
 
     def fit(self, problem: Problem, config: MajorityConfig, seed: int, watch: Watch) -> Fitted:
-        truth = problem.truth("train")
+        truth, weights = problem.truth("train"), problem.weight("train")
         if not problem.classes:
-            return Constant((), (float(np.median(truth)),))
-        shares = np.bincount(truth, minlength=len(problem.classes)) / len(truth)
+            return Constant((), (_median(truth, weights),))
+        shares = np.bincount(truth, weights, minlength=len(problem.classes))
+        shares = shares / shares.sum()
         return Constant(problem.classes, tuple(float(share) for share in shares))
 
     def load(self, folder: Path) -> Fitted:
         saved = read_json(folder / "model.json")
         return Constant(tuple(saved["classes"]), tuple(saved["numbers"]))
+
+
+def _median(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:
+    """The number with half of the weight on either side; the middle of two that have."""
+    if weights is None:
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    sums = np.cumsum(weights[order])
+    ends = [int(np.searchsorted(sums, sums[-1] / 2, side)) for side in ("left", "right")]
+    return float(values[order][np.minimum(ends, len(order) - 1)].mean())

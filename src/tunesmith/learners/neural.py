@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import Field
+
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
@@ -55,6 +57,10 @@ class NeuralConfig:
     """Share of the target that is spread over all classes."""
     class_weights: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    focal: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """How much less the rows count that are answered well already: focal loss with this gamma (Lin
+    et al., "Focal Loss for Dense Object Detection", ICCV 2017); 0 is cross-entropy. Its
+    probabilities are less sure than they should be. Not searched unless asked for."""
     clip: Annotated[float, Log(0.1, 10.0)] = 1.0
     """Longest gradient; longer ones are scaled down."""
     epochs: Annotated[int, Int(1, 12)] = 4
@@ -80,7 +86,7 @@ class Neural(Learner[NeuralConfig]):
         return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        return () if problem.classes else ("class_weights", "label_smoothing")
+        return () if problem.classes else ("class_weights", "label_smoothing", "focal")
 
     def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
         import torch

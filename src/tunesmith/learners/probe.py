@@ -247,7 +247,8 @@ def _planes(
 ) -> Any:
     """Planes over standardised features and dense inputs, along the path of strengths."""
     both = np.concatenate([seen, dense], axis=1)
-    truth = problem.truth("train")[rows]
+    truth, weights = problem.truth("train")[rows], problem.weight("train")
+    weights = None if weights is None else weights[rows]
     if problem.classes:
         return logistic_path(
             both,
@@ -256,10 +257,15 @@ def _planes(
             strengths=_strengths(config, len(rows)),
             clock=watch.clock,
             balanced=config.balanced,
+            row_weights=weights,
         )
     mean, scale = target_scale(problem)
     return ridge_path(
-        both, (truth - mean) / scale, strengths=_strengths(config, len(rows)), clock=watch.clock
+        both,
+        (truth - mean) / scale,
+        strengths=_strengths(config, len(rows)),
+        clock=watch.clock,
+        row_weights=weights,
     )
 
 

@@ -14,8 +14,9 @@ from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.metrics._shelf import metrics
 from tunesmith.metrics.costs import COST
+from tunesmith.metrics.ranking import GRAMMAR, is_binary, parsed
 
-__all__ = ["COST", "canonical", "check", "fitting", "get", "metrics"]
+__all__ = ["COST", "canonical", "check", "fitting", "get", "is_known", "metrics"]
 
 ALIASES = {
     "acc": "accuracy",
@@ -38,6 +39,11 @@ ALIASES = {
     "median_ae": "median_absolute_error",
     "r2_score": "r2",
     "spearmanr": "spearman",
+    "kolmogorov_smirnov": "ks",
+    "brier_score": "brier",
+    "brier_score_loss": "brier",
+    "expected_calibration_error": "ece",
+    "mean_cost": "cost",
 }
 
 Own = Callable[[NDArray[Any], NDArray[Any]], float]
@@ -102,6 +108,7 @@ def canonical(metric: str | Own) -> str:
     if isinstance(metric, str):
         word = metric.strip().lower().replace("-", "_").replace(" ", "_")
         word = ALIASES.get(word, word)
+        word = parsed(word) or word
         if word not in metrics:
             raise ConfigError(
                 f"There is no metric {metric!r}.{did_you_mean(word, [*metrics, *ALIASES])}"
@@ -118,6 +125,15 @@ def canonical(metric: str | Own) -> str:
         name = f"{first}_{number}"
     metrics.put(name, Custom(metric, bool(getattr(metric, "higher_is_better", True))))
     return name
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a metric of that name."""
+    try:
+        canonical(name)
+    except ConfigError:
+        return False
+    return True
 
 
 def get(metric: str | Own) -> Metric:
@@ -155,5 +171,6 @@ def check(metric: str | Own, prediction: Prediction) -> str:
         raise ConfigError(
             f"The metric {name!r} is not defined for {shape}. "
             f"These are: {', '.join(fitting(prediction))}."
+            + (f" {GRAMMAR}." if is_binary(prediction) else "")
         )
     return name

@@ -166,22 +166,6 @@ def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) ->
     return float(np.mean(found)) if found else 0.5
 
 
-def _average_precision(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) -> float:
-    """Area under the precision-recall steps; with many classes the mean over those there."""
-    from sklearn.metrics import average_precision_score
-
-    codes = [1] if shares.shape[1] == 2 else [int(code) for code in np.unique(truth[truth >= 0])]
-    kept = slice(None) if weights is None else weights > 0
-    some = None if weights is None else weights[kept]
-    found = [
-        average_precision_score(truth[kept] == code, shares[kept, code], sample_weight=some)
-        for code in codes
-        if (truth[kept] == code).any()
-    ]
-    return float(np.mean(found)) if found else 0.0
-
-
 metrics.put("roc_auc", Ranked(_roc_auc, _is_binary))
 metrics.put("roc_auc_ovr", Ranked(_roc_auc_ovr, _is_classes))
 metrics.put("roc_auc_ovo", Whole(_roc_auc_ovo, _is_classes))
-metrics.put("average_precision", Whole(_average_precision, _is_classes))

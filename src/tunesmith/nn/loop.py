@@ -35,6 +35,7 @@ class Step:
 class Settings:
     """What the loop needs beside network and optimiser. `truth` has shape (rows,); `progress`
     turns a step's number into the share of the work done in [0, 1], which the schedule follows.
+    `row_weights` have a mean of about one, shape (rows,); `focal` is the gamma of the focal loss.
     A batch larger than `micro_batch` is gone through in pieces, its gradient summed."""
 
     truth: NDArray[np.generic]
@@ -47,6 +48,8 @@ class Settings:
     progress: Callable[[int], float]
     micro_batch: int
     precision: str
+    row_weights: NDArray[np.float64] | None = None
+    focal: float = 0.0
 
 
 def train(
@@ -113,6 +116,9 @@ def _backward(
     of the rows, or of their class weights, since that is what its own mean is divided by."""
     answers, loss = truth[torch.from_numpy(chosen).to(truth.device)], 0.0
     counts = torch.ones(len(chosen)) if class_weights is None else class_weights[answers]
+    each: torch.Tensor | None = None
+    if settings.row_weights is not None:
+        each = torch.from_numpy(settings.row_weights[chosen].astype(np.float32)).to(truth.device)
     for start in range(0, len(chosen), settings.micro_batch):
         piece = slice(start, start + settings.micro_batch)
         batch = collate(rows, chosen[piece], truth.device)
@@ -124,6 +130,8 @@ def _backward(
             classes=settings.classes,
             smoothing=settings.smoothing,
             weights=class_weights,
+            focal=settings.focal,
+            row_weights=None if each is None else each[piece],
         ) * (counts[piece].sum() / counts.sum())
         part.backward()  # type: ignore[no-untyped-call]
         loss += float(part.detach())

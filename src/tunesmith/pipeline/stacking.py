@@ -121,7 +121,7 @@ def _one(run: Run, problem: Problem, bases: Sequence[Result], trial: Trial) -> R
 
 def _above(problem: Problem, answers: Sequence[Prediction], kept: Sequence[str]) -> Problem:
     """The problem of the top: the rows that do not test, numbered anew, with the answers as
-    inputs."""
+    inputs, and beside them what the costs need."""
     rows = problem.parts["valid"]
     amounts = problem.costs.columns if problem.costs else ()
     unseen = [name for name in amounts if name not in kept]
@@ -130,19 +130,23 @@ def _above(problem: Problem, answers: Sequence[Prediction], kept: Sequence[str])
     name = target.name
     while name in data.names:
         name += "'"
-    cells = {**data.cells, name: problem.data.values(problem.target)[rows]}
-    data = replace(data, columns=(*data.columns, replace(target, name=name)), cells=cells)
+    inputs, costs = data.names, problem.costs
+    amounts = [c for c in (costs.columns if costs else ()) if c not in inputs]
+    beside = problem.data.take(rows).with_columns(amounts)
+    cells = {**data.cells, **beside.cells, name: problem.data.values(problem.target)[rows]}
+    columns = (*data.columns, *beside.columns, replace(target, name=name))
+    data = replace(data, columns=columns, cells=cells)
     folds = tuple((_places(rows, train), _places(rows, held)) for train, held in problem.folds)
     every = _places(rows, rows)
     return replace(
         problem,
         data=data,
         target=name,
-        inputs=tuple(column for column in data.names if column not in (name, *unseen)),
+        inputs=inputs,
         parts={"train": every, "valid": every, "test": every[:0]},
         folds=folds,
         leaked=every[:0],
-        weights=problem.weight("valid"),
+        weights=None if problem.weights is None else problem.weights[rows],
     )
 
 

@@ -186,7 +186,8 @@ def scored(
     """Score a model on the valid rows, save it, open it again, and time its answers. With folds its
     answers for rows that it has not seen are given."""
     valid = problem.part("valid")
-    prediction = problem.priced("valid", fitted.predict(valid) if unseen is None else unseen)
+    answers = fitted.predict(valid) if unseen is None else unseen
+    prediction = problem.priced("valid", answers)
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
     value = score(

@@ -81,7 +81,8 @@ class MLflow(Tracker):
         elif event.kind == "best":
             client.log_metric(self._parent, "best", facts["score"], step=int(event.seconds))
         elif event.kind == "final":
-            client.log_metric(self._parent, f"test_{facts['metric']}", facts["score"])
+            name = facts["metric"].replace("%", " percent")  # MLflow takes no such sign
+            client.log_metric(self._parent, f"test_{name}", facts["score"])
         elif event.kind == "end":
             client.set_terminated(self._parent)
 

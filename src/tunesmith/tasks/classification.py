@@ -79,7 +79,8 @@ class Classification(Task):
     def metrics(self, classes: Sequence[str]) -> tuple[str, ...]:
         shared = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "log_loss", "mcc")
         if len(classes) == 2:
-            return (*shared, "precision", "recall", "f1", "roc_auc", "average_precision")
+            ranked = ("roc_auc", "average_precision", "ks", "lift_at_5%", "brier")
+            return (*shared, "precision", "recall", "f1", *ranked)
         return (*shared, "precision_macro", "recall_macro", "roc_auc_ovr")
 
     def strata(self, values: NDArray[Any]) -> NDArray[np.int64]:

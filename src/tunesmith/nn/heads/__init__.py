@@ -19,11 +19,32 @@ def loss(
     classes: int,
     smoothing: float,
     weights: torch.Tensor | None,
+    focal: float = 0.0,
+    row_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy of logits (batch, classes) against codes (batch,), or the squared error of
-    (batch, 1) against standardised numbers (batch,)."""
+    (batch, 1) against standardised numbers (batch,).
+
+    Classes count by `weights` (classes,), and the mean is by their sum; rows count by `row_weights`
+    (batch,), which are not summed: over all rows their mean is one. With `focal` each row counts
+    (1 - p)**focal, p being the probability of what is true.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 5.
+    """
     from torch.nn import functional
 
+    if classes and (focal or row_weights is not None):
+        losses = functional.cross_entropy(
+            logits, truth, weight=weights, label_smoothing=smoothing, reduction="none"
+        )
+        if focal:
+            right = logits.float().softmax(dim=1).gather(1, truth[:, None])[:, 0]
+            losses = losses * (1 - right).clamp(min=1e-8) ** focal
+        if row_weights is not None:
+            losses = losses * row_weights
+        return losses.sum() / (len(truth) if weights is None else weights[truth].sum())
+    if row_weights is not None:
+        return (row_weights * (logits[:, 0] - truth) ** 2).mean()
     if classes:
         return functional.cross_entropy(logits, truth, weight=weights, label_smoothing=smoothing)
     return functional.mse_loss(logits[:, 0], truth)
