@@ -30,6 +30,7 @@ from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.costing import read_weights
+from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.tasks import tasks

@@ -123,9 +123,7 @@ def _above(problem: Problem, answers: Sequence[Prediction], kept: Sequence[str])
     """The problem of the top: the rows that do not test, numbered anew, with the answers as
     inputs, and beside them what the costs need."""
     rows = problem.parts["valid"]
-    amounts = problem.costs.columns if problem.costs else ()
-    unseen = [name for name in amounts if name not in kept]
-    data = over(problem.data.take(rows), answers, (*kept, *unseen))
+    data = over(problem.data.take(rows), answers, kept)
     target = problem.data.column(problem.target)
     name = target.name
     while name in data.names:
