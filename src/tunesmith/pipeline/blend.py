@@ -19,6 +19,7 @@ from tunesmith.core.records import Part, Problem, Result, Score
 from tunesmith.core.space import from_dict
 from tunesmith.ensemble.greedy import select
 from tunesmith.evaluate.scores import confusion, score
+from tunesmith.evaluate.selection import Tie, against_best
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole, open_model
 from tunesmith.metrics import get
@@ -29,6 +30,8 @@ from tunesmith.pipeline.standing import candidates, rank, refit_seconds, signed
 
 CHECKED_ROWS = 256
 WORSE_THAN = 0.02
+MOST_COMPARED = 8
+"""Models that are held against the best."""
 MOST_COUNTED_CLASSES = 200
 
 
@@ -46,6 +49,36 @@ class Blend:
             member_of(result, weight, Path(result.folder))
             for result, weight in zip(self.results, self.weights, strict=True)
         )
+
+
+def simplest(problem: Problem, ranked: Sequence[Result]) -> tuple[int, str]:
+    """Of the models that cannot be told from the best, and are behind it by no more than one
+    standard error, the place of the smallest; and that in words."""
+    ties = ties_of(problem, ranked)
+    level = [0, *(tie.place for tie in ties if tie.is_tied and tie.within_error)]
+    place = min(level, key=lambda i: (ranked[i].size_bytes, i))
+    tied = 1 + sum(tie.is_tied for tie in ties)
+    if tied == 1:
+        return 0, ""
+    said = f"; {tied} models are tied with the best"
+    if not place:
+        return 0, said
+    trial, gap = ranked[place].trial, next(tie for tie in ties if tie.place == place)
+    return place, (
+        f"{said}, of which trial {trial.number} ({trial.learner}) is the smallest: it is behind by "
+        f"{gap.behind:.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
+    )
+
+
+def ties_of(problem: Problem, ranked: Sequence[Result]) -> list[Tie]:
+    """The others against the first, on the valid rows."""
+    return against_best(
+        get(problem.metric),
+        problem.truth("valid"),
+        [result.prediction for result in ranked if result.prediction is not None],
+        seed=problem.seed,
+        weights=problem.weight("valid"),
+    )
 
 
 def member_of(result: Result, weight: float, folder: Path) -> Member:
@@ -67,6 +100,10 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
         row_weights=problem.weight("valid"),
     )
     chosen = [i for i, weight in enumerate(weights) if weight > 0]
+    if chosen == [0] and len(ranked) > 1:
+        place, told = simplest(problem, ranked[:MOST_COMPARED])
+        chosen, reason = [place], f"{reason}{told}"
+        weights = tuple(float(i == place) for i in range(len(ranked)))
     kept = [weights[i] for i in chosen]
     return Blend(
         tuple(ranked[i] for i in chosen),

@@ -8,24 +8,29 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.events import read_journal, stages
 from tunesmith.core.records import Problem, Result, Score
 from tunesmith.core.runfolder import read_json, replace_folder, write_json
+from tunesmith.evaluate.selection import corrected
 from tunesmith.metrics import COST
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
+    MOST_COMPARED,
     Blend,
     Proof,
     answer_test,
     blend,
     prove,
     refit,
+    ties_of,
     winner_reason,
 )
 from tunesmith.pipeline.prospects import prospects
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
+    NOBODY,
     best_backbone,
     closing_seconds,
     leaderboard,
@@ -34,6 +39,8 @@ from tunesmith.pipeline.standing import (
 )
 from tunesmith.tasks import tasks
 
+CORRECTION_SHARE = 0.1
+"""Of the time left when the blend is proven, what the correction for having chosen may take."""
 NEW = ".best.new"
 """Where an artifact is written before it takes the place of `best`."""
 
@@ -79,12 +86,14 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
             f"without the {len(set(problem.leaked) & set(problem.parts['test'])):,} leaked rows: "
             f"{problem.metric} {proof.without_leaks}"
         )
+    fair = _corrected(run, problem, results)
+    tied = _tied(problem, results)
     reasons = _reasons(problem, chosen, results)
     for name in ("backbone", "winner"):
         if name in reasons:
             run.journal.write("reason", about=name, text=reasons[name])
     problem = replace(problem, reasons=reasons)
-    summary = partial(_summary, run, problem, results, chosen, final, proof)
+    summary = partial(_summary, run, problem, results, chosen, final, proof, tied=tied, fair=fair)
     facts = summary("the model that was scored")
     weights = {str(m.trial): m.weight for m in chosen.members()}
     legs = {str(r.trial.number): r.trial.leg for r in chosen.results if r.trial.leg}
@@ -107,7 +116,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
             )
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
     _clear(run)
-    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
+    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results, tied))
     write_json(
         run.folder.path / "ensemble.json",
         {"weights": weights, "legs": legs, "reason": chosen.reason},
@@ -122,6 +131,30 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     }
     write_json(run.folder.path / "summary.json", facts)
     run.journal.write("end", seconds_used=facts["seconds"], interrupted=interrupted)
+
+
+def _corrected(run: Run, problem: Problem, results: Sequence[Result]) -> Score | None:
+    """The validation score that choosing the best of all trials has, rather than that of the one
+    that was chosen; None where there is no time, or nothing was chosen."""
+    models = [r for r in rank(problem, results) if r.prediction is not None]
+    if len(models) < 2:
+        return None
+    clock = Clock(CORRECTION_SHARE * run.clock.left(), run.clock.now)
+    return corrected(
+        problem.metric,
+        problem.truth("valid"),
+        [r.prediction for r in models if r.prediction is not None],
+        seed=problem.seed,
+        clock=clock if run.clock.has_deadline() else None,
+        weights=problem.weight("valid"),
+    )
+
+
+def _tied(problem: Problem, results: Sequence[Result]) -> dict[int, bool]:
+    """Of the best few trials, whether they can be told from the best."""
+    models = [r for r in rank(problem, results) if r.prediction is not None][:MOST_COMPARED]
+    ties = ties_of(problem, models) if models else []
+    return {models[tie.place].trial.number: tie.is_tied for tie in ties}
 
 
 def _before(run: Run) -> dict[str, Any]:
@@ -188,6 +221,9 @@ def _summary(
     final: Score,
     proof: Proof | None,
     about: str,
+    *,
+    tied: Mapping[int, bool] = NOBODY,
+    fair: Score | None = None,
 ) -> dict[str, Any]:
     """The facts of a fit, as `fit --json` prints them."""
     first = chosen.results[0]
@@ -204,6 +240,7 @@ def _summary(
         "score_is": "test: rows that selected nothing" if proof else "validation",
         "score_without_leaks": None if clean is None else _plain(clean),
         "validation": _plain(first.score),
+        "validation_corrected": None if fair is None else _plain(fair),
         "model_is": about,
         "seconds": round(run.clock.elapsed(), 3),
         "trials": len(results),
@@ -220,7 +257,7 @@ def _summary(
         "findings": [
             {"check": f.check, "message": f.message, "count": f.count} for f in problem.findings
         ],
-        "leaderboard": leaderboard(problem, results),
+        "leaderboard": leaderboard(problem, results, tied),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tunesmith.metrics import get
 from tunesmith.pipeline.results import Key, Results, again_seconds, kind_of
 from tunesmith.pipeline.run import Run
 
+NOBODY: Mapping[int, bool] = {}
 CHEAP_REFIT_SHARE = 0.3
 MOST_KEPT = 8
 MOST_PAUSED = 4
@@ -171,8 +172,11 @@ def _goals(problem: Problem, result: Result) -> tuple[float, float, float]:
     return signed(problem, result), -result.predict_seconds, -float(result.size_bytes)
 
 
-def leaderboard(problem: Problem, results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Every trial, best first, those without a score at the end."""
+def leaderboard(
+    problem: Problem, results: Sequence[Result], tied: Mapping[int, bool] = NOBODY
+) -> list[dict[str, Any]]:
+    """Every trial, best first, those without a score at the end. `tied` says of trials whether they
+    can be told from the best, by number."""
     ranked = rank(problem, results)
     rest = [result for result in results if result.score is None]
     places = [*range(1, len(ranked) + 1), *(None for _ in rest)]
@@ -182,6 +186,7 @@ def leaderboard(problem: Problem, results: Sequence[Result]) -> list[dict[str, A
             "rank": place,
             **facts(result),
             "pareto": result.trial.number in best,
+            "tied": tied.get(result.trial.number),
             "config": dict(result.trial.config),
         }
         for place, result in zip(places, [*ranked, *rest], strict=True)
