@@ -28,7 +28,7 @@ from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.scores import confusion, scores
-from tunesmith.pipeline import artifact
+from tunesmith.pipeline import artifact, decisions
 from tunesmith.pipeline.costing import read_weights
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
@@ -131,11 +131,147 @@ class Predictor:
             )
         return facts
 
-    def predict(self, data: Any) -> NDArray[Any]:
+    def predict(
+        self,
+        data: Any,
+        *,
+        threshold: float | None = None,
+        abstain: float | None = None,
+        risk: float | None = None,
+    ) -> NDArray[Any]:
         """One answer a row: numbers, or labels (as bool or int where all are such words, else as
-        text). `data` is whatever `fit` takes, or a
-        dict for a single row; where text is the only input, a text or a list of texts."""
-        return _natural(self.scores(data).decode(), self.model.classes)
+        text).
+
+        Args:
+            data: Whatever `fit` takes, or a dict for a single row; where text is the only input, a
+                text or a list of texts.
+            threshold: Of two classes, answer the second above this probability, in place of what
+                was chosen for the metric.
+            abstain: Answer None where the model is less confident than in that share of the
+                validation rows, such as 0.1.
+            risk: Answer None below the confidence above which at most that share of the answers is
+                wrong, 90 % sure by the validation rows.
+
+        Raises:
+            ConfigError: An option is out of its range, or not for this model.
+        """
+        return self.decide(self.scores(data), threshold=threshold, abstain=abstain, risk=risk)
+
+    def decide(
+        self,
+        found: Prediction,
+        *,
+        threshold: float | None = None,
+        abstain: float | None = None,
+        risk: float | None = None,
+    ) -> NDArray[Any]:
+        """The answers to what `scores` gave; options and errors as of `predict`."""
+        chosen = decisions.with_threshold(found, threshold)
+        answers = _natural(chosen.decode(), self.model.classes)
+        if abstain is None and risk is None:
+            return answers
+        if threshold is not None:
+            raise ConfigError("A threshold of yours has no known confidence: leave it or the rest.")
+        kept = decisions.answered(self.model.after, chosen, abstain=abstain, risk=risk)
+        left = answers.astype(object)
+        left[~kept] = None
+        return left
+
+    def predict_set(
+        self, data: Any, coverage: float = 0.9, *, each_class: bool = False
+    ) -> pd.DataFrame:
+        """For each row the `prediction`, the `set` of labels that holds the true one with that
+        probability (likeliest first, never empty) and its `size`. With `each_class` every class is
+        held so often, rare ones too, by larger sets.
+
+        Raises:
+            ConfigError: The model answers with numbers, or the coverage is not between 0 and 1 or
+                more than the validation rows can tell.
+        """
+        if not self.model.classes:
+            raise ConfigError("This model answers with numbers: predict_interval is for them.")
+        return self.hold(self.scores(data), coverage, each_class=each_class)
+
+    def predict_interval(self, data: Any, coverage: float = 0.9) -> pd.DataFrame:
+        """For each row the `prediction`, and `low` and `high`, between which the truth lies with
+        that probability.
+
+        Raises:
+            ConfigError: The model answers with classes, or the coverage is not between 0 and 1 or
+                more than the validation rows can tell.
+        """
+        if self.model.classes:
+            raise ConfigError("This model answers with classes: predict_set is for them.")
+        return self.hold(self.scores(data), coverage)
+
+    def hold(self, found: Prediction, coverage: float, *, each_class: bool = False) -> pd.DataFrame:
+        """Sets or intervals for what `scores` gave, as of `predict_set` and `predict_interval`."""
+        import pandas as pd
+
+        columns = decisions.held(self.model.after, found, coverage, each_class=each_class)
+        if "set" in columns:
+            names = [_natural(labels, self.model.classes).tolist() for labels in columns["set"]]
+            columns["set"] = pd.Series(names, dtype=object)
+        return pd.DataFrame({"prediction": self.decide(found), **columns})
+
+    def coverage(
+        self, data: Any, coverage: float = 0.9, *, by: str | Sequence[str] | Mapping[str, Any] = ()
+    ) -> dict[str, Any]:
+        """How often sets or intervals hold the truth of labelled rows: of all, of each class, and
+        of each value of `by`, which names input columns or holds a value for each row by name.
+
+        Raises:
+            ConfigError: The coverage is not between 0 and 1 or more than can be told.
+            DataError: The rows have no labels, or lack a column.
+        """
+        rows, known, truth, found = self._labelled(data)
+        if isinstance(by, Mapping):
+            groups = {name: np.asarray(values)[known] for name, values in by.items()}
+        else:
+            names = [by] if isinstance(by, str) else by
+            groups = {name: rows.values(name)[known] for name in names}
+        return decisions.coverage_of(self.model.after.known(), truth, found, coverage, groups)
+
+    def risk_coverage(self, data: Any) -> pd.DataFrame:
+        """The risk-coverage curve on labelled rows: when only the most confident are answered, the
+        least `confidence` among them, their share (`coverage`) and the share of wrong answers
+        (`risk`).
+
+        Raises:
+            ConfigError: The model answers with numbers.
+            DataError: The rows have no labels.
+        """
+        import pandas as pd
+
+        _, _, truth, found = self._labelled(data)
+        if not isinstance(found, ClassScores):
+            raise ConfigError(
+                "This model answers with numbers; a risk of wrong answers is of classes."
+            )
+        return pd.DataFrame(decisions.risk_coverage(truth, found))
+
+    def reliability(self, data: Any) -> pd.DataFrame:
+        """The reliability curve on labelled rows: in ten equally full bins of a probability (of the
+        second of two classes, else of the likeliest) its mean (`said`), how often it came true
+        (`came`) and the number of `rows`.
+
+        Raises:
+            ConfigError: The model answers with numbers.
+            DataError: The rows have no labels.
+        """
+        import pandas as pd
+
+        _, _, truth, found = self._labelled(data)
+        if not isinstance(found, ClassScores):
+            raise ConfigError("This model answers with numbers; probabilities are for classes.")
+        return pd.DataFrame(decisions.reliability(truth, found))
+
+    def _labelled(self, data: Any) -> tuple[Dataset, NDArray[np.int64], NDArray[Any], Prediction]:
+        """All rows; which have a label; of these the truth and the model's answers."""
+        rows = self._rows(data, with_target=True)
+        truth = self._truth(rows)
+        known = np.flatnonzero(_has_label(rows.values(self.model.target)))
+        return rows, known, truth[known], self._answers(rows.take(known))
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """A probability for each class, a column each, a row each.
@@ -143,9 +279,12 @@ class Predictor:
         Raises:
             ConfigError: The model answers with numbers.
         """
+        return self.shares(self.model.predict(self._rows(data)))
+
+    def shares(self, found: Prediction) -> pd.DataFrame:
+        """The probabilities in what `scores` gave, as of `predict_proba`."""
         import pandas as pd
 
-        found = self.model.predict(self._rows(data))
         if not isinstance(found, ClassScores):
             raise ConfigError("This model answers with numbers; probabilities are for classes.")
         return pd.DataFrame(found.probabilities, columns=list(found.classes))

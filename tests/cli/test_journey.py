@@ -68,6 +68,41 @@ def test_predict_writes_probabilities_that_agree_with_the_answers(
         assert answer == max(shares, key=lambda label: shares[label])
 
 
+def test_predict_leaves_the_least_certain_empty_and_names_sets(
+    command: Command, fitted: tuple[Path, dict[str, Any]], table: Path
+) -> None:
+    ran = command("predict", fitted[0], table, "--coverage", "0.9", "--abstain", "0.2")
+    assert ran.status == 0, ran.err
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert all(set(row["set"].split("|")) <= {"good", "bad"} for row in rows)
+    assert all(len(row["set"].split("|")) == int(row["size"]) for row in rows)
+    assert {row["prediction"] for row in rows} <= {"good", "bad", ""}
+    all_good = command("predict", fitted[0], table, "--threshold", "0.000001").out
+    assert all_good.split() == ["prediction", *["good"] * len(rows)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--coverage", "90"], "between 0 and 1"),
+        (["--threshold", "0"], "between 0 and 1"),
+        (["--abstain", "-1"], "leave out"),
+        (["--each-class"], "--coverage"),
+    ],
+)
+def test_predict_refuses_shares_out_of_range(
+    command: Command,
+    fitted: tuple[Path, dict[str, Any]],
+    table: Path,
+    arguments: list[str],
+    words: str,
+) -> None:
+    ran = command("predict", fitted[0], table, *arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert words in ran.err
+    assert "Traceback" not in ran.err
+
+
 def test_predict_finds_out_at_once_that_it_cannot_write(
     command: Command, fitted: tuple[Path, dict[str, Any]], table: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,19 @@ def test_the_answer_is_the_likeliest_class(scores):
     assert len(scores) == 2
 
 
+def test_weights_say_what_a_probability_counts_and_stay_with_the_scores(scores):
+    weighted = ClassScores(scores.classes, scores.probabilities, weights=(0.1, 1.0, 0.4))
+    assert weighted.codes().tolist() == [1, 1]
+    for kept in (
+        weighted.take(np.array([1, 0])),
+        weighted.with_array(scores.probabilities),
+        mix([weighted, scores], [1.0, 1.0]),
+    ):
+        assert kept.codes().tolist() == [1, 1]
+    with pytest.raises(DataError, match="2 decision weights do not fit 3 classes"):
+        ClassScores(scores.classes, scores.probabilities, weights=(0.1, 0.9))
+
+
 def test_numbers_answer_for_themselves():
     values = Values(np.array([1.5, -2.0]))
     assert values.decode().tolist() == [1.5, -2.0]

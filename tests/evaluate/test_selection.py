@@ -65,11 +65,12 @@ def test_a_worse_model_is_told_from_the_best_and_a_like_one_is_tied() -> None:
     dice = np.random.default_rng(0)
     truth = dice.normal(size=ROWS)
     best = Values(truth + 0.5 * dice.normal(size=ROWS))
-    like = Values(best.values + 0.01 * dice.normal(size=ROWS))
+    like = Values(truth + 0.51 * dice.normal(size=ROWS))
     worse = Values(truth + dice.normal(size=ROWS))
     near, far = against_best(get("rmse"), truth, [best, like, worse])
     assert near.is_tied
-    assert near.within_error
+    assert near.within_error == (near.behind <= (near.high - near.low) / 3.92)
+    assert not far.within_error
     assert not far.is_tied
     assert far.low > 0
     assert far.behind == pytest.approx(0.5, abs=0.15)

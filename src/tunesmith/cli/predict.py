@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from tunesmith.core.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tunesmith.core.predictions import Prediction
     from tunesmith.predictor import Predictor
 
 
@@ -28,15 +30,47 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="A column for each class as well.")
     ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Answer the second of two classes above this probability."),
+    ] = None,
+    abstain: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Leave the least certain empty, such as 0.1 of rows."),
+    ] = None,
+    risk: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Leave empty what would make more answers wrong."),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Sets of classes, or intervals of numbers, that hold the truth so often: 0.9.",
+        ),
+    ] = None,
+    each_class: Annotated[
+        bool, typer.Option("--each-class", help="With --coverage: so often for every class.")
+    ] = False,
 ) -> None:
     """Predict every row of a table, as CSV: one line a row, in their order."""
+    if each_class and coverage is None:
+        raise ConfigError("--each-class is about --coverage. Give both, such as --coverage 0.9.")
+    unsure = {"abstain": abstain, "risk": risk}
     if out is not None:
         _check_place(out)
     from tunesmith import api
 
     # A path says that a file is meant, whatever its name: a bare text would be one to answer.
     source = data if "://" in data else Path(data)
-    frame = _answers(api.load(run), source, probabilities)
+    predictor = api.load(run)
+    found = predictor.scores(source)
+    frame = _answers(predictor, found, probabilities, {"threshold": threshold, **unsure})
+    if coverage is not None:
+        held = predictor.hold(found, coverage, each_class=each_class).drop(columns="prediction")
+        frame = frame.join(held)
+    if "set" in frame:
+        frame["set"] = ["|".join(map(str, labels)) for labels in frame["set"]]
     text = frame.to_csv(index=False, lineterminator="\n")
     if out is None:
         sys.stdout.write(text)
@@ -45,20 +79,16 @@ def predict(
         print(f"{len(frame)} predictions in {out}", file=sys.stderr)
 
 
-def _answers(predictor: Predictor, data: str | Path, probabilities: bool) -> pd.DataFrame:
+def _answers(
+    predictor: Predictor, found: Prediction, probabilities: bool, how: Mapping[str, Any]
+) -> pd.DataFrame:
     """Column `prediction`, and `probability_CLASS` for each class where asked for."""
     import pandas as pd
 
-    from tunesmith.core.predictions import ClassScores
-
-    if not probabilities:
-        return pd.DataFrame({"prediction": predictor.predict(data)})
-    found = predictor.scores(data)
-    if not isinstance(found, ClassScores):
-        raise ConfigError("This model answers with numbers; probabilities are for classes.")
-    frame = pd.DataFrame(found.probabilities, columns=[f"probability_{c}" for c in found.classes])
-    frame.insert(0, "prediction", found.decode())
-    return frame
+    frame = pd.DataFrame({"prediction": predictor.decide(found, **how)})
+    return (
+        frame.join(predictor.shares(found).add_prefix("probability_")) if probabilities else frame
+    )
 
 
 def _check_place(out: Path) -> None:

@@ -17,15 +17,21 @@ class ClassScores:
     """A probability for each class, for each row.
 
     `probabilities` has shape (rows, classes), each row sums to one; `classes` are the labels as
-    text, in the order of the columns. Where answers have `costs`, the one that is expected to cost
-    least is given, in place of the likeliest.
+    text, in the order of the columns. `weights`, one a class, say what a probability counts when
+    the answer is chosen: with two classes (t, 1 - t) answers the second above a probability of t.
+    Where answers have `costs`, the one that is expected to cost least is given instead.
     """
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float64]
     costs: RowCosts | None = None
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.classes):
+            raise DataError(
+                f"{len(self.weights)} decision weights do not fit {len(self.classes)} classes."
+            )
         if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.classes):
             raise DataError(
                 f"Probabilities of shape {self.probabilities.shape} do not fit "
@@ -36,11 +42,17 @@ class ClassScores:
         return len(self.probabilities)
 
     def codes(self) -> NDArray[np.int64]:
-        """The index of the class to answer in each row, shape (rows,): the likeliest, or the one
-        that is expected to cost least."""
+        """The index of the class to answer in each row, shape (rows,): the likeliest, that of the
+        largest weighted probability, or the one that is expected to cost least."""
         if self.costs is not None:
             return np.asarray(self.costs.expected(self.probabilities).argmin(axis=1))
-        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+        return np.asarray(self.weighted().argmax(axis=1), dtype=np.int64)
+
+    def weighted(self) -> NDArray[np.float64]:
+        """The probabilities times the weights, not scaled to one, shape (rows, classes)."""
+        if self.weights is None:
+            return self.probabilities
+        return np.asarray(self.probabilities * np.array(self.weights))
 
     def decode(self) -> NDArray[np.object_]:
         """The label to answer in each row, as text, shape (rows,)."""
@@ -54,7 +66,7 @@ class ClassScores:
         return self.probabilities
 
     def with_array(self, array: NDArray[np.float64]) -> ClassScores:
-        """The same classes with other numbers."""
+        """The same classes and weights with other numbers."""
         return replace(self, probabilities=array)
 
 

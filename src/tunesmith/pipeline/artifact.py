@@ -1,6 +1,7 @@
 """The artifact: a folder of JSON and safetensors that holds a whole model and runs no code.
 
-predictor.json   format, task, target, columns, classes, metric, costs, weights, reasons, members
+predictor.json   format, task, target, columns, classes, metric, costs, weights, reasons, members,
+                 what comes after their mean
 members/0/…      what each member's learner wrote, with folds in fold-0/ and so on
 metrics.json     the scores it was saved with
 golden.json      a few rows with their answers, asked again on load
@@ -31,6 +32,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
 from tunesmith.learners._folded import open_model
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline.after import NOTHING, After
 
 FORMAT = 1
 GOLDEN_ROWS = 4
@@ -64,15 +66,16 @@ class Model:
     costs: Costs | None = None
     weights: str = ""
     """The column of the row weights that it was fitted and scored with."""
+    after: After = NOTHING
 
     @property
     def inputs(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.name != self.target)
 
     def predict(self, data: Dataset) -> Prediction:
-        """The weighted mean of the members' answers."""
+        """The weighted mean of the members' answers, and what comes after it."""
         parts = [fitted.predict(data) for fitted, _ in self.members]
-        return mix(parts, [weight for _, weight in self.members])
+        return self.after.apply(mix(parts, [weight for _, weight in self.members]))
 
     def decide(self, data: Dataset, found: Prediction) -> Prediction:
         """Its answers for these rows with what answers cost there, so that it decides by that.
@@ -91,6 +94,7 @@ def save(
     members: Sequence[Member],
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
+    after: After = NOTHING,
 ) -> None:
     """Write an artifact into a new folder. Member folders are linked where that can be done."""
     try:
@@ -115,6 +119,7 @@ def save(
         "weights": problem.weights_column,
         "reasons": dict(problem.reasons),
         "members": [_told(member) for member in members],
+        "after": after.to_json(),
         "facts": dict(facts),
     }
     write_json(folder / "predictor.json", spec)
@@ -131,7 +136,7 @@ def save_like(
     facts: Mapping[str, Any],
 ) -> None:
     """Write an artifact of other members for the problem of an artifact that is there, whose golden
-    rows it answers in its own way.
+    rows it answers in its own way. What came after the mean of the old ones is not theirs.
 
     Raises:
         DataError: It cannot be written.
@@ -140,6 +145,7 @@ def save_like(
     _check_files(like)
     spec, golden = _read(like / "predictor.json"), _read(like / "golden.json")
     spec |= {"members": [_told(member) for member in members], "facts": dict(facts)}
+    spec["after"] = None
     try:
         for number, member in enumerate(members):
             _link(member.folder, folder / "members" / str(number))
@@ -337,6 +343,7 @@ def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
         facts={**spec["facts"], "reasons": spec["reasons"], "members": spec["members"]},
         costs=Costs.restore(spec.get("costs")),
         weights=spec.get("weights", ""),
+        after=After.from_json(spec.get("after")),
     )
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,11 +118,13 @@ def blend(problem: Problem, results: Sequence[Result]) -> Blend:
 class Proof:
     """What the blend is worth on rows that selected nothing: by every metric, and by the problem's
     own without the rows whose inputs also stand in train; how often each label (row) got each
-    answer (column), where there are not too many."""
+    answer (column), where there are not too many; what was done to answers `after` their mean, and
+    what became of that."""
 
     scores: Mapping[str, Score]
     without_leaks: Score | None
     confusion: list[list[int]] | None
+    after: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prove(problem: Problem, answers: Prediction, names: Sequence[str], clock: Clock) -> Proof:

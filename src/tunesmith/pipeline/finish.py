@@ -15,6 +15,8 @@ from tunesmith.core.runfolder import read_json, replace_folder, write_json
 from tunesmith.evaluate.selection import corrected
 from tunesmith.metrics import COST
 from tunesmith.pipeline import artifact
+from tunesmith.pipeline.after import NOTHING, After, learn
+from tunesmith.pipeline.after import told as told_after
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
     MOST_COMPARED,
@@ -60,10 +62,11 @@ def _put(
     members: Sequence[Member],
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
+    after: After = NOTHING,
 ) -> None:
     new = run.folder.path / NEW
     shutil.rmtree(new, ignore_errors=True)
-    artifact.save(new, problem, members, metrics, facts)
+    artifact.save(new, problem, members, metrics, facts, after)
     replace_folder(new, run.folder.best)
 
 
@@ -74,11 +77,14 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     run.stage("blending", min(closing, 0.5))
     chosen = blend(problem, results)
     run.stage("scoring the kept-apart rows", closing)
-    answers = answer_test(problem, chosen)
+    plain = answer_test(problem, chosen)
+    clock = run.clock.until(run.reserve_seconds())
+    after = learn(problem, chosen.prediction, clock)
+    answers = after.apply(plain)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
-    clock = run.clock.until(run.reserve_seconds())
     proof = prove(problem, answers, list(dict.fromkeys(names)), clock)
+    proof = replace(proof, after=told_after(problem, after, plain, answers))
     final = proof.scores[problem.metric]
     run.journal.write("final", metric=problem.metric, **_plain(final))
     if proof.without_leaks is not None:
@@ -88,8 +94,8 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         )
     fair = _corrected(run, problem, results)
     tied = _tied(problem, results)
-    reasons = _reasons(problem, chosen, results)
-    for name in ("backbone", "winner"):
+    reasons = {**_reasons(problem, chosen, results), **after.reasons}
+    for name in ("backbone", "winner", *after.reasons):
         if name in reasons:
             run.journal.write("reason", about=name, text=reasons[name])
     problem = replace(problem, reasons=reasons)
@@ -103,7 +109,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         facts = {**facts, "model_is": before["model_is"]}
         may_refit = False
     else:
-        _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts)
+        _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts, after)
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)
         run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))
@@ -114,7 +120,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
                 f"{count} of {len(members)} models fitted again to all rows after the score was "
                 "taken"
             )
-            _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts)
+            _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts, after)
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results, tied))
     write_json(
@@ -180,6 +186,7 @@ def _metrics(
         "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
         "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
         "about": facts["model_is"],
+        **proof.after,
     }
 
 
@@ -242,6 +249,7 @@ def _summary(
         "validation": _plain(first.score),
         "validation_corrected": None if fair is None else _plain(fair),
         "model_is": about,
+        "after": dict(proof.after) if proof else {},
         "seconds": round(run.clock.elapsed(), 3),
         "trials": len(results),
         "best": {

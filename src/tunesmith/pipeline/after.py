@@ -1,0 +1,154 @@
+"""What is done to answers after the members' mean: calibration, decision weights, and the scores
+that sets and intervals are made from. Learned from the valid rows, saved with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.records import Problem
+from tunesmith.evaluate.calibration import Calibration, choose, falls, quality, reliability
+from tunesmith.evaluate.conformal import Conformal, coverage_of, of_classes, of_numbers
+from tunesmith.evaluate.thresholds import of_threshold, tune
+from tunesmith.metrics import get
+
+COVERAGE = 0.9
+"""At which the test part is checked."""
+FEWEST_ROWS = 10
+MOST_LEVELS = 10
+MOST_GROUPS = 8
+"""Category columns whose values coverage is told for, and their values."""
+
+
+@dataclass(frozen=True)
+class After:
+    """What follows the members' mean."""
+
+    calibration: Calibration | None = None
+    weights: tuple[float, ...] | None = None
+    conformal: Conformal | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """By what they are about: calibration, threshold."""
+
+    def apply(self, prediction: Prediction) -> Prediction:
+        """The answers as the model gives them."""
+        if not isinstance(prediction, ClassScores):
+            return prediction
+        found = self.calibration.apply(prediction) if self.calibration else prediction
+        return replace(found, weights=self.weights) if self.weights else found
+
+    def known(self) -> Conformal:
+        """Raises:
+        ConfigError: The model knows nothing of how far off it is.
+        """
+        if self.conformal is None:
+            raise ConfigError(
+                "This model was saved without the scores that sets, intervals and abstaining are "
+                "made from: it is of an earlier version, was picked from a run, or had fewer than "
+                f"{FEWEST_ROWS} rows to learn them from. Fit it again."
+            )
+        return self.conformal
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in predictor.json."""
+        return {
+            "calibration": self.calibration.to_json() if self.calibration else None,
+            "weights": list(self.weights) if self.weights else None,
+            "conformal": self.conformal.to_json() if self.conformal else None,
+        }
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any] | None) -> After:
+        """Of an artifact from before there was any of it: nothing is done."""
+        told = told or {}
+        weights = told.get("weights")
+        return After(
+            Calibration.from_json(told["calibration"]) if told.get("calibration") else None,
+            tuple(map(float, weights)) if weights else None,
+            Conformal.from_json(told["conformal"]) if told.get("conformal") else None,
+        )
+
+
+NOTHING = After()
+
+
+def learn(problem: Problem, prediction: Prediction, clock: Clock | None = None) -> After:
+    """What helps, by the blend's answers for the valid rows; half of the time left may go into it.
+
+    Rows whose inputs also stand in train are left out: they look surer than new ones are. Where
+    most are such rows, new ones will be too. What comes after the calibration sees the
+    calibrated rows.
+    """
+    fresh = ~np.isin(problem.parts["valid"], problem.leaked)
+    clean = np.flatnonzero(fresh if 2 * fresh.sum() >= len(fresh) else np.ones_like(fresh))
+    truth, prediction = problem.truth("valid")[clean], prediction.take(clean)
+    enough = len(truth) >= FEWEST_ROWS
+    if isinstance(prediction, Values):
+        return After(conformal=of_numbers(truth, prediction, seed=problem.seed) if enough else None)
+    metric, seed = get(problem.metric), problem.seed
+    if not enough:
+        why = f"none: {len(truth):,} validation rows are too few to tell"
+        return After(reasons={"calibration": why, "threshold": why})
+    share = Clock() if clock is None else Clock(clock.left() / 2, clock.now)
+    calibrated = choose(metric, truth, prediction, seed=seed, clock=share)
+    default, found = None, calibrated.calibration if len(problem.classes) == 2 else None
+    if found is not None and falls(metric, truth, calibrated.crossed, prediction, seed):
+        default = _as_before(found, problem.classes)
+    decision = tune(
+        problem.metric,
+        metric,
+        truth,
+        calibrated.crossed,
+        seed=seed,
+        clock=share,
+        default=default,
+    )
+    answered = replace(calibrated.crossed, weights=decision.weights)
+    return After(
+        calibrated.calibration,
+        decision.weights,
+        of_classes(truth, answered, seed=seed),
+        {"calibration": calibrated.reason, "threshold": decision.reason},
+    )
+
+
+def _as_before(calibration: Calibration, classes: tuple[str, ...]) -> tuple[float, ...]:
+    """The threshold of two classes by which calibrated answers are those of before."""
+    half = calibration.apply(ClassScores(classes, np.full((1, 2), 0.5)))
+    return of_threshold(float(half.probabilities[0, 1]))
+
+
+def told(problem: Problem, after: After, plain: Prediction, answers: Prediction) -> dict[str, Any]:
+    """What became of the test part: the quality of its probabilities before and after, and the
+    coverage of sets or intervals."""
+    truth = problem.truth("test")
+    found: dict[str, Any] = {}
+    if isinstance(plain, ClassScores) and isinstance(answers, ClassScores):
+        known = np.flatnonzero(truth >= 0)
+        sides = {"before": plain.take(known), "after": answers.take(known)}
+        found["calibration"] = {
+            "method": after.calibration.method if after.calibration else "none",
+            **{side: quality(truth[known], shares) for side, shares in sides.items()},
+            "reliability": reliability(truth[known], sides["after"]),
+        }
+        found["decision_weights"] = after.weights
+    conformal = after.conformal
+    if conformal is not None and conformal.rows / (conformal.rows + 1) >= COVERAGE:
+        groups = _groups(problem)
+        found["coverage"] = coverage_of(conformal, truth, answers, COVERAGE, groups)
+    return found
+
+
+def _groups(problem: Problem) -> dict[str, Any]:
+    """Category columns with few values, as the test rows have them."""
+    rows = problem.parts["test"]
+    names = [n for n in problem.inputs if problem.data.column(n).kind == "category"]
+    cells = {name: problem.data.values(name)[rows] for name in names}
+    few = {name: v for name, v in cells.items() if 1 < len(set(map(str, v))) <= MOST_LEVELS}
+    return dict(list(few.items())[:MOST_GROUPS])
