@@ -47,7 +47,7 @@ def table(target: str) -> Problem:
     kinds |= {"size": "number", "when": "date", "amount": "number"}
     columns = tuple(Column(name, kind, "made up") for name, kind in kinds.items())
     data = Dataset("made up", columns, cells, np.arange(ROWS))
-    return frame(data.with_columns(["size", "shop", "code", "when", target]), target, seed=0)
+    return frame(data.with_columns(["size", "shop", "code", "when", target]), target, folds=0)
 
 
 def watch(report: Callable[[float, float], bool] = lambda score, at: True, **more: Any) -> Watch:

@@ -103,7 +103,9 @@ class Table:
             seed=seed,
         )
         valid = columns.matrix(problem.part("valid"))
-        weights = _balanced(truth) if balanced and problem.classes else None
+        weights = problem.weight("train")
+        if balanced and problem.classes:
+            weights = _balanced(truth) * (1 if weights is None else weights)
         return Table(problem, columns, train, valid, truth, valid_truth, weights, mean, scale)
 
     @property

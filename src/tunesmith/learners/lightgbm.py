@@ -59,6 +59,8 @@ class LightgbmConfig:
     """Categories of up to so many levels are split as sets; of more, by the target's mean."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    rising: int = 0
+    """Of so many first columns of numbers the answer may only rise."""
     rounds: int = 0
     """Trees (for each class); 0 lets the valid rows end the training."""
 
@@ -142,6 +144,7 @@ def _settings(table: Table, config: LightgbmConfig, seed: int) -> dict[str, Any]
         "cat_smooth": config.cat_smooth,
         "max_cat_to_onehot": config.one_hot_levels,
         "min_data_per_group": GROUP_ROWS,
+        "monotone_constraints": [int(i < config.rising) for i in range(table.train.shape[1])],
         "seed": seed % 2**31,
         "deterministic": True,
         "force_row_wise": True,

@@ -30,7 +30,7 @@ FILE = "stack.json"
 class StackConfig:
     """Who answers over whom."""
 
-    learner: str = "linear"
+    learner: str = "pool"
     """The learner on top."""
     bases: str = ""
     """The trials below, by number."""

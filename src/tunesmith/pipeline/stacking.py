@@ -22,9 +22,11 @@ from tunesmith.pipeline.trial import scored
 
 MOST_LEVELS = 2
 FEWEST_BASES, MOST_BASES = 2, 8
-TOPS = (("linear", False), ("lightgbm", True))
-"""What answers over the others, and whether it sees the inputs too: a plane over their answers,
-and trees that may trust one model here and another there."""
+TOPS = (("pool", False), ("lightgbm", True))
+"""What answers over the others, and whether it sees the inputs too: a weight for each, and trees
+that may trust one model here and another there. Both may only follow an answer, never go against
+it: answers out of fold lean away from the label, and who may turn them round learns labels that
+nothing foretells."""
 LEAST_SECONDS = 0.5
 
 
@@ -64,7 +66,7 @@ def stacked(
             return
         found = []
         for top, with_inputs in TOPS:
-            if top not in learners or learners[top].suits(problem):
+            if not _can(top, problem):
                 continue
             trial = _trial(run, number + 1, known, top, level, with_inputs)
             if str(trial.config) in before:
@@ -76,6 +78,13 @@ def stacked(
                 found.append(result)
             yield result
         known = [*found, *known][:MOST_BASES]
+
+
+def _can(top: str, problem: Problem) -> bool:
+    """Whether a learner can be put over answers: of many classes trees cannot be held to follow."""
+    if top == "pool":
+        return True
+    return len(problem.classes) <= 2 and not learners[top].suits(problem)
 
 
 def _is_base(result: Result) -> bool:
@@ -105,7 +114,8 @@ def _one(run: Run, problem: Problem, bases: Sequence[Result], trial: Trial) -> R
         answers = [base.prediction for base in bases if base.prediction is not None]
         above = _above(problem, answers, kept)
         learner = learners[name]
-        top, unseen = fit_whole(learner, above, default(learner.config, {}), trial.seed, watch)
+        pins = {"rising": len(bases)} if with_inputs else {}
+        top, unseen = fit_whole(learner, above, default(learner.config, pins), trial.seed, watch)
         opened = tuple(
             (base.trial.learner, open_model(base.trial.learner, Path(base.folder)))
             for base in bases
