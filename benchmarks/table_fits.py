@@ -121,7 +121,7 @@ def fit_apart(
     import tunesmith as ts
 
     place = Path(tempfile.mkdtemp())
-    train.to_parquet(place / "train.parquet")
+    train.reset_index(drop=True).to_parquet(place / "train.parquet")
     asked = {"target": target, "metric": metric, "budget": seconds, "folder": str(place / "run")}
     (place / "asked.json").write_text(json.dumps({**asked, "offline": True, **more}))
     began = time.monotonic()

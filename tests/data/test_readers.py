@@ -97,6 +97,14 @@ def test_parquet(tmp_path: Path, compression: str) -> None:
     check(read(tmp_path / name))
 
 
+def test_an_index_that_pandas_wrote_down_is_no_column(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]}).iloc[[2, 0, 1]]
+    table.to_parquet(tmp_path / "t.parquet")
+    assert readers["parquet"].read(tmp_path / "t.parquet").names == ("a", "b")
+    table.rename_axis("key").to_parquet(tmp_path / "named.parquet")
+    assert set(readers["parquet"].read(tmp_path / "named.parquet").names) == {"a", "b", "key"}
+
+
 def test_parquet_cut_short(tmp_path: Path) -> None:
     path = tmp_path / "data.parquet"
     pq.write_table(pa.table(ROWS), path)

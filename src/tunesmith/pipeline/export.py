@@ -92,6 +92,10 @@ def export_code(
         aside.append(
             "what comes after the mean of the answers (calibration, thresholds) is left out"
         )
+    if problem.weights is not None:
+        aside.append(f"row weights ({problem.weights_column!r}) are left out: all rows count alike")
+    if problem.costs is not None:
+        aside.append("costs are left out: the script gives the likeliest answer")
     files = _files(place)
     how_read = reading(place, files)
     written = write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tunesmith.core.contracts import RawTable, Reader
@@ -9,6 +10,10 @@ from tunesmith.core.errors import DataError
 from tunesmith.data.readers._bytes import ending, fetch
 from tunesmith.data.readers._shelf import readers
 from tunesmith.data.readers._table import arrow_table
+
+INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index without a name when it writes one down: the numbers of its rows, no
+column of the user's."""
 
 
 @readers.add("parquet")
@@ -32,4 +37,5 @@ class Parquet(Reader):
                 f"{source} is not a whole Parquet file ({error}). It has {len(data):,} bytes; "
                 "write it again, or give the right file."
             ) from error
-        return arrow_table(str(source), arrow)
+        unnamed = [name for name in arrow.column_names if INDEX.fullmatch(name)]
+        return arrow_table(str(source), arrow.drop_columns(unnamed))
