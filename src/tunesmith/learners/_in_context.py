@@ -74,7 +74,7 @@ class Foundation(ABC):
         given = problem.data.with_columns(problem.inputs)
         columns = len(given.of_kind("number", "category", "date"))
         if not columns:
-            return "there is no number, category or date"
+            return "there are only texts here, and it reads columns"
         rows = len(problem.parts["train"])
         for count, most, what in (
             (rows, self.most_rows, "training rows"),

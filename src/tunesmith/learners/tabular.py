@@ -269,7 +269,7 @@ class Tabular(Learner[TabularConfig]):
 
     def suits(self, problem: Problem) -> str:
         if not problem.data.with_columns(problem.inputs).of_kind("number", "category", "date"):
-            return "there is no number, category or date"
+            return "there are only texts here, and it reads columns"
         gone = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if gone:
             return f'it needs {", ".join(gone)}; install with: pip install "tunesmith[tabular]"'

@@ -142,6 +142,7 @@ def plan(
     out."""
     found: list[Candidate] = []
     notes: list[str] = []
+    left_out: dict[str, list[str]] = {}
     names = sorted(
         wanted or [n for n in learners if learners[n].is_proposed],
         key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
@@ -153,13 +154,20 @@ def plan(
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, of which boosting makes more"
         if reason:
-            notes.append(f"{name} is left out: {reason}")
+            left_out.setdefault(reason, []).append(name)
         elif _has_backbone(name):
             found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
         else:
             settings = to_dict(default(learners[name].config, pins.get(name, {})))
             found.append(Candidate(name, settings, _why(name, problem)))
     found = _with_pairs(found, problem, pins)
+    for reason, several in left_out.items():
+        told = (
+            f"{', '.join(several[:-1])} and {several[-1]} are"
+            if several[1:]
+            else several[0] + " is"
+        )
+        notes.append(f"{told} left out: {reason}")
     if not found:
         raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
     return tuple(found), tuple(dict.fromkeys(notes))
