@@ -33,6 +33,7 @@ from tunesmith.pipeline.costing import read_weights
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
+from tunesmith.pipeline.suspecting import read_suspects
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import label_of, labels
 
@@ -105,6 +106,16 @@ class Predictor:
         return Predictor(
             pick_model(self.folder, max_latency_ms=max_latency_ms, max_size_mb=max_size_mb)
         )
+
+    def suspects(self) -> pd.DataFrame:
+        """The rows of the fit whose label is least probable, the most suspect first: `rank`, `line`
+        in the source, `given` label, `likelier` label, the probability of each (for numbers the
+        answer and the residual), and whether the row is taken to be mislabelled (`flagged`).
+
+        Raises:
+            DataError: The fit left no such list.
+        """
+        return read_suspects(self.folder)
 
     def export_code(
         self, folder: str | Path, *, source: Any = None, check: bool | None = None

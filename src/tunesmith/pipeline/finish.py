@@ -39,6 +39,7 @@ from tunesmith.pipeline.standing import (
     rank,
     refit_seconds,
 )
+from tunesmith.pipeline.suspecting import suspect_facts
 from tunesmith.tasks import tasks
 
 CORRECTION_SHARE = 0.1
@@ -127,6 +128,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         run.folder.path / "ensemble.json",
         {"weights": weights, "legs": legs, "reason": chosen.reason},
     )
+    facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=interrupted)
     ahead = prospects(run, problem, results, interrupted=interrupted)
     now = run.clock.elapsed()
     facts = {

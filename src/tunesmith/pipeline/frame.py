@@ -17,6 +17,7 @@ from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Column, Dataset, Part, Problem, Rows
 from tunesmith.data.audit import audit
 from tunesmith.data.folds import usual
+from tunesmith.data.leaks import leaks
 from tunesmith.data.read import read
 from tunesmith.data.split import split as split_rows
 from tunesmith.pipeline.costing import read_costs, read_weights, with_numbers
@@ -85,6 +86,14 @@ def frame(
     count = _fold_count(data, inputs, parts, folds, time or split)
     looked = _with_folds(parts) if count else parts
     seen = audit(data, target, inputs, truth, classes, looked, unlabelled=unlabelled, seed=seed)
+    more = leaks(
+        *(data, target, inputs, truth, classes, looked),
+        time=time,
+        is_given=split is not None,
+        group=group,
+        known=seen.findings,
+        seed=seed,
+    )
     problem = Problem(
         data=data,
         task=chosen,
@@ -100,7 +109,7 @@ def frame(
             "split": split_reason,
             "inputs": inputs_reason,
         },
-        findings=seen.findings,
+        findings=(*seen.findings, *more),
         leaked=seen.leaked,
         weights=None if weights is None else read_weights(data, weights, parts),
         weights_column=weights or "",

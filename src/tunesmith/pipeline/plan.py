@@ -162,12 +162,9 @@ def plan(
             found.append(Candidate(name, settings, _why(name, problem)))
     found = _with_pairs(found, problem, pins)
     for reason, several in left_out.items():
-        told = (
-            f"{', '.join(several[:-1])} and {several[-1]} are"
-            if several[1:]
-            else several[0] + " is"
-        )
-        notes.append(f"{told} left out: {reason}")
+        names_told = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
+        verb = "are" if several[1:] else "is"
+        notes.append(f"{names_told} {verb} left out: {reason}")
     if not found:
         raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
     return tuple(found), tuple(dict.fromkeys(notes))
