@@ -17,6 +17,8 @@ from tunesmith.data.read import read
 from tunesmith.learners.stack import columns_of, over
 from tunesmith.pipeline.stacking import check_stack
 
+QUICK = ["majority", "linear", "lightgbm", "neighbours"]
+
 
 def table(rows: int = 150, seed: int = 0, classes: int = 2) -> dict[str, list[Any]]:
     dice = np.random.default_rng(seed)
@@ -28,9 +30,8 @@ def table(rows: int = 150, seed: int = 0, classes: int = 2) -> dict[str, list[An
 
 
 def fitted(folder: Path, classes: int, **more: Any) -> ts.Predictor:
-    return ts.fit(
-        table(classes=classes), "label", folder=folder, trials=4, folds=3, auto_stack=2, **more
-    )
+    more = {"learners": QUICK, "folds": 3, "auto_stack": 2, **more}
+    return ts.fit(table(classes=classes), "label", folder=folder, trials=4, **more)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 0])
@@ -62,7 +63,7 @@ def test_a_stack_is_not_made_again_by_a_run_that_goes_on(tmp_path: Path) -> None
 
 
 def test_without_folds_nothing_is_stacked_and_that_is_said(tmp_path: Path) -> None:
-    model = ts.fit(table(), "label", folder=tmp_path / "run", trials=3, folds=0, auto_stack=True)
+    model = ts.fit(table(), "label", folder=tmp_path / "run", trials=2, folds=0, auto_stack=True)
     assert not [row for row in model.leaderboard() if row["learner"] == "stack"]
     assert "answers out of fold" in (tmp_path / "run" / "journal.jsonl").read_text()
 
@@ -71,7 +72,8 @@ def test_labels_that_cannot_be_foretold_are_not_by_a_stack_either(tmp_path: Path
     dice = np.random.default_rng(2)
     cells = {f"n{i}": dice.normal(size=240).tolist() for i in range(20)}
     cells["label"] = dice.choice(["a", "b"], 240).tolist()
-    model = ts.fit(cells, "label", folder=tmp_path / "run", trials=4, folds=4, auto_stack=2)
+    more: dict[str, Any] = {"learners": QUICK, "folds": 4, "auto_stack": 2}
+    model = ts.fit(cells, "label", folder=tmp_path / "run", trials=4, **more)
     stacks = [row for row in model.leaderboard() if row["learner"] == "stack"]
     assert {row["config"]["learner"] for row in stacks} == {"pool", "lightgbm"}
     best = max(r["score"] for r in model.leaderboard() if r["learner"] != "stack")
@@ -99,3 +101,17 @@ def test_a_column_of_the_users_may_have_any_name() -> None:
 def test_levels_that_cannot_be_are_refused(wanted: Any) -> None:
     with pytest.raises(ConfigError, match="auto_stack"):
         check_stack(wanted)
+
+
+def test_a_base_that_falls_behind_the_first_stack_is_still_there_for_the_next(
+    tmp_path: Path,
+) -> None:
+    more: dict[str, Any] = {"learners": QUICK, "folds": 2, "auto_stack": 1}
+    model = ts.fit(table(80), "label", folder=tmp_path / "run", trials=11, **more)
+    rows = model.leaderboard()
+    stacks = [row for row in rows if row["learner"] == "stack"]
+    assert len(stacks) == 2
+    assert all(row["status"] == "done" for row in stacks), stacks
+    bases = {name for row in stacks for name in row["config"]["bases"].split(", ")}
+    gone = [n for n in bases if not (tmp_path / "run" / "trials" / f"{int(n):04d}/model").is_dir()]
+    assert gone, "one base at least had to make room"

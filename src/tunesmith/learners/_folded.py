@@ -16,8 +16,10 @@ from tunesmith.core.records import Dataset, Problem
 from tunesmith.learners._shelf import learners
 
 FOLD = "fold-"
-FIRST_COSTS = 1.3
-"""Of an even share, what the first fold may take: it loads libraries as well."""
+FIRST_SHARE = 0.5
+"""Of the time, what the first fold may take: it loads libraries as well."""
+MORE = 1.3
+"""Of an even share of what is left, what each of the others may take."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def fit_whole(
                 f"{number} of {count} folds took {took:.0f} s, {watch.clock.left():.0f} s are left"
             )
         part = problem.fold(number)
-        own = replace(watch, clock=_share(watch.clock, count - number), checkpoint=None)
+        own = replace(watch, clock=_share(watch.clock, number, count), checkpoint=None)
         own = replace(own, report=_silent, tell=watch.tell if not number else _unheard)
         models.append(learner.fit(part, config, seed, own))
         answers.append(models[-1].predict(part.part("valid")))
@@ -81,11 +83,12 @@ def _unheard(about: str, text: str) -> None:
     return
 
 
-def _share(clock: Clock, count: int) -> Clock:
+def _share(clock: Clock, number: int, count: int) -> Clock:
     """What one of so many folds may take of the time left."""
-    if not clock.has_deadline() or count == 1:
+    if not clock.has_deadline() or number == count - 1:
         return clock
-    return Clock(clock.left() / count * FIRST_COSTS, clock.now)
+    share = min(1.0, MORE / (count - number)) if number else FIRST_SHARE
+    return Clock(share * clock.left(), clock.now)
 
 
 def _joined(problem: Problem, answers: list[Prediction]) -> Prediction:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.contracts import Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import ConfigError, TunesmithError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Problem, Result, Rows, Trial
@@ -60,10 +60,14 @@ def stacked(
     known = [r for r in candidates(problem, results) if _is_base(r)][:MOST_BASES]
     number = max((r.trial.number for r in results), default=0)
     before = {str(r.trial.config): r for r in results if r.trial.learner == "stack" and r.score}
+    opened: dict[int, Fitted] = {}  # before the folder of one that falls behind is cleared
     for level in range(1, levels + 1):
         if len(known) < FEWEST_BASES:
             run.note("nothing is stacked: fewer than two models are there")
             return
+        for base in known:
+            if base.trial.number not in opened:
+                opened[base.trial.number] = open_model(base.trial.learner, Path(base.folder))
         found = []
         for top, with_inputs in TOPS:
             if not _can(top, problem):
@@ -73,7 +77,7 @@ def stacked(
                 found.append(before[str(trial.config)])
                 continue
             number += 1
-            result = recorded(trial) or _one(run, problem, known, trial)
+            result = recorded(trial) or _one(run, problem, known, opened, trial)
             if result.score is not None:
                 found.append(result)
             yield result
@@ -101,7 +105,13 @@ def _trial(
     return Trial(number, "stack", config, reason, derive(run.seed, "trial", number))
 
 
-def _one(run: Run, problem: Problem, bases: Sequence[Result], trial: Trial) -> Result:
+def _one(
+    run: Run,
+    problem: Problem,
+    bases: Sequence[Result],
+    opened: Mapping[int, Fitted],
+    trial: Trial,
+) -> Result:
     """Fit the top on what the bases answered, score and save it with them."""
     facts = {"trial": trial.number, "learner": trial.learner, "backbone": ""}
     run.journal.write("trial", **facts, reason=trial.reason, config=dict(trial.config))
@@ -116,11 +126,8 @@ def _one(run: Run, problem: Problem, bases: Sequence[Result], trial: Trial) -> R
         learner = learners[name]
         pins = {"rising": len(bases)} if with_inputs else {}
         top, unseen = fit_whole(learner, above, default(learner.config, pins), trial.seed, watch)
-        opened = tuple(
-            (base.trial.learner, open_model(base.trial.learner, Path(base.folder)))
-            for base in bases
-        )
-        model = Stacked(opened, name, top, tuple(kept))
+        below = tuple((base.trial.learner, opened[base.trial.number]) for base in bases)
+        model = Stacked(below, name, top, tuple(kept))
         return scored(run, problem, trial, model, unseen, run.clock.elapsed() - began)
     except TunesmithError as error:
         reason = str(error)
