@@ -223,7 +223,7 @@ def test_it_says_why_it_is_left_out(labels: Problem, monkeypatch: pytest.MonkeyP
             ),
         ),
     )
-    assert "no number" in learners["tabular"].suits(only)
+    assert "only texts" in learners["tabular"].suits(only)
     assert learners["tabular"].suits(labels) == ""
     monkeypatch.setitem(sys.modules, "tabm", None)
     reason = learners["tabular"].suits(labels)

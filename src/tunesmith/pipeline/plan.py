@@ -31,7 +31,9 @@ ORDER = (
     "probe",
     "neural",
 )
-BESIDE_TEXTS = ("forest", "neighbours")
+WITH_TEXTS = ("majority", "linear", "probe", "neural")
+"""The order where there are texts; those of tables follow."""
+BESIDE_TEXTS = ("tabular", "catboost", "xgboost", "forest", "neighbours")
 """Learners that are left out where there are texts, unless asked for."""
 REASONS = {
     "majority": "what every other model must beat",
@@ -143,16 +145,17 @@ def plan(
     found: list[Candidate] = []
     notes: list[str] = []
     left_out: dict[str, list[str]] = {}
+    text = problem.data.with_columns(problem.inputs).of_kind("text")
+    order = tuple(dict.fromkeys([*WITH_TEXTS, *ORDER])) if text else ORDER
     names = sorted(
         wanted or [n for n in learners if learners[n].is_proposed],
-        key=lambda n: (ORDER.index(n) if n in ORDER else len(ORDER), n),
+        key=lambda n: (order.index(n) if n in order else len(order), n),
     )
-    text = problem.data.with_columns(problem.inputs).of_kind("text")
     for name in names:
         told = "weights" in pins.get(name, {})  # where they lie; a fit says what is wrong with them
         reason = "" if told else learners[name].suits(problem)
         if text and wanted is None and name in BESIDE_TEXTS:
-            reason = reason or "of texts it sees a few numbers alone, of which boosting makes more"
+            reason = reason or "of texts it sees a few numbers alone, which lightgbm does too"
         if reason:
             left_out.setdefault(reason, []).append(name)
         elif _has_backbone(name):
