@@ -57,6 +57,7 @@ def fit(
     goals: Sequence[str] = (),
     workers: int | None = None,
     auto_stack: bool | int = False,
+    sensitive: Sequence[str] = (),
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -107,6 +108,8 @@ def fit(
             a library; in this process it is where it comes back to Python, in the main thread.
         auto_stack: Put models over the answers that the trials gave out of fold, in one level
             (True) or two (2). They answer where they gain more than noise. Needs folds.
+        sensitive: Columns by whose groups the model is scored as well (`fairness` in the summary).
+            They stay inputs where their kind allows it, and the summary says so.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -147,6 +150,7 @@ def fit(
         auto_stack=check_stack(auto_stack),
         costs=costs,
         weights=weights,
+        sensitive=(sensitive,) if isinstance(sensitive, str) else tuple(sensitive),
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

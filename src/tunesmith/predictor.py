@@ -27,7 +27,9 @@ from tunesmith.data.read import read
 from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.data.readers._table import objects, plain
+from tunesmith.evaluate.fairness import Fairness, fairness
 from tunesmith.evaluate.scores import confusion, scores
+from tunesmith.learners.scorecard import Scorecard
 from tunesmith.pipeline import artifact, decisions
 from tunesmith.pipeline.costing import read_weights
 from tunesmith.pipeline.export import export_code
@@ -92,6 +94,44 @@ class Predictor:
         """Every trial, best first: score on the validation rows with its interval, fit time,
         predict time a row, size."""
         return list(self.summary["leaderboard"])
+
+    def scorecard(self) -> pd.DataFrame:
+        """The scorecard of the run, a line for each bin of each column: feature, bin, points,
+        weight of evidence, share of the rows. Points of a row's bins add up; the card's own model
+        lies in `interpretable` of the run folder.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self._scorecard()[0].table())
+
+    def scorecard_points(self, data: Any) -> pd.DataFrame:
+        """The points that rows have by the scorecard: a column for each feature, and `points`,
+        their sum.
+
+        Raises:
+            ConfigError: There is no scorecard.
+        """
+        import pandas as pd
+
+        card, model = self._scorecard()
+        rows = Predictor(model)._rows(data)
+        found = pd.DataFrame(card.points(rows), columns=[one.bins.name for one in card.features])
+        return found.assign(points=found.sum(axis=1))
+
+    def _scorecard(self) -> tuple[Scorecard, Path]:
+        """The one scorecard at hand, and the folder of its model."""
+        beside = recover_folder(self.folder / "interpretable")
+        place = beside if beside.is_dir() else self.place
+        for fitted, _ in artifact.load(place).members:
+            if isinstance(fitted, Scorecard):
+                return fitted, place
+        raise ConfigError(
+            f"{self.folder} holds no scorecard. One is fitted for two classes told from numbers, "
+            "categories and dates, in a run of the learner `scorecard`."
+        )
 
     def pick(
         self, *, max_latency_ms: float = float("inf"), max_size_mb: float = float("inf")
@@ -352,6 +392,45 @@ class Predictor:
         if found is None:
             raise ConfigError("This model answers with numbers; a confusion matrix needs classes.")
         return found
+
+    def fairness(
+        self, data: Any, columns: Sequence[str], *, positive: str | None = None, seed: int = 0
+    ) -> dict[str, Fairness]:
+        """Scores of labelled rows by the groups of each of some columns, which need not be inputs,
+        and the gaps between groups, with 95 % bootstrap intervals. Groups of fewer than 30 rows, or
+        10 of a class, are marked as too small, and have no say in the gaps.
+
+        Args:
+            positive: The label whose choice counts as selection; of two the second by default.
+
+        Raises:
+            DataError: The rows have no labels, or there is no such column.
+            ConfigError: There is no such label, or no column is named.
+        """
+        names = [columns] if isinstance(columns, str) else list(columns)
+        if not names:
+            raise ConfigError("No column is named. Say by which to look, such as columns=['sex'].")
+        if positive is not None and positive not in self.model.classes:
+            raise ConfigError(
+                f"There is no label {positive!r}.{did_you_mean(positive, self.model.classes)}"
+            )
+        rows = self._rows(data, with_target=True)
+        truth = self._truth(rows)
+        known = np.flatnonzero(_has_label(rows.values(self.model.target)))
+        found = self.model.predict(rows.take(known))
+        inputs = {column.name for column in self.model.inputs}
+        others = rows if set(names) <= inputs else read(self._as_table(data))
+        return {
+            name: fairness(
+                name,
+                (rows if name in inputs else others).values(name)[known],
+                truth[known],
+                found,
+                positive=positive,
+                seed=seed,
+            )
+            for name in names
+        }
 
     def _metrics(self, wanted: Metric | Sequence[Metric] | None) -> list[Metric]:
         if wanted is None:

@@ -54,6 +54,10 @@ def fit(
     auto_stack: Annotated[
         int, typer.Option(metavar="LEVELS", help="Stack the models in 1 or 2 levels; 0: do not.")
     ] = 0,
+    sensitive: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Score by the groups of these columns too: fairness."),
+    ] = None,
     costs: Annotated[
         str | None,
         typer.Option(
@@ -127,6 +131,7 @@ def fit(
         "search": options.names(search) or [],
         "stopper": stopper,
         "goals": options.names(goals) or (),
+        "sensitive": options.names(sensitive) or (),
         "workers": workers,
         "track": options.names(track) or (),
         "learners": options.names(learners),
@@ -181,6 +186,8 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
         *corrected_lines(summary),
         f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}: "
         + ", ".join(map(_stage, summary.get("stages", ()))),
+        *([summary["interpretable"]["message"]] if summary.get("interpretable") else ()),
+        *(f"fairness: {one['message']}" for one in summary.get("fairness", {}).values()),
         *prospect_lines(summary.get("prospects") or {}),
         f"saved in {summary['folder']}",
     ]

@@ -29,6 +29,8 @@ from tunesmith.pipeline.blend import (
     ties_of,
     winner_reason,
 )
+from tunesmith.pipeline.fairly import fairness_facts
+from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.prospects import prospects
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
@@ -101,7 +103,8 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
             run.journal.write("reason", about=name, text=reasons[name])
     problem = replace(problem, reasons=reasons)
     summary = partial(_summary, run, problem, results, chosen, final, proof, tied=tied, fair=fair)
-    facts = summary("the model that was scored")
+    groups = fairness_facts(run, problem, answers)
+    facts = {**summary("the model that was scored"), **groups}
     weights = {str(m.trial): m.weight for m in chosen.members()}
     legs = {str(r.trial.number): r.trial.leg for r in chosen.results if r.trial.leg}
     before = _before(run)
@@ -121,6 +124,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
                 f"{count} of {len(members)} models fitted again to all rows after the score was "
                 "taken"
             )
+            facts = {**facts, **groups}
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts, after)
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results, tied))
@@ -128,6 +132,8 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         run.folder.path / "ensemble.json",
         {"weights": weights, "legs": legs, "reason": chosen.reason},
     )
+    if not interrupted:
+        facts = with_interpretable(run, problem, results, answers, facts)
     facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=interrupted)
     ahead = prospects(run, problem, results, interrupted=interrupted)
     now = run.clock.elapsed()
@@ -187,6 +193,7 @@ def _metrics(
         "test": {name: _plain(value) for name, value in proof.scores.items()},
         "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
         "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
+        "fairness": facts.get("fairness"),
         "about": facts["model_is"],
         **proof.after,
     }

@@ -168,6 +168,7 @@ def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[L
         most_trials=request.budget.trials,
         workers=request.workers,
         stack_levels=request.auto_stack,
+        sensitive=request.sensitive,
     )
 
 
@@ -178,6 +179,8 @@ def framed(
     stage("reading")
     bad_rows: Any = request.bad_rows
     data = read(source, kinds=request.kinds, bad_rows=bad_rows, target=request.target)
+    for name in request.sensitive:
+        data.column(name)
     stage("framing and audit")
     return frame(
         data,

@@ -20,6 +20,7 @@ from tunesmith.search import known, named
 ORDER = (
     "majority",
     "linear",
+    "scorecard",
     "lightgbm",
     "tabular",
     "catboost",
@@ -41,6 +42,7 @@ REASONS = {
     "catboost": "boosted trees that err otherwise: symmetric ones, careful with categories",
     "xgboost": "boosted trees that grow by depth",
     "tabular": "a network that is an ensemble in one, unlike all trees",
+    "scorecard": "a few points for each bin of a column: it can be read",
     "forest": "trees apart: sturdier where there are few rows",
     "neighbours": "errs otherwise than trees",
 }

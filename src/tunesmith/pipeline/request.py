@@ -47,6 +47,7 @@ class Request:
     auto_stack: int = 0
     costs: Any = None
     weights: str | None = None
+    sensitive: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -78,6 +79,7 @@ class Request:
             told["wanted"] = None if told["wanted"] is None else tuple(told["wanted"])
             told["search"] = _names(told["search"])
             told["goals"] = tuple(told.get("goals", ()))
+            told["sensitive"] = tuple(told.get("sensitive", ()))
             return Request(**told)
         except (KeyError, TypeError) as error:
             raise DataError(
