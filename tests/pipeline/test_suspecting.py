@@ -65,3 +65,22 @@ def test_clean_rows_that_are_easily_told_apart_yield_no_finding(tmp_path: Path) 
     assert not model.suspects()["flagged"].any()
     with pytest.raises(DataError, match=r"suspects\.json"):
         ts.load(tmp_path / "run" / "best").suspects()
+
+
+def test_what_leaving_suspects_out_changes_is_told_in_costs_too(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=200)
+    label = np.where(x + 0.3 * dice.normal(size=200) > 0, "good", "bad")
+    label[:8] = np.where(label[:8] == "good", "bad", "good")
+    cells = {"x": x.tolist(), "y": dice.normal(size=200).tolist(), "label": label.tolist()}
+    model = ts.fit(
+        cells,
+        "label",
+        folder=tmp_path / "run",
+        trials=2,
+        learners=["majority", "linear"],
+        costs={"good": {"bad": 1}, "bad": {"good": 5}},
+    )
+    told = read_json(tmp_path / "run" / "suspects.json")
+    assert told["left_out"]["metric"] == "cost"
+    assert len(model.suspects()) > 0

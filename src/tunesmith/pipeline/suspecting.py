@@ -177,9 +177,10 @@ def _cross_fitted(run: Run, problem: Problem, config: Any, clock: Clock) -> Pred
     """What the quick learner answers out of fold; None where it cannot, or not in time."""
     watch = Watch(clock, lambda score, progress: True, run.offline)
     try:
-        return fit_whole(learners[QUICK], problem, config, run.seed, watch)[1]
+        found = fit_whole(learners[QUICK], problem, config, run.seed, watch)[1]
     except TunesmithError:
         return None
+    return None if found is None else problem.priced("valid", found)
 
 
 def _change(
@@ -201,12 +202,15 @@ def _change(
     if after is None:
         return None
     metric, truth = get(problem.metric), whole.truth("valid")
-    gain, low, high = paired_gain(metric, truth, after, before, seed=run.seed, level=0.95)
+    weights = whole.weight("valid")
+    gain, low, high = paired_gain(
+        metric, truth, after, before, seed=run.seed, level=0.95, weights=weights
+    )
     return {
         "learner": QUICK,
         "metric": problem.metric,
-        "with": metric.score(truth, before, None),
-        "without": metric.score(truth, after, None),
+        "with": metric.score(truth, before, weights),
+        "without": metric.score(truth, after, weights),
         "gain": gain,
         "low": low,
         "high": high,
