@@ -296,7 +296,11 @@ def told_honest(folder: Path, repeats: int) -> None:
         inside += low <= truth <= high
         corrected = model.summary["validation_corrected"]
         fair_inside += corrected["low"] <= truth <= corrected["high"]
-        print(f"{seed}: {low:.3f} {truth:.3f} {high:.3f}", flush=True)
+        print(
+            f"{seed}: random labels {plain[-1]:.3f}, corrected {fair[-1]:.3f}; Adult {truth:.3f} "
+            f"in [{low:.3f}, {high:.3f}] and [{corrected['low']:.3f}, {corrected['high']:.3f}]",
+            flush=True,
+        )
     print(
         f"random labels, {repeats} fits: best validation AUC {np.mean(plain):.3f} in the mean, "
         f"corrected {np.mean(fair):.3f}; more than chance beyond the interval: {over} times by the "
