@@ -18,6 +18,7 @@ from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
 from tunesmith.learners._folded import Folded, fit_whole, open_model
+from tunesmith.metrics import get
 from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.frame import frame
 
@@ -150,3 +151,19 @@ def test_a_fit_with_folds_is_saved_proven_refitted_and_resumed_alike(tmp_path: P
     more = ts.resume(tmp_path / "two", source=table(), trials=2)
     assert more.summary["trials"] == 3, "a linear model of numbers has two configs"
     assert np.array_equal(more.predict_proba(table(30, seed=5)).to_numpy(), both[0])
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "linear"])
+def test_rows_that_are_answered_out_of_fold_end_no_training(name: str) -> None:
+    """Who stops where those rows are answered best answers random labels better than chance."""
+    aucs = []
+    for seed in range(3):
+        dice = np.random.default_rng(seed)
+        cells = {f"n{i}": dice.normal(size=250).tolist() for i in range(12)}
+        cells["label"] = dice.choice(["a", "b"], 250).tolist()
+        random = frame(read(cells), "label", folds=5, metric="roc_auc")
+        learner = learners[name]
+        _, unseen = fit_whole(learner, random, default(learner.config, {}), 0, watch())
+        assert unseen is not None
+        aucs.append(get("roc_auc").score(random.truth("valid"), unseen, None))
+    assert np.mean(aucs) < 0.55, aucs
