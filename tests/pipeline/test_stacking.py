@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Values
 from tunesmith.core.records import Dataset
+from tunesmith.core.space import default
 from tunesmith.data.read import read
+from tunesmith.learners import learners
 from tunesmith.learners.stack import columns_of, over
+from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.stacking import check_stack
 
 QUICK = ["majority", "linear", "lightgbm", "neighbours"]
@@ -115,3 +120,27 @@ def test_a_base_that_falls_behind_the_first_stack_is_still_there_for_the_next(
     bases = {name for row in stacks for name in row["config"]["bases"].split(", ")}
     gone = [n for n in bases if not (tmp_path / "run" / "trials" / f"{int(n):04d}/model").is_dir()]
     assert gone, "one base at least had to make room"
+
+
+def test_ctrl_c_while_stacking_keeps_what_there_is(tmp_path: Path) -> None:
+    def interrupt(event: Any) -> None:
+        if event.kind == "trial" and event.facts["learner"] == "stack":
+            raise KeyboardInterrupt
+
+    more: dict[str, Any] = {"learners": QUICK, "folds": 2, "auto_stack": 1, "trials": 4}
+    model = ts.fit(table(80), "label", folder=tmp_path / "run", listeners=[interrupt], **more)
+    assert {row["learner"] for row in model.leaderboard()} == set(QUICK)
+    assert len(model.predict(table(5))) == 5
+
+
+def test_trees_over_answers_only_follow_them() -> None:
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=300)
+    against = np.where(x + 0.3 * dice.normal(size=300) < 0, "b", "a")  # high x speaks for "a"
+    problem = frame(read({"x": x.tolist(), "label": against.tolist()}), "label", folds=0)
+    learner, watch = learners["lightgbm"], Watch(Clock(), lambda score, progress: True)
+    free = learner.fit(problem, default(learner.config, {}), 0, watch)
+    held = learner.fit(problem, default(learner.config, {"rising": 1}), 0, watch)
+    ends = problem.data.take(np.array([x.argmin(), x.argmax()]))
+    assert np.ptp(free.predict(ends).array()[:, 1]) > 0.5
+    assert np.ptp(held.predict(ends).array()[:, 1]) < 0.05

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import DataError
 from tunesmith.core.records import Column, Dataset
 from tunesmith.core.space import from_dict, to_dict
 from tunesmith.learners.linear import LinearConfig, Terms
+from tunesmith.modalities._lacking import refuse_lacking
 
 READ = ("number", "category", "date", "text")
 MOST_LEVELS = 1000
@@ -117,13 +117,7 @@ class TabularInputs:
         Raises:
             DataError: Names every column that is missing and those that are there.
         """
-        gone = [column.name for column in self.columns if column.name not in data.names]
-        if gone:
-            raise DataError(
-                f"{data.source} lacks {len(gone)} of the columns this model was trained on: "
-                f"{', '.join(map(repr, gone))}. It has: {', '.join(map(repr, data.names))}. "
-                "Add the missing columns; a cell may be empty, a column may not be absent."
-            )
+        refuse_lacking(data, self.columns)
 
     def arrays(self, data: Dataset) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scaled numbers, shape (rows, numbers), a gap being 0; and codes, shape (rows, codes):

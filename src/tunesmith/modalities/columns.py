@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import DataError
 from tunesmith.core.records import Column, Dataset
+from tunesmith.modalities._lacking import refuse_lacking
 from tunesmith.modalities.encoding import Encoding, can_encode
 from tunesmith.modalities.topics import MOST_TOPICS, Topics
 
@@ -86,13 +86,7 @@ class Columns:
         Raises:
             DataError: Names every column that is missing and those that are there.
         """
-        gone = [column.name for column in self.columns if column.name not in data.names]
-        if gone:
-            raise DataError(
-                f"{data.source} lacks {len(gone)} of the columns this model was trained on: "
-                f"{', '.join(map(repr, gone))}. It has: {', '.join(map(repr, data.names))}. "
-                "Add the missing columns; a cell may be empty, a column may not be absent."
-            )
+        refuse_lacking(data, self.columns)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.errors import DataError
 from tunesmith.core.records import Column, Dataset
+from tunesmith.modalities._lacking import refuse_lacking
 from tunesmith.modalities._shelf import modalities
 
 DENSE = ("number", "category", "date")
@@ -44,13 +44,7 @@ class Inputs:
         Raises:
             DataError: Names every column that is missing and those that are there.
         """
-        gone = [column.name for column in self.columns if column.name not in data.names]
-        if gone:
-            raise DataError(
-                f"{data.source} lacks {len(gone)} of the columns this model was trained on: "
-                f"{', '.join(map(repr, gone))}. It has: {', '.join(map(repr, data.names))}. "
-                "Add the missing columns; a cell may be empty, a column may not be absent."
-            )
+        refuse_lacking(data, self.columns)
 
     def dense(self, data: Dataset) -> NDArray[np.float32]:
         """Numbers, categories and dates side by side, shape (rows, width); width may be 0."""

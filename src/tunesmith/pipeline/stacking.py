@@ -81,7 +81,7 @@ def stacked(
             if result.score is not None:
                 found.append(result)
             yield result
-        known = [*found, *known][:MOST_BASES]
+        known = [*(r for r in found if Path(r.folder).is_dir()), *known][:MOST_BASES]
 
 
 def _can(top: str, problem: Problem) -> bool:

@@ -72,11 +72,22 @@ def tune(
         interrupted = True
         run.note("interrupted: the best model so far is kept")
         return history.results, interrupted
-    if run.stack_levels:
-        run.stage("stacking", stack_seconds(run))
-        for result in stacked(run, problem, history.results, run.stack_levels, recorded.known):
-            history.add(result)
+    try:
+        _stack(run, problem, history)
+    except KeyboardInterrupt:
+        interrupted = True
+        run.note("interrupted: the best model so far is kept")
     return history.results, interrupted
+
+
+def _stack(run: Run, problem: Problem, history: History) -> None:
+    """Models over the answers of the others, where they are asked for and there is anything."""
+    if not run.stack_levels or not history.results.ranked():
+        return
+    run.stage("stacking", stack_seconds(run))
+    known = history.recorded.known
+    for result in stacked(run, problem, history.results, run.stack_levels, known):
+        history.add(result)
 
 
 def _hear(run: Run) -> Callable[[str, Mapping[str, Any]], None]:
