@@ -77,6 +77,7 @@ DISTINCT_WORDS = [
         ("x", cycle("a good film", "a bad film"), "text"),
         ("x", ["とても良い映画でした", "ひどい時間の無駄だった"] * 20, "text"),
         ("name", DISTINCT_WORDS, "text"),
+        ("SequenceName", [f"{word.upper()}_ECOLI" for word in DISTINCT_WORDS], "identifier"),
         ("x", cycle("Married-civ-spouse", "Never-married"), "category"),
         ("x", cycle("3", "x", "y", "4"), "category"),
     ],

@@ -167,3 +167,18 @@ def test_rows_that_are_answered_out_of_fold_end_no_training(name: str) -> None:
         assert unseen is not None
         aucs.append(get("roc_auc").score(random.truth("valid"), unseen, None))
     assert np.mean(aucs) < 0.55, aucs
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "forest"])
+def test_folds_side_by_side_are_those_one_after_the_other(
+    name: str, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(name if name != "forest" else "sklearn")
+    learner, answers = learners[name], []
+    for beside in (1, 3):
+        monkeypatch.setattr("tunesmith.learners._folded.most_threads", lambda n=beside: n)
+        monkeypatch.setenv("TUNESMITH_THREADS", "1")
+        _, unseen = fit_whole(learner, problem, default(learner.config, {}), 0, watch(1e6))
+        assert unseen is not None
+        answers.append(unseen.array())
+    assert np.array_equal(*answers)

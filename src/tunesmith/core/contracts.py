@@ -170,6 +170,11 @@ class Learner(ABC, Generic[C]):
     """Whether it fits its work into the time it is given, and is better for more of it."""
     is_proposed: bool = True
     """Whether a fit tries it by itself, or when asked; otherwise it is made of other trials."""
+    ends_in_time: bool = False
+    """Whether it ends where its time does, with what it has learned by then."""
+    fits_beside: bool = False
+    """Whether several may be fitted side by side in threads: its library computes outside of
+    Python's lock, with `threads()` of its own."""
     can_go_on: bool = False
     """Whether it keeps its state where it is ended early, and goes on from there."""
 

@@ -128,12 +128,12 @@ def _rises_evenly(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
 
 
 def _are_codes(words: list[str]) -> bool:
-    """Whether words are codes: one run of ASCII letters and digits, most with a digit."""
+    """Whether words are codes: one run of ASCII letters and digits, most with a digit or _."""
     if _share(words, lambda word: _UUID.fullmatch(word) is not None) >= MOST:
         return True
     coded = _share(words, lambda word: _CODE.fullmatch(word) is not None)
-    digits = _share(words, lambda word: any(letter.isdigit() for letter in word))
-    return coded >= ALL_BUT_FEW and digits >= 0.5
+    marked = _share(words, lambda word: any(one.isdigit() or one == "_" for one in word))
+    return coded >= ALL_BUT_FEW and marked >= 0.5
 
 
 def _sample(cells: Cells) -> list[str]:

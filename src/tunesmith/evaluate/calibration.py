@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.blas import one_thread
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Metric
 from tunesmith.core.errors import ConfigError
@@ -209,7 +210,8 @@ def _linear(method: Method, truth: NDArray[np.int64], prediction: ClassScores) -
         return float(lost + ((at - begin) ** 2).sum() / 2), gradient + at - begin
 
     limits = [(0.02, 50.0)] * scales + [(-20.0, 20.0)] * shifts
-    found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=limits).x
+    with one_thread(logs.size):
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=limits).x
     scale = found[:scales] if scales > 1 else np.repeat(found[0], count)
     shift = found[scales:] if shifts else np.zeros(count)
     return Calibration(method, tuple(scale.tolist()), tuple(shift.tolist()))

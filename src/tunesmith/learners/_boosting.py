@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -21,7 +20,6 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.columns import Columns
-from tunesmith.nn.machine import cores
 
 MOST_ROUNDS = 2_000
 WHOLE = 100.0
@@ -34,16 +32,6 @@ FEWEST_WAITED, MOST_WAITED = 20, 200
 within these."""
 BY_SIZE = ("mae", "median_absolute_error", "mape")
 """Metrics of the size of an error, for which its absolute value is the loss."""
-
-
-def threads() -> int:
-    """Threads that trees are grown with: TUNESMITH_THREADS or OMP_NUM_THREADS where set, else one
-    for each core."""
-    for name in ("TUNESMITH_THREADS", "OMP_NUM_THREADS"):
-        told = os.environ.get(name, "").split(",")[0].strip()
-        if told.isdecimal() and int(told):
-            return min(int(told), cores())
-    return cores()
 
 
 def why_not(problem: Problem, package: str = "", line: str = "") -> str:

@@ -8,23 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
-from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction, mix
 from tunesmith.core.records import Dataset, Part, Problem, Rows
 from tunesmith.core.seeds import derive
 from tunesmith.data.folds import folds
+from tunesmith.learners._beside import Pace, in_threads, most_threads
 from tunesmith.learners._shelf import learners
 from tunesmith.tasks import tasks
 
 FOLD = "fold-"
-FIRST_SHARE = 0.5
-"""Of the time, what the first fold may take: it loads libraries as well."""
 INNER = 10
 """Of a fold's training rows, one in so many selects."""
-MORE = 1.3
-"""Of an even share of what is left, what each of the others may take."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +59,19 @@ def fit_whole(
     """
     if not problem.folds:
         return learner.fit(problem, config, seed, watch), None
-    models, answers, began = [], [], watch.clock.elapsed()
     count = len(problem.folds)
-    for number in range(count):
-        took = watch.clock.elapsed() - began
-        if number and watch.clock.has_deadline() and took / number > watch.clock.left():
-            raise BudgetError(
-                f"{number} of {count} folds took {took:.0f} s, {watch.clock.left():.0f} s are left"
-            )
+    beside = min(count, most_threads()) if learner.fits_beside else 1
+    pace = Pace(watch.clock, count, beside)
+
+    def one(number: int) -> tuple[Fitted, Prediction]:
         part = problem.fold(number)
-        own = replace(watch, clock=_share(watch.clock, number, count), checkpoint=None)
-        own = replace(own, report=_silent, tell=watch.tell if not number else _unheard)
-        models.append(learner.fit(_with_own_valid(part, number), config, seed, own))
-        answers.append(models[-1].predict(part.part("valid")))
-    return Folded(tuple(models)), _joined(problem, answers)
+        own = replace(watch, clock=pace.clock(number), checkpoint=None, report=_silent)
+        own = replace(own, tell=watch.tell if not number else _unheard)
+        model = learner.fit(_with_own_valid(part, number), config, seed, own)
+        return model, model.predict(part.part("valid"))
+
+    found = in_threads(one, range(count), beside, pace.halt)
+    return Folded(tuple(model for model, _ in found)), _joined(problem, [a for _, a in found])
 
 
 def _with_own_valid(part: Problem, number: int) -> Problem:
@@ -104,14 +98,6 @@ def _silent(score: float, progress: float) -> bool:
 
 def _unheard(about: str, text: str) -> None:
     return
-
-
-def _share(clock: Clock, number: int, count: int) -> Clock:
-    """What one of so many folds may take of the time left."""
-    if not clock.has_deadline() or number == count - 1:
-        return clock
-    share = min(1.0, MORE / (count - number)) if number else FIRST_SHARE
-    return Clock(share * clock.left(), clock.now)
 
 
 def _joined(problem: Problem, answers: list[Prediction]) -> Prediction:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.blas import one_thread
 from tunesmith.core.clock import Clock
 
 WIDE = 0.5
@@ -98,19 +99,20 @@ def _steepest(
         if clock.is_over():
             raise StopIteration
 
-    found = minimize(
-        _loss,
-        start.ravel(),
-        args=(features, codes, row_weights, strength, start.shape[1]),
-        jac=True,
-        method="L-BFGS-B",
-        callback=look,
-        options={
-            "maxiter": most_iterations,
-            "gtol": FLAT_SLOPE,
-            "ftol": NEAR_ENOUGH if size >= LARGE else EXACT,
-        },
-    )
+    with one_thread(size):
+        found = minimize(
+            _loss,
+            start.ravel(),
+            args=(features, codes, row_weights, strength, start.shape[1]),
+            jac=True,
+            method="L-BFGS-B",
+            callback=look,
+            options={
+                "maxiter": most_iterations,
+                "gtol": FLAT_SLOPE,
+                "ftol": NEAR_ENOUGH if size >= LARGE else EXACT,
+            },
+        )
     return np.asarray(found.x).reshape(start.shape)
 
 
@@ -214,7 +216,8 @@ def ridge_path(
             return
         solver = "sparse_cg" if hasattr(features, "tocsr") else "auto"
         model = Ridge(alpha=1 / strength, solver=solver, max_iter=300)
-        model.fit(features, target, sample_weight=row_weights)
+        with one_thread(features.shape[0] * features.shape[1]):
+            model.fit(features, target, sample_weight=row_weights)
         yield Plane(
             np.asarray(model.coef_, dtype=np.float32).reshape(-1, 1),
             np.array([model.intercept_], dtype=np.float64),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Log, config
+from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import (
     MOST_ROUNDS,
     Boosted,
@@ -21,7 +22,6 @@ from tunesmith.learners._boosting import (
     idle,
     library,
     load_boosted,
-    threads,
     why_not,
 )
 from tunesmith.learners._shelf import learners
@@ -112,6 +112,8 @@ class Catboost(Learner[CatboostConfig]):
     """
 
     config = CatboostConfig
+    ends_in_time = True
+    fits_beside = True
 
     def suits(self, problem: Problem) -> str:
         return why_not(problem, "catboost", 'pip install "tunesmith[boosting]"')

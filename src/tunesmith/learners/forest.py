@@ -15,7 +15,8 @@ from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.space import Choice, Int, Linear, config
-from tunesmith.learners._boosting import Table, idle, load_columns, save_columns, threads, why_not
+from tunesmith.learners._beside import threads
+from tunesmith.learners._boosting import Table, idle, load_columns, save_columns, why_not
 from tunesmith.learners._shelf import learners
 from tunesmith.modalities.columns import Columns
 
@@ -158,6 +159,8 @@ class Forest(Learner[ForestConfig]):
     """
 
     config = ForestConfig
+    ends_in_time = True
+    fits_beside = True
 
     def suits(self, problem: Problem) -> str:
         return why_not(problem)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Linear, Log, config
+from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import (
     Boosted,
     Course,
@@ -19,7 +20,6 @@ from tunesmith.learners._boosting import (
     idle,
     library,
     load_boosted,
-    threads,
     why_not,
 )
 from tunesmith.learners._shelf import learners
@@ -88,6 +88,8 @@ class Lightgbm(Learner[LightgbmConfig]):
     """
 
     config = LightgbmConfig
+    ends_in_time = True
+    fits_beside = True
 
     def suits(self, problem: Problem) -> str:
         return why_not(problem, "lightgbm", "pip install lightgbm")

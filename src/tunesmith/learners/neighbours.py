@@ -17,7 +17,8 @@ from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.space import Choice, config
-from tunesmith.learners._boosting import threads, why_not
+from tunesmith.learners._beside import threads
+from tunesmith.learners._boosting import why_not
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs

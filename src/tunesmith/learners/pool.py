@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.blas import one_thread
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
@@ -108,7 +109,8 @@ class Pooling(Learner[PoolConfig]):
 
         start = np.concatenate([equal, np.zeros(outputs)])
         bounds: list[Any] = [(0, None)] * models + [(None, None)] * outputs
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+        with one_thread(answers.size):
+            found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
         return Pool(problem.classes, names, found[:models], found[models:] * scale**0.5)
 
     def load(self, folder: Path) -> Fitted:

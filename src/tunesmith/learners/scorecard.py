@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.blas import one_thread
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Dataset, Problem
@@ -262,5 +263,6 @@ def rising(
 
     start = np.append(np.full(width, 0.5), math.log(share / (1 - share)))
     bounds = [(0.0, None)] * width + [(None, None)]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    with one_thread(evidence.size):
+        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x[:-1]), float(found.x[-1])

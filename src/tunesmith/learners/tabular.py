@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "tabm", "rtdl_num_embeddings", "rtdl_revisiting_models")
 HEAVIEST = 10.0
 TIMED_ROWS = 1000
+FEW_ROWS = 2000
+"""Up to so many, batches are so small that a second thread waits more than it helps."""
 
 
 @config
@@ -266,6 +268,7 @@ class Tabular(Learner[TabularConfig]):
     """A neural network for tables, trained until the valid rows gain no more."""
 
     config = TabularConfig
+    ends_in_time = True
 
     def suits(self, problem: Problem) -> str:
         if not problem.data.with_columns(problem.inputs).of_kind("number", "category", "date"):
@@ -283,7 +286,10 @@ class Tabular(Learner[TabularConfig]):
     def fit(self, problem: Problem, config: TabularConfig, seed: int, watch: Watch) -> Fitted:
         import torch
 
-        with torch.random.fork_rng():
+        from tunesmith.nn.devices import computing_with
+
+        few = len(problem.parts["train"]) <= FEW_ROWS
+        with torch.random.fork_rng(), computing_with(1 if few else None):
             torch.manual_seed(derive(seed, "tabular"))
             return _fit(problem, config, seed, watch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from tunesmith.core.seeds import derive
 
 FOLDS = 5
+_ALONE = threading.Lock()
+"""Warnings are silenced for the whole process meanwhile: two at once would not put them back."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,10 @@ class Encoding:
         encoder = TargetEncoder(
             categories=[np.arange(count) for count in levels],
             target_type=kinds,
-            cv=FOLDS,
-            random_state=derive(seed, "encoding") % 2**31,
+            **_drawn(kinds, derive(seed, "encoding") % 2**31),
         )
-        with warnings.catch_warnings():
-            # classes of fewer rows than folds; `random_state`, which 1.9 has another name for
-            warnings.simplefilter("ignore")
+        with _ALONE, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # classes of fewer rows than folds
             crossed = encoder.fit_transform(codes, truth)
         outputs = len(encoder.encodings_) // len(levels)
         tables = tuple(
@@ -81,6 +82,17 @@ def can_encode(truth: NDArray[Any]) -> bool:
         return len(truth) >= FOLDS
     counts = np.bincount(truth)
     return int((counts > 0).sum()) > 1 and int(counts.max()) >= FOLDS
+
+
+def _drawn(kind: str, seed: int) -> dict[str, Any]:
+    """The folds as scikit-learn wants them: since 1.9 as a splitter, before as numbers."""
+    import sklearn
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
+        return {"cv": FOLDS, "random_state": seed}
+    splitter = KFold if kind == "continuous" else StratifiedKFold
+    return {"cv": splitter(FOLDS, shuffle=True, random_state=seed)}
 
 
 def _kind(truth: NDArray[Any]) -> str:

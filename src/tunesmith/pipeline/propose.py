@@ -73,6 +73,8 @@ class Proposals:
         self._open: dict[int, Trial] = {}
         self._missing: set[str] = set()
         self._number = 0
+        self.waiting = len(candidates)
+        """Candidates that are still to be tried."""
         self._scouting: Scouting | None = None
         self._has_scouted = False
         self._picked: dict[str, str] = {}
@@ -83,6 +85,7 @@ class Proposals:
         if not self._run.is_repeatable():
             yield from self._before()
         for place, candidate in enumerate(self._candidates):
+            self.waiting = len(self._candidates) - place - 1
             if candidate.config.get("backbone"):
                 yield from self._cheap()
             if self._number and self._is_spent() and place not in self._recorded.decisions:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith import zoo
+from tunesmith.core.blas import one_thread
 from tunesmith.core.contracts import Study
 from tunesmith.core.dimensions import Values, dimensions
 from tunesmith.core.errors import ConfigError
@@ -284,7 +285,8 @@ class Search:
         study = self._study(name, held)
         tried = self._tried.get(name, {})
         for _ in range(MOST_DRAWS):
-            asked = study.ask()
+            with one_thread():
+                asked = study.ask()
             if asked is None:
                 return None
             proposal, values = asked

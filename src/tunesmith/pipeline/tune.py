@@ -25,6 +25,8 @@ from tunesmith.run import runners
 
 SHARE_OF_SPARE = 0.7
 """What a learner that fills all its time gets of it, so that something is left for the next."""
+SHARE_WHILE_OTHERS_WAIT = 0.5
+"""What one that ends where its time does gets, while there are candidates still to be tried."""
 MOST_OF_SPARE = 0.9
 LEAST_SECONDS = 0.1
 
@@ -106,6 +108,14 @@ def _hear(run: Run) -> Callable[[str, Mapping[str, Any]], None]:
     return hear
 
 
+def _share(name: str, waiting: int) -> float:
+    """Of the spare time, what a trial of a learner gets while so many candidates wait."""
+    learner = learners[name]
+    if learner.uses_all_time:
+        return SHARE_OF_SPARE
+    return SHARE_WHILE_OTHERS_WAIT if waiting and learner.ends_in_time else MOST_OF_SPARE
+
+
 def _jobs(
     run: Run, problem: Problem, proposals: Proposals, history: History
 ) -> Iterator[Job | None]:
@@ -122,8 +132,7 @@ def _jobs(
         seconds = UNLIMITED
         if run.clock.has_deadline():
             spare = spare_seconds(run, problem, history.results)
-            share = SHARE_OF_SPARE if learners[trial.learner].uses_all_time else MOST_OF_SPARE
-            seconds = max(LEAST_SECONDS, share * spare)
+            seconds = max(LEAST_SECONDS, _share(trial.learner, proposals.waiting) * spare)
         place = history.place(trial)
         others = (one for one in history.curves(trial.learner) if one.number != place)
         limit = limit_of(problem, history.results, trial.learner, seconds)

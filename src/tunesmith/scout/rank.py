@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.blas import one_thread
 from tunesmith.core.errors import DataError
 from tunesmith.core.seeds import derive, generator
 from tunesmith.scout.probes import Probe, nearest, ridge, value
@@ -100,13 +101,11 @@ def examine(
     Raises:
         DataError: There is no read-out, or its rows are not the target's.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     if not readouts:
         raise DataError(f"{backbone} gave no features.")
     best: tuple[str, Space, Probe] | None = None
     probes: dict[str, Probe] = {}
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         for name, features in readouts.items():
             space = _space(backbone, name, features, target)
             probes[name] = ridge(space, target)
