@@ -62,3 +62,6 @@ def test_one_large_group_and_many_small_ones_fill_the_folds() -> None:
 def test_few_rows_are_divided_more_often_and_many_not_at_all() -> None:
     assert [repeats(n) for n in (100, 800, 4000)] == [3, 2, 1]
     assert [usual(n) for n in (100, MOST_ROWS, MOST_ROWS + 1)] == [COUNT, COUNT, 0]
+    assert usual(MOST_ROWS + 1, 900) == COUNT  # of one class there are few
+    assert not usual(MOST_ROWS + 1, 2000)
+    assert not usual(1_000_000, 900)

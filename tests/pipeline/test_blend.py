@@ -9,9 +9,10 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.events import read_journal
+from tunesmith.core.predictions import ClassScores
 from tunesmith.core.records import Problem, Result, Score, Trial
 from tunesmith.learners import learners
-from tunesmith.pipeline.blend import answer_test, blend, prove, refit, winner_reason
+from tunesmith.pipeline.blend import answer_test, blend, prove, refit, simplest, winner_reason
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import candidates, refit_seconds
@@ -103,3 +104,24 @@ def test_what_is_stored_is_no_cost_of_fitting_again(problem: Problem) -> None:
     result = Result(Trial(1, "probe", {}, "", 0), "done", fit_seconds=30.0, stored_seconds=28.0)
     rows = sum(map(len, problem.parts.values())) / len(problem.parts["train"])
     assert refit_seconds(problem, result) == pytest.approx(1.2 * 2.0 * rows)
+
+
+@pytest.mark.parametrize(("sure", "place"), [(0.9, 1), (0.53, 0)])
+def test_the_smallest_of_the_tied_answers_if_it_is_as_likely(
+    problem: Problem, sure: float, place: int
+) -> None:
+    """Both are right as often; a model that is hardly sure of anything is not as good."""
+    truth = problem.truth("valid")
+
+    def made(number: int, chance: float, size: int) -> Result:
+        right = np.full(len(truth), chance)
+        right[number] = 1 - chance  # one mistake each
+        second = np.where(truth == 1, right, 1 - right)
+        answers = ClassScores(problem.classes, np.stack([1 - second, second], axis=1))
+        value = Score("accuracy", 1 - 1 / len(truth), 0.0, 1.0, len(truth))
+        trial = Trial(number, "linear", {}, "", 0)
+        return Result(trial, "done", score=value, prediction=answers, size_bytes=size)
+
+    found, told = simplest(problem, [made(1, 0.9, 2_000), made(2, sure, 1_000)])
+    assert found == place
+    assert "2 models are tied" in told

@@ -14,6 +14,9 @@ from tunesmith.core.seeds import generator
 COUNT = 5
 MOST_ROWS = 5_000
 """Of more rows the part that selects is large enough, and folds would cost their number of fits."""
+FEW_OF_A_CLASS, MOST_ROWS_WITH_FEW = 1_000, 50_000
+"""Unless one of two classes has so few rows, up to so many in all: a part that selects would have a
+seventh of them, by which models cannot be told apart."""
 REPEATED = ((300, 3), (1_000, 2))
 """Up to so many rows the folds are drawn anew so often: where rows are few, a score hangs on how
 they happened to be divided.
@@ -23,9 +26,11 @@ bootstrap", Computational Statistics & Data Analysis 2009.
 """
 
 
-def usual(rows: int) -> int:
-    """How many folds so many rows have, if nothing is asked for; 0 for one part that selects."""
-    return COUNT if rows <= MOST_ROWS else 0
+def usual(rows: int, rarest: int | None = None) -> int:
+    """How many folds so many rows have, if nothing is asked for; 0 for one part that selects.
+    `rarest` are the rows of the rarer of two classes."""
+    is_rare = rarest is not None and rarest <= FEW_OF_A_CLASS and rows <= MOST_ROWS_WITH_FEW
+    return COUNT if rows <= MOST_ROWS or is_rare else 0
 
 
 def repeats(rows: int) -> int:

@@ -16,7 +16,7 @@ from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Column, Dataset, Part, Problem, Rows
 from tunesmith.data.audit import audit
-from tunesmith.data.folds import usual
+from tunesmith.data.folds import MOST_ROWS, usual
 from tunesmith.data.leaks import leaks
 from tunesmith.data.read import read
 from tunesmith.data.split import split as split_rows
@@ -83,7 +83,7 @@ def frame(
     _check_train(data, target, parts, classes)
     truth = _truth(values, classes)
     unlabelled = np.setdiff1d(np.arange(len(data)), labelled)
-    count = _fold_count(data, inputs, parts, folds, time or split)
+    count = _fold_count(data, inputs, parts, _rarest(truth, classes, parts), folds, time or split)
     looked = _with_folds(parts) if count else parts
     seen = audit(data, target, inputs, truth, classes, looked, unlabelled=unlabelled, seed=seed)
     more = leaks(
@@ -140,16 +140,25 @@ def _fold_count(
     data: Dataset,
     inputs: Sequence[str],
     parts: Mapping[Part, Rows],
+    rarest: int | None,
     wanted: int | None,
     given: str | None,
 ) -> int:
-    """Of the rows that do not test: as asked, else by their number, of tables without words. Where
-    time or the data say which rows select there are none."""
+    """Of the rows that do not test: as asked, else by their number and that of the rarest class, of
+    tables without words. Where time or the data say which rows select there are none."""
     rows = len(parts["train"]) + len(parts["valid"])
     if wanted is not None:
         return min(wanted, rows)
     has_text = bool(data.with_columns(inputs).of_kind("text", "image"))
-    return 0 if given or has_text else usual(rows)
+    return 0 if given or has_text else usual(rows, rarest)
+
+
+def _rarest(truth: NDArray[Any], classes: Sequence[str], parts: Mapping[Part, Rows]) -> int | None:
+    """The rows of the rarer of two classes among those that do not test; None of other targets."""
+    if len(classes) != 2:
+        return None
+    codes = truth[np.union1d(parts["train"], parts["valid"])].astype(np.int64)
+    return int(np.bincount(codes, minlength=2).min())
 
 
 def _with_folds(parts: Mapping[Part, Rows]) -> dict[Part, Rows]:
@@ -166,7 +175,8 @@ def _group_codes(values: NDArray[Any]) -> NDArray[np.int64]:
 
 def _told_of_folds(problem: Problem, count: int, wanted: int | None) -> Problem:
     rows, times = len(problem.parts["valid"]), len(problem.folds) // count
-    why = "as asked" if wanted else "because of so few rows each should both teach and select"
+    of = "so few rows" if rows <= MOST_ROWS else "so few rows of one class"
+    why = "as asked" if wanted else f"because of {of} each should both teach and select"
     told = f"; {count} folds over the {rows:,} rows that do not test"
     told += f", drawn {times} times" if times > 1 else ""
     split = f"{problem.reasons['split']}{told}, {why}"
