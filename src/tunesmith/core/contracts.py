@@ -172,6 +172,8 @@ class Learner(ABC, Generic[C]):
     """Whether a fit tries it by itself, or when asked; otherwise it is made of other trials."""
     can_go_on: bool = False
     """Whether it keeps its state where it is ended early, and goes on from there."""
+    knows_weights: bool = True
+    """Whether rows that count more are learned from more."""
 
     @abstractmethod
     def suits(self, problem: Problem) -> str:

@@ -237,7 +237,8 @@ class Predictor:
             names = [by] if isinstance(by, str) else by
             groups = {name: told.all_rows.values(name)[told.known] for name in names}
         found = self._answers(told.rows)
-        return decisions.coverage_of(self.model.after.known(), told.truth, found, coverage, groups)
+        known, weights = self.model.after.known(), weights_of(self.model, told.rows)
+        return decisions.coverage_of(known, told.truth, found, coverage, groups, weights)
 
     def risk_coverage(self, data: Any) -> pd.DataFrame:
         """The risk-coverage curve on labelled rows: when only the most confident are answered, the
@@ -256,7 +257,8 @@ class Predictor:
             raise ConfigError(
                 "This model answers with numbers; a risk of wrong answers is of classes."
             )
-        return pd.DataFrame(decisions.risk_coverage(told.truth, found))
+        weights = weights_of(self.model, told.rows)
+        return pd.DataFrame(decisions.risk_coverage(told.truth, found, weights))
 
     def reliability(self, data: Any) -> pd.DataFrame:
         """The reliability curve on labelled rows: in ten equally full bins of a probability (of the
@@ -273,7 +275,8 @@ class Predictor:
         found = self._answers(told.rows)
         if not isinstance(found, ClassScores):
             raise ConfigError("This model answers with numbers; probabilities are for classes.")
-        return pd.DataFrame(decisions.reliability(told.truth, found))
+        weights = weights_of(self.model, told.rows)
+        return pd.DataFrame(decisions.reliability(told.truth, found, weights=weights))
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """A probability for each class, a column each, a row each.
@@ -350,6 +353,7 @@ class Predictor:
             )
         told = labelled(self.model, data)
         found = self.model.predict(told.rows)
+        weights = weights_of(self.model, told.rows)
         inputs = {column.name for column in self.model.inputs}
         others = told.all_rows if set(names) <= inputs else read(as_table(self.model, data))
         return {
@@ -360,6 +364,7 @@ class Predictor:
                 found,
                 positive=positive,
                 seed=seed,
+                weights=weights,
             )
             for name in names
         }
