@@ -10,14 +10,13 @@ import pytest
 
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Values
+from tunesmith.evaluate.abstaining import confidence, risk_coverage
 from tunesmith.evaluate.conformal import (
     Conformal,
-    confidence,
     coverage_of,
     covered,
     of_classes,
     of_numbers,
-    risk_coverage,
 )
 
 

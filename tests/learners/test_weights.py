@@ -94,9 +94,22 @@ def test_resampled_classes_are_equally_frequent() -> None:
 
 def test_the_shift_leads_back_to_the_shares_that_were() -> None:
     truth = np.array([0] * 90 + [1] * 10)
-    shift = prior_shift(truth, truth[resampled(truth, "under", 0)], 2)
+    shift = prior_shift(truth, resampled(truth, "under", 0), 2)
     even = np.exp(np.log([0.5, 0.5]) + shift)
     assert even / even.sum() == pytest.approx([0.9, 0.1])
+
+
+@pytest.mark.parametrize("how", ["under", "over"])
+def test_classes_drawn_by_weight_count_alike_and_the_shift_leads_back(how: str) -> None:
+    dice = np.random.default_rng(0)
+    truth = np.array([0] * 400 + [1] * 100)
+    weights = dice.uniform(0.5, 1.5, 500) * np.where(truth == 1, 2.0, 1.0)
+    rows = resampled(truth, how, 0, weights)  # type: ignore[arg-type]
+    total = np.bincount(truth[rows], weights[rows])
+    assert total[0] == pytest.approx(total[1], rel=0.1)
+    even = np.exp(np.log(total / total.sum()) + prior_shift(truth, rows, 2, weights))
+    shares = np.bincount(truth, weights) / weights.sum()
+    assert even / even.sum() == pytest.approx(shares)
 
 
 @pytest.mark.parametrize("how", ["under", "over"])

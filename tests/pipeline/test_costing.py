@@ -204,10 +204,14 @@ def test_a_fit_by_weights_scores_by_them(tmp_path: Path) -> None:
     train, new = bank(600), bank(600, seed=1)
     options: dict[str, Any] = {
         "trials": 2,
-        "learners": ["majority", "linear"],
+        "learners": ["majority", "neighbours"],
         "metric": "accuracy",
     }
     model = ts.fit(train, "label", weights="weight", folder=tmp_path / "r", **options)
+    told = model.summary["row_weights"]
+    assert told["column"] == "weight"
+    assert "not in the audit, the training of trial 2 (neighbours)" in told["message"]
+    assert model.model.after.known().weights
     right = model.predict(new.drop(columns="weight")) == new["label"]
     found = model.evaluate(new)["accuracy"]
     assert found.value == pytest.approx(np.average(right, weights=new["weight"]))

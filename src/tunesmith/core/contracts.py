@@ -177,6 +177,8 @@ class Learner(ABC, Generic[C]):
     Python's lock, with `threads()` of its own."""
     can_go_on: bool = False
     """Whether it keeps its state where it is ended early, and goes on from there."""
+    knows_weights: bool = True
+    """Whether rows that count more are learned from more."""
 
     @abstractmethod
     def suits(self, problem: Problem) -> str:

@@ -17,6 +17,15 @@ from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.scores import paired_gain
+from tunesmith.evaluate.weighted import (
+    Weights,
+    counting,
+    counts,
+    effective_rows,
+    error_of_mean,
+    mean,
+    taken,
+)
 from tunesmith.metrics import get
 
 Numbers = NDArray[np.float64]
@@ -40,26 +49,35 @@ SIMPLEST_FIRST: tuple[Method, ...] = ("temperature", "platt", "vector", "isotoni
 
 
 def reliability(
-    truth: NDArray[np.int64], prediction: ClassScores, bins: int = BINS
+    truth: NDArray[np.int64],
+    prediction: ClassScores,
+    bins: int = BINS,
+    weights: Weights = None,
 ) -> list[dict[str, float]]:
     """The reliability curve: of as many equally full bins, from low to high, the mean probability
     (`said`), the share of rows it came true for (`came`) and their number (`rows`). With two
-    classes of the probability of the second; with more of that of the likeliest.
+    classes of the probability of the second; with more of that of the likeliest. `weights` say how
+    much each row counts in both; rows that do not are left out.
 
     Source: DeGroot & Fienberg, "The Comparison and Evaluation of Forecasters", The Statistician
     1983.
     """
     said, came = _events(truth, prediction)
-    order = np.argsort(said, kind="stable")
     return [
         {
-            "said": float(said[rows].mean()),
-            "came": float(came[rows].mean()),
+            "said": mean(said[rows], taken(weights, rows)),
+            "came": mean(came[rows], taken(weights, rows)),
             "rows": len(rows),
         }
-        for rows in np.array_split(order, min(bins, len(order)))
-        if len(rows)
+        for rows in _bins(said, bins, weights)
     ]
+
+
+def _bins(said: Numbers, bins: int, weights: Weights) -> list[NDArray[np.int64]]:
+    """The rows that count, in so many equally full bins from low to high."""
+    there = counting(weights, len(said))
+    order = there[np.argsort(said[there], kind="stable")]
+    return [rows for rows in np.array_split(order, max(1, min(bins, len(order)))) if len(rows)]
 
 
 def _events(truth: NDArray[np.int64], prediction: ClassScores) -> tuple[Numbers, Numbers]:
@@ -70,19 +88,26 @@ def _events(truth: NDArray[np.int64], prediction: ClassScores) -> tuple[Numbers,
     return shares[np.arange(len(codes)), codes], (truth == codes).astype(np.float64)
 
 
-def ece(truth: NDArray[np.int64], prediction: ClassScores, bins: int = BINS) -> float:
+def ece(
+    truth: NDArray[np.int64],
+    prediction: ClassScores,
+    bins: int = BINS,
+    weights: Weights = None,
+) -> float:
     """Expected calibration error in [0, 1]: the mean distance between the two sides of the
     reliability curve, over rows.
 
     Source: Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI
     2015; equally full bins as in Nixon et al., "Measuring Calibration in Deep Learning", 2019.
     """
-    curve = reliability(truth, prediction, bins)
+    curve = reliability(truth, prediction, bins, weights)
     gaps = [abs(b["said"] - b["came"]) for b in curve]
-    return float(np.average(gaps, weights=[b["rows"] for b in curve]))
+    own = counts(weights, len(truth))
+    full = [own[rows].sum() for rows in _bins(_events(truth, prediction)[0], bins, weights)]
+    return float(np.average(gaps, weights=full))
 
 
-def brier(truth: NDArray[np.int64], prediction: ClassScores) -> float:
+def brier(truth: NDArray[np.int64], prediction: ClassScores, weights: Weights = None) -> float:
     """Mean squared distance between the probabilities and what came, in [0, 1] with two classes
     (of the second class), in [0, 2] with more (summed over classes).
 
@@ -91,17 +116,19 @@ def brier(truth: NDArray[np.int64], prediction: ClassScores) -> float:
     """
     shares = prediction.probabilities
     if len(prediction.classes) == 2:
-        return float(np.mean((shares[:, 1] - (truth == 1)) ** 2))
+        return mean((shares[:, 1] - (truth == 1)) ** 2, weights)
     came = truth[:, None] == np.arange(shares.shape[1])
-    return float(np.mean(((shares - came) ** 2).sum(axis=1)))
+    return mean(((shares - came) ** 2).sum(axis=1), weights)
 
 
-def quality(truth: NDArray[np.int64], prediction: ClassScores) -> dict[str, float]:
+def quality(
+    truth: NDArray[np.int64], prediction: ClassScores, weights: Weights = None
+) -> dict[str, float]:
     """How good probabilities are: log loss, expected calibration error, Brier score."""
     return {
-        "log_loss": get("log_loss").score(truth, prediction, None),
-        "ece": ece(truth, prediction),
-        "brier": brier(truth, prediction),
+        "log_loss": get("log_loss").score(truth, prediction, weights),
+        "ece": ece(truth, prediction, weights=weights),
+        "brier": brier(truth, prediction, weights),
     }
 
 
@@ -158,20 +185,28 @@ def _softmax(logits: Numbers) -> Numbers:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def fit(method: Method, truth: NDArray[np.int64], prediction: ClassScores) -> Calibration:
+def fit(
+    method: Method,
+    truth: NDArray[np.int64],
+    prediction: ClassScores,
+    weights: Weights = None,
+) -> Calibration:
     """The calibration of a method that makes the labels of these rows likeliest. All labels are
-    among the classes; "platt" and "isotonic" are for two.
+    among the classes; "platt" and "isotonic" are for two. Rows of unequal `weights` (above zero)
+    count for as many together as tell as much.
 
     Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999; Zadrozny & Elkan,
     "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002; Guo
     et al., "On Calibration of Modern Neural Networks", ICML 2017, sections 4.1 and 4.2.
     """
     if method == "isotonic":
-        return Calibration(method, knots=_isotonic(truth, prediction.probabilities[:, 1]))
-    return _linear(method, truth, prediction)
+        return Calibration(method, knots=_isotonic(truth, prediction.probabilities[:, 1], weights))
+    return _linear(method, truth, prediction, weights)
 
 
-def _isotonic(truth: NDArray[np.int64], shares: Numbers) -> tuple[tuple[float, float], ...]:
+def _isotonic(
+    truth: NDArray[np.int64], shares: Numbers, weights: Weights
+) -> tuple[tuple[float, float], ...]:
     """The steps of the isotonic regression, each at its middle, with lines between them; away from
     0 and 1 as far as so many rows can tell.
 
@@ -180,15 +215,18 @@ def _isotonic(truth: NDArray[np.int64], shares: Numbers) -> tuple[tuple[float, f
     """
     from sklearn.isotonic import IsotonicRegression
 
-    fitted = IsotonicRegression(y_min=0, y_max=1).fit(shares, truth == 1).predict(shares)
+    own, rule = counts(weights, len(truth)), IsotonicRegression(y_min=0, y_max=1)
+    fitted = rule.fit(shares, truth == 1, sample_weight=weights).predict(shares)
     levels, places = np.unique(fitted, return_inverse=True)
-    middles = np.bincount(places, shares) / np.bincount(places)
-    edge = 1 / (len(truth) + 2)
+    middles = np.bincount(places, own * shares) / np.bincount(places, own)
+    edge = 1 / (effective_rows(weights, len(truth)) + 2)
     heights = np.clip(levels, edge, 1 - edge)
     return tuple((float(x), float(y)) for x, y in zip(middles, heights, strict=True))
 
 
-def _linear(method: Method, truth: NDArray[np.int64], prediction: ClassScores) -> Calibration:
+def _linear(
+    method: Method, truth: NDArray[np.int64], prediction: ClassScores, weights: Weights
+) -> Calibration:
     """By L-BFGS, with a prior of variance one about "as it is", so that a class of few rows stays
     near it."""
     from scipy.optimize import minimize
@@ -198,12 +236,14 @@ def _linear(method: Method, truth: NDArray[np.int64], prediction: ClassScores) -
     scales = count if method == "vector" else 1
     shifts = 0 if method == "temperature" else count
     begin = np.concatenate([np.ones(scales), np.zeros(shifts)])
+    own = counts(weights, len(truth))
+    own = own * (effective_rows(weights, len(truth)) / own.sum())
 
     def loss(at: Numbers) -> tuple[float, Numbers]:
         logits = logs * at[:scales] + (at[scales:] if shifts else 0.0)
         shares = _softmax(logits)
-        lost = -np.log(np.maximum(shares[came], 1e-300)).sum()
-        slope = shares - came
+        lost = -(own * np.log(np.maximum(shares[came], 1e-300))).sum()
+        slope = own[:, None] * (shares - came)
         of_scales = (slope * logs).sum(axis=0)
         of_scales = of_scales if scales > 1 else of_scales.sum(keepdims=True)
         gradient = np.concatenate([of_scales, slope.sum(axis=0)[:shifts]])
@@ -235,6 +275,7 @@ def choose(
     *,
     seed: int,
     clock: Clock | None = None,
+    weights: Weights = None,
 ) -> Calibrated:
     """The calibration that lowers the log loss of rows it was not fitted to, or none.
 
@@ -243,15 +284,15 @@ def choose(
     what log loss it takes away is above zero and, of many classes, the problem's metric does not
     clearly fall (of two the order of rows stays, and with it what a threshold can do); of
     those that help, the simplest that is within one standard error of the best. Once the clock is
-    over, no further method is tried.
+    over, no further method is tried. `weights` say how much each row counts, in all of that.
 
     Source: Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3, for the one
     standard error.
     """
-    rows, why = _usable(truth, prediction, seed)
+    rows, why = _usable(truth, prediction, seed, weights)
     if why:
         return Calibrated(None, why, prediction)
-    known, shares = truth[rows], prediction.take(rows)
+    known, shares, own = truth[rows], prediction.take(rows), taken(weights, rows)
     folds = fold_codes(known, FOLDS, seed)
     before = _losses(known, shares)
     tried: dict[Method, tuple[Numbers, ClassScores]] = {}
@@ -259,11 +300,11 @@ def choose(
     for method in _methods(known, shares):
         if clock is not None and clock.is_over():
             break
-        crossed = _crossed(method, known, shares, folds)
+        crossed = _crossed(method, known, shares, folds, own)
         gains = before - _losses(known, crossed)
-        low, high = _interval(gains, seed)
-        told.append(f"{method} {gains.mean():+.4f} [{low:+.4f}, {high:+.4f}]")
-        keeps = len(shares.classes) == 2 or not falls(metric, known, crossed, shares, seed)
+        low, high = _interval(gains, seed, own)
+        told.append(f"{method} {mean(gains, own):+.4f} [{low:+.4f}, {high:+.4f}]")
+        keeps = len(shares.classes) == 2 or not falls(metric, known, crossed, shares, seed, own)
         if low > 0 and keeps:
             tried[method] = gains, crossed
     if not told:
@@ -272,8 +313,8 @@ def choose(
     table += ", ".join(told)
     if not tried:
         return Calibrated(None, f"none: no method helps beyond noise ({table})", prediction)
-    method = _simplest({name: gains for name, (gains, _) in tried.items()})
-    chosen = fit(method, known, shares)
+    method = _simplest({name: gains for name, (gains, _) in tried.items()}, own)
+    chosen = fit(method, known, shares, own)
     crossed = chosen.apply(prediction)
     if method == "vector":
         array = crossed.array().copy()
@@ -283,15 +324,15 @@ def choose(
 
 
 def _usable(
-    truth: NDArray[np.int64], prediction: ClassScores, seed: int
+    truth: NDArray[np.int64], prediction: ClassScores, seed: int, weights: Weights
 ) -> tuple[NDArray[np.int64], str]:
     """Which rows to choose by, and why none can be."""
-    rows = np.flatnonzero(truth >= 0)
+    rows = np.flatnonzero((truth >= 0) & (counts(weights, len(truth)) > 0))
     if len(rows) < FEWEST_ROWS:
         why = f"none: {len(rows):,} validation rows are too few to tell (at least {FEWEST_ROWS})"
         return rows, why
-    counts = np.bincount(truth[rows], minlength=len(prediction.classes))
-    second = int(np.sort(counts)[-2])
+    of_classes = np.bincount(truth[rows], minlength=len(prediction.classes))
+    second = int(np.sort(of_classes)[-2])
     if second < FEWEST_OF_A_CLASS:
         return rows, (
             f"none: only {second:,} validation rows are not of the largest class (at least "
@@ -303,20 +344,26 @@ def _usable(
     return rows, ""
 
 
-def _interval(gains: Numbers, seed: int) -> tuple[float, float]:
+def _interval(gains: Numbers, seed: int, weights: Weights) -> tuple[float, float]:
     """The bootstrap interval of a mean."""
     dice, rows = generator(seed, "calibration"), len(gains)
-    means = [gains[dice.integers(0, rows, rows)].mean() for _ in range(RESAMPLES)]
+    drawn = (dice.integers(0, rows, rows) for _ in range(RESAMPLES))
+    means = [mean(gains[one], taken(weights, one)) for one in drawn]
     low, high = np.percentile(means, [50 - 50 * LEVEL, 50 + 50 * LEVEL])
     return float(low), float(high)
 
 
 def falls(
-    metric: Metric, truth: NDArray[np.int64], new: ClassScores, old: ClassScores, seed: int
+    metric: Metric,
+    truth: NDArray[np.int64],
+    new: ClassScores,
+    old: ClassScores,
+    seed: int,
+    weights: Weights = None,
 ) -> bool:
     """Whether the metric is clearly worse, or a metric of the user's has no value."""
     try:
-        return paired_gain(metric, truth, new, old, seed=seed)[2] < 0
+        return paired_gain(metric, truth, new, old, seed=seed, weights=weights)[2] < 0
     except ConfigError:
         return True
 
@@ -342,12 +389,16 @@ def fold_codes(truth: NDArray[Any], count: int, seed: int) -> NDArray[np.int64]:
 
 
 def _crossed(
-    method: Method, truth: NDArray[np.int64], shares: ClassScores, folds: NDArray[np.int64]
+    method: Method,
+    truth: NDArray[np.int64],
+    shares: ClassScores,
+    folds: NDArray[np.int64],
+    weights: Weights,
 ) -> ClassScores:
     array = np.empty_like(shares.array())
     for fold in range(FOLDS):
         out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        fitted = fit(method, truth[rest], shares.take(rest))
+        fitted = fit(method, truth[rest], shares.take(rest), taken(weights, rest))
         array[out] = fitted.apply(shares.take(out)).array()
     return shares.with_array(array)
 
@@ -357,12 +408,12 @@ def _losses(truth: NDArray[np.int64], shares: ClassScores) -> Numbers:
     return np.asarray(-np.log(np.clip(given, 1e-15, 1.0)))
 
 
-def _simplest(gains: Mapping[Method, Numbers]) -> Method:
+def _simplest(gains: Mapping[Method, Numbers], weights: Weights) -> Method:
     """The first whose gain is not more than one standard error (of the difference) below the
     best."""
-    best = max(gains, key=lambda method: float(gains[method].mean()))
+    best = max(gains, key=lambda method: mean(gains[method], weights))
     for method in gains:
         behind = gains[best] - gains[method]
-        if behind.mean() <= behind.std() / np.sqrt(len(behind)):
+        if mean(behind, weights) <= error_of_mean(behind, weights):
             return method
     return best

@@ -1,5 +1,4 @@
-"""Sets of classes and intervals of numbers that hold the truth as often as asked, and which answers
-are sure enough to be given."""
+"""Sets of classes and intervals of numbers that hold the truth as often as asked."""
 
 from __future__ import annotations
 
@@ -13,7 +12,17 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.seeds import generator
+from tunesmith.evaluate.abstaining import confidence, safe_confidence
 from tunesmith.evaluate.calibration import FOLDS, fold_codes
+from tunesmith.evaluate.weighted import (
+    Weights,
+    counts,
+    effective_rows,
+    error_of_mean,
+    mean,
+    quantile,
+    taken,
+)
 
 Numbers = NDArray[np.float64]
 Knots = tuple[tuple[float, float], ...]
@@ -24,8 +33,6 @@ MOST_BINS = 10
 ROWS_A_BIN = 40
 PRIOR_ROWS = 20.0
 """Of the mean error of all rows, in each bin's."""
-SURE = 0.9
-"""How sure it is that the risk asked for is kept."""
 STEP = 1e-7
 """In which probabilities are written; what another processor may round differently is less."""
 
@@ -37,7 +44,14 @@ class Conformal:
     Of classes: `codes`, the true class of each row, `given`, the probability that it got, and
     `confidence` of the answer with whether it was `right`. Of numbers: `errors`, each absolute
     error over what is usual at such an answer, and `usual`, corners (answer, usual absolute error)
-    with lines between them and level beyond.
+    with lines between them and level beyond. `weights` say how much each row counts; empty where
+    all count alike.
+
+    Rows that count unequally stand for a population in which each is as frequent as its weight; a
+    new row of it, whose weight nobody may know, counts as one of it does on average.
+
+    Source: Tibshirani, Barber, Candès & Ramdas, "Conformal Prediction Under Covariate Shift",
+    NeurIPS 2019, for weighted quantiles.
     """
 
     codes: tuple[int, ...] = ()
@@ -46,15 +60,28 @@ class Conformal:
     right: tuple[int, ...] = ()
     errors: tuple[float, ...] = ()
     usual: Knots = ()
+    weights: tuple[float, ...] = ()
 
     @property
     def rows(self) -> int:
         return len(self.codes) or len(self.errors)
 
+    @property
+    def most(self) -> float:
+        """The coverage beyond which the rows cannot tell."""
+        told = effective_rows(self._counted(), self.rows)
+        return told / (told + 1)
+
+    def _counted(self) -> Weights:
+        return np.array(self.weights) if self.weights else None
+
     def to_json(self) -> dict[str, Any]:
+        counted = {"weights": list(self.weights)} if self.weights else {}
         if self.errors:
-            return {"errors": list(self.errors), "usual": [list(knot) for knot in self.usual]}
+            usual = [list(knot) for knot in self.usual]
+            return {"errors": list(self.errors), "usual": usual, **counted}
         return {
+            **counted,
             "codes": list(self.codes),
             "given": list(self.given),
             "confidence": list(self.confidence),
@@ -70,6 +97,7 @@ class Conformal:
             right=tuple(map(int, told.get("right", ()))),
             errors=tuple(map(float, told.get("errors", ()))),
             usual=tuple((float(x), float(y)) for x, y in told.get("usual", ())),
+            weights=tuple(map(float, told.get("weights", ()))),
         )
 
     def sets(
@@ -91,14 +119,16 @@ class Conformal:
         2012, for each class.
         """
         shares, given = prediction.probabilities, np.array(self.given)
+        own = counts(self._counted(), self.rows)
         if each_class:
             check_coverage(coverage)
             codes = np.array(self.codes)
-            least = [_least(given[codes == code], coverage) for code in range(shares.shape[1])]
+            rows = [codes == code for code in range(shares.shape[1])]
+            least = [_least(given[one], own[one], coverage) for one in rows]
             found = shares >= np.array(least)
         else:
             self._check(coverage)
-            found = shares >= _least(given, coverage)
+            found = shares >= _least(given, own, coverage)
         found[np.arange(len(shares)), shares.argmax(axis=1)] = True
         return np.asarray(found, dtype=np.bool_)
 
@@ -114,22 +144,21 @@ class Conformal:
         errors over what is usual.
         """
         self._check(coverage)
-        reach = -_least(-np.array(self.errors), coverage) * usual_error(
-            self.usual, prediction.values
-        )
+        own = counts(self._counted(), self.rows)
+        least = _least(-np.array(self.errors), own, coverage)
+        reach = -least * usual_error(self.usual, prediction.values)
         return prediction.values - reach, prediction.values + reach
 
     def _check(self, coverage: float) -> None:
         check_coverage(coverage)
-        most = self.rows / (self.rows + 1)
-        if coverage > most:
+        if coverage > self.most:
             raise ConfigError(
                 f"A coverage of {coverage:g} cannot be told from the {self.rows:,} rows that this "
-                f"model was checked by; {most:.3f} can."
+                f"model was checked by; {self.most:.3f} can."
             )
 
     def abstain_below(self, share: float) -> float:
-        """The confidence below which that share of the known rows lay.
+        """The confidence below which that share of the known rows lay, as they count.
 
         Raises:
             ConfigError: The share is not between 0 and 1.
@@ -138,7 +167,7 @@ class Conformal:
             raise ConfigError(
                 f"The share of rows to leave out is from 0 to below 1, such as 0.1, not {share!r}."
             )
-        return float(np.quantile(np.array(self.confidence), share))
+        return quantile(np.array(self.confidence), share, self._counted())
 
     def confidence_for(self, risk: float) -> float:
         """The lowest confidence above which at most that share of the answers is wrong, as far as
@@ -150,22 +179,8 @@ class Conformal:
         Source: Geifman & El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS
         2017, algorithm 1.
         """
-        from scipy.stats import beta
-
-        if not 0 < risk < 1:
-            raise ConfigError(f"A risk is a share between 0 and 1, such as 0.05, not {risk!r}.")
-        order = np.argsort(-np.array(self.confidence), kind="stable")
-        wrong = np.cumsum(1 - np.array(self.right)[order])
-        places = np.unique(np.linspace(1, len(order), min(50, len(order))).round().astype(int))
-        worst = beta.ppf(SURE, wrong[places - 1] + 1, places - wrong[places - 1])
-        worst = np.where(wrong[places - 1] >= places, 1.0, worst)
-        kept = places[worst <= risk]
-        if not len(kept):
-            raise ConfigError(
-                f"No confidence is known to keep the share of wrong answers below {risk:g}: the "
-                f"lowest that {len(order):,} rows can vouch for is {worst.min():.3f}."
-            )
-        return float(np.array(self.confidence)[order[kept[-1] - 1]])
+        sure, right = np.array(self.confidence), np.array(self.right)
+        return safe_confidence(sure, right, risk, self._counted())
 
 
 def check_coverage(coverage: float) -> None:
@@ -176,18 +191,16 @@ def check_coverage(coverage: float) -> None:
         raise ConfigError(f"A coverage is a share between 0 and 1, such as 0.9, not {coverage!r}.")
 
 
-def _least(marks: Numbers, coverage: float) -> float:
-    """What the mark of a new row is not below with that probability; -infinity where so few rows
-    cannot tell."""
-    place = int(np.floor((len(marks) + 1) * (1 - coverage) + 1e-9))
-    return float(np.sort(marks)[place - 1]) if place >= 1 else float("-inf")
-
-
-def confidence(prediction: ClassScores) -> Numbers:
-    """How far the class that is answered leads, in [1/classes, 1]: its share of the weighted
-    probabilities, which at a threshold is one half, shape (rows,)."""
-    weighted = prediction.weighted()
-    return np.asarray(weighted.max(axis=1) / np.maximum(weighted.sum(axis=1), 1e-300))
+def _least(marks: Numbers, own: Numbers, coverage: float) -> float:
+    """What the mark of a new row is not below with that probability, where each row counts its
+    `own`; -infinity where so few rows cannot tell."""
+    if not own.any():
+        return float("-inf")
+    order = np.argsort(marks, kind="stable")
+    sorted_own = own[order]
+    new, below = (own**2).sum() / own.sum(), np.cumsum(sorted_own) - sorted_own
+    place = int((below + new <= (own.sum() + new) * (1 - coverage) + 1e-9).sum())
+    return float(marks[order[place - 1]]) if place >= 1 else float("-inf")
 
 
 def usual_error(knots: Knots, answers: Numbers) -> Numbers:
@@ -196,7 +209,9 @@ def usual_error(knots: Knots, answers: Numbers) -> Numbers:
     return np.asarray(np.interp(answers, x, y))
 
 
-def of_classes(truth: NDArray[np.int64], prediction: ClassScores, *, seed: int) -> Conformal:
+def of_classes(
+    truth: NDArray[np.int64], prediction: ClassScores, *, seed: int, weights: Weights = None
+) -> Conformal:
     """What these rows say, which the model must not have been fitted to. A row whose label the
     model does not know got a probability of zero (and tells nothing of each class)."""
     rows = _drawn(len(truth), seed)
@@ -208,10 +223,13 @@ def of_classes(truth: NDArray[np.int64], prediction: ClassScores, *, seed: int) 
         given=_lower(given),
         confidence=_lower(confidence(prediction)),
         right=tuple((prediction.codes() == truth).astype(int).tolist()),
+        weights=_kept(taken(weights, rows)),
     )
 
 
-def of_numbers(truth: Numbers, prediction: Values, *, seed: int) -> Conformal:
+def of_numbers(
+    truth: Numbers, prediction: Values, *, seed: int, weights: Weights = None
+) -> Conformal:
     """What these rows say, which the model must not have been fitted to.
 
     Errors are divided by what is usual at such an answer where that tells anything (prices: the
@@ -220,29 +238,37 @@ def of_numbers(truth: Numbers, prediction: Values, *, seed: int) -> Conformal:
     """
     rows = _drawn(len(truth), seed)
     answers, off = prediction.values[rows], np.abs(truth[rows] - prediction.values[rows])
-    level = ((float(answers.mean()), max(float(off.mean()), 1e-12)),)
+    own = taken(weights, rows)
+    level = ((mean(answers, own), max(mean(off, own), 1e-12)),)
     folds = fold_codes(answers, FOLDS, seed)
     by_level, by_answer = np.empty(len(off)), np.empty(len(off))
     for fold in range(FOLDS):
-        out, rest = folds == fold, folds != fold
-        if out.any() and rest.any():
-            by_level[out] = max(float(off[rest].mean()), 1e-12)
-            by_answer[out] = usual_error(_usual(answers[rest], off[rest]), answers[out])
+        out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if len(out) and len(rest):
+            near = taken(own, rest)
+            by_level[out] = max(mean(off[rest], near), 1e-12)
+            by_answer[out] = usual_error(_usual(answers[rest], off[rest], near), answers[out])
     gains = off / by_level + np.log(by_level) - off / by_answer - np.log(by_answer)
-    if gains.mean() > 2 * gains.std() / np.sqrt(len(gains)):
-        return Conformal(errors=_higher(off / by_answer), usual=_usual(answers, off))
-    return Conformal(errors=_higher(off / level[0][1]), usual=level)
+    if mean(gains, own) > 2 * error_of_mean(gains, own):
+        usual = _usual(answers, off, own)
+        return Conformal(errors=_higher(off / by_answer), usual=usual, weights=_kept(own))
+    return Conformal(errors=_higher(off / level[0][1]), usual=level, weights=_kept(own))
 
 
-def _usual(answers: Numbers, off: Numbers) -> Knots:
+def _kept(weights: Weights) -> tuple[float, ...]:
+    """Short enough to be written."""
+    return () if weights is None else tuple(float(f"{one:.9g}") for one in weights)
+
+
+def _usual(answers: Numbers, off: Numbers, weights: Weights) -> Knots:
     """Mean absolute error in equally full bins of the answers, each drawn to that of all."""
-    whole = max(float(off.mean()), 1e-12)
+    whole, own = max(mean(off, weights), 1e-12), counts(weights, len(off))
     order = np.argsort(answers, kind="stable")
     bins = np.array_split(order, int(np.clip(len(order) // ROWS_A_BIN, 1, MOST_BINS)))
     found: dict[float, float] = {}
     for rows in bins:
-        mean = (off[rows].sum() + PRIOR_ROWS * whole) / (len(rows) + PRIOR_ROWS)
-        found[float(answers[rows].mean())] = float(mean)
+        far = (off[rows] @ own[rows] + PRIOR_ROWS * whole) / (own[rows].sum() + PRIOR_ROWS)
+        found[mean(answers[rows], taken(weights, rows))] = float(far)
     return tuple(sorted(found.items()))
 
 
@@ -282,54 +308,34 @@ def coverage_of(
     prediction: Prediction,
     coverage: float,
     groups: Mapping[str, Any],
+    weights: Weights = None,
 ) -> dict[str, Any]:
     """How often the truth is held, of all rows, of each class and of each value of `groups` (a
-    value a row, by name): share and rows; and how large sets or intervals are on average."""
+    value a row, by name): share and rows; and how large sets or intervals are on average. `weights`
+    say how much each row counts in the shares and the average."""
     held, sizes = covered(known, truth, prediction, coverage)
     found: dict[str, Any] = {
         "asked": coverage,
-        "held": float(held.mean()),
+        "held": mean(held, weights),
         "rows": len(held),
         "calibrated_on": known.rows,
-        "mean_size": float(sizes.mean()),
+        "mean_size": mean(sizes, weights),
         "groups": {
-            name: _by(held, np.array([str(v) for v in values], dtype=object))
+            name: _by(held, np.array([str(v) for v in values], dtype=object), weights)
             for name, values in groups.items()
         },
     }
     if isinstance(prediction, ClassScores):
         names = np.array([*prediction.classes, "(unknown)"], dtype=object)
-        found["classes"] = _by(held, names[truth])
+        found["classes"] = _by(held, names[truth], weights)
     return found
 
 
-def _by(held: NDArray[np.bool_], values: NDArray[Any]) -> dict[str, dict[str, float]]:
+def _by(
+    held: NDArray[np.bool_], values: NDArray[Any], weights: Weights
+) -> dict[str, dict[str, float]]:
+    rows = {value: np.flatnonzero(values == value) for value in sorted(set(values))}
     return {
-        str(value): {
-            "held": float(held[values == value].mean()),
-            "rows": int((values == value).sum()),
-        }
-        for value in sorted(set(values))
+        str(value): {"held": mean(held[one], taken(weights, one)), "rows": len(one)}
+        for value, one in rows.items()
     }
-
-
-def risk_coverage(truth: NDArray[np.int64], prediction: ClassScores) -> list[dict[str, float]]:
-    """The risk-coverage curve in steps of a hundredth: when only the most confident rows are
-    answered, the least confidence among them, their share of all (`coverage`) and the share of
-    wrong answers (`risk`).
-
-    Source: El-Yaniv & Wiener, "On the Foundations of Noise-free Selective Classification", JMLR
-    2010.
-    """
-    sure = confidence(prediction)
-    order = np.argsort(-sure, kind="stable")
-    wrong = np.cumsum(prediction.codes()[order] != truth[order])
-    places = np.unique(np.ceil(np.linspace(0.01, 1, 100) * len(order)).astype(int))
-    return [
-        {
-            "confidence": float(sure[order[place - 1]]),
-            "coverage": place / len(order),
-            "risk": float(wrong[place - 1] / place),
-        }
-        for place in places
-    ]

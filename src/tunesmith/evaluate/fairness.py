@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.seeds import generator
+from tunesmith.evaluate.weighted import Weights, counting, counts, mean, taken
 
 RESAMPLES, FEWEST_RESAMPLES = 400, 60
 MOST_WORK = 4_000_000
@@ -90,6 +91,7 @@ def fairness(
     *,
     positive: str | None = None,
     seed: int = 0,
+    weights: Weights = None,
 ) -> Fairness:
     """Scores by the cells of a column, and their gaps.
 
@@ -97,9 +99,13 @@ def fairness(
         cells: Of the column, shape (rows,); numbers of many values are cut at their quartiles.
         truth: Class codes (-1 for a label the model does not know) or numbers, shape (rows,).
         positive: The label that counts as selected; of two classes the second by default.
+        weights: How much each row counts; those that do not are left out.
     """
+    there = counting(weights, len(truth))
+    cells, truth, prediction = cells[there], truth[there], prediction.take(there)
+    own = counts(taken(weights, there), len(truth))
     names, places = groups_of(cells)
-    rates, chosen = _rates_of(truth, prediction, positive)
+    rates, chosen = _rates_of(truth, prediction, positive, own)
     rows = [np.flatnonzero(places == code) for code in range(len(names))]
     small = [_is_small(one, truth, prediction) for one in rows]
     plain = [rates(one) for one in rows]
@@ -178,21 +184,21 @@ def _is_small(rows: NDArray[np.int64], truth: NDArray[Any], prediction: Predicti
 
 
 def _rates_of(
-    truth: NDArray[Any], prediction: Prediction, positive: str | None
+    truth: NDArray[Any], prediction: Prediction, positive: str | None, own: Numbers
 ) -> tuple[Callable[[NDArray[np.int64]], dict[str, float]], str]:
     """What is measured on some rows, and the label that counts as selected."""
     if not isinstance(prediction, ClassScores):
         residual = prediction.array() - truth
         answers = prediction.array()
-        return lambda rows: of_numbers(residual[rows], answers[rows]), ""
+        return lambda rows: of_numbers(residual[rows], answers[rows], own[rows]), ""
     codes, found = prediction.codes(), prediction.array()
-    own = np.clip(found[np.arange(len(truth)), np.maximum(truth, 0)], 1e-9, 1.0)
-    loss = np.where(truth >= 0, -np.log(own), -np.log(1e-9))
+    given = np.clip(found[np.arange(len(truth)), np.maximum(truth, 0)], 1e-9, 1.0)
+    loss = np.where(truth >= 0, -np.log(given), -np.log(1e-9))
     right = codes == truth
     if len(prediction.classes) != 2 and positive is None:
         return lambda rows: {
-            "accuracy": float(right[rows].mean()),
-            "log loss": float(loss[rows].mean()),
+            "accuracy": mean(right[rows], own[rows]),
+            "log loss": mean(loss[rows], own[rows]),
         }, ""
     chosen = positive or prediction.classes[1]
     place = prediction.classes.index(chosen)
@@ -202,35 +208,38 @@ def _rates_of(
 
     def rates(rows: NDArray[np.int64]) -> dict[str, float]:
         return {
-            **of_selection(is_chosen[rows], is_positive[rows], whole[rows]),
-            "mean score": float(marks[rows].mean()),
-            "AUC": _area(ranks[rows], is_positive[rows]),
-            "log loss": float(loss[rows].mean()),
+            **of_selection(is_chosen[rows], is_positive[rows], whole[rows], own[rows]),
+            "mean score": mean(marks[rows], own[rows]),
+            "AUC": _area(ranks[rows], is_positive[rows], own[rows]),
+            "log loss": mean(loss[rows], own[rows]),
         }
 
     return rates, chosen
 
 
 def of_selection(
-    chosen: NDArray[np.bool_], positive: NDArray[np.bool_], right: NDArray[np.bool_]
+    chosen: NDArray[np.bool_],
+    positive: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    own: Numbers,
 ) -> dict[str, float]:
     """Rates of a selection; NaN where there is no row to take it of."""
     return {
-        "selection rate": float(chosen.mean()),
-        "true positive rate": _share(chosen[positive]),
-        "false positive rate": _share(chosen[~positive]),
-        "precision": _share(positive[chosen]),
-        "accuracy": float(right.mean()),
+        "selection rate": mean(chosen, own),
+        "true positive rate": mean(chosen[positive], own[positive]),
+        "false positive rate": mean(chosen[~positive], own[~positive]),
+        "precision": mean(positive[chosen], own[chosen]),
+        "accuracy": mean(right, own),
     }
 
 
-def of_numbers(residual: Numbers, answers: Numbers) -> dict[str, float]:
+def of_numbers(residual: Numbers, answers: Numbers, own: Numbers) -> dict[str, float]:
     """Errors of numbers, in the units of the target: answer minus truth."""
     return {
-        "mean answer": float(answers.mean()),
-        "mean error": float(residual.mean()),
-        "mean absolute error": float(np.abs(residual).mean()),
-        "rmse": float(np.sqrt((residual**2).mean())),
+        "mean answer": mean(answers, own),
+        "mean error": mean(residual, own),
+        "mean absolute error": mean(np.abs(residual), own),
+        "rmse": mean(residual**2, own) ** 0.5,
     }
 
 
@@ -256,14 +265,10 @@ def gaps(groups: Sequence[Rates]) -> dict[str, float]:
     return named | found
 
 
-def _share(values: NDArray[np.bool_]) -> float:
-    return float(values.mean()) if len(values) else float("nan")
-
-
-def _area(ranks: NDArray[np.int64], positive: NDArray[np.bool_]) -> float:
-    width = int(ranks.max()) + 1
-    ups = np.bincount(ranks[positive], minlength=width)
-    downs = np.bincount(ranks[~positive], minlength=width)
+def _area(ranks: NDArray[np.int64], positive: NDArray[np.bool_], own: Numbers) -> float:
+    width = int(ranks.max(initial=0)) + 1
+    ups = np.bincount(ranks[positive], own[positive], minlength=width)
+    downs = np.bincount(ranks[~positive], own[~positive], minlength=width)
     many = float(ups.sum()) * float(downs.sum())
     if not many:
         return float("nan")

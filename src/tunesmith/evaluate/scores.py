@@ -13,9 +13,8 @@ from tunesmith.core.contracts import Metric
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Score
 from tunesmith.core.seeds import generator
+from tunesmith.evaluate.weighted import Weights, effective_rows
 from tunesmith.metrics import canonical, get
-
-Weights = NDArray[np.float64] | None
 
 RESAMPLES = 1000
 MOST_WORK = 20_000_000
@@ -75,13 +74,8 @@ def score(
         found.append(by_weights(drawn))
     low, high = _ends(np.array(found), level)
     if low == high == rule.high == 1.0 and isinstance(prediction, ClassScores):
-        low = float(((1 - level) / 2) ** (1 / _effective(len(truth), weights)))
+        low = float(((1 - level) / 2) ** (1 / effective_rows(weights, len(truth))))
     return Score(name, value, min(low, value), max(high, value), len(truth), level)
-
-
-def _effective(rows: int, weights: Weights) -> float:
-    """As many rows as would tell as much if all counted alike (Kish 1965)."""
-    return rows if weights is None else float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def scores(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Rows
+from tunesmith.evaluate.weighted import Weights, counts, quantile
 
 SURE = 0.9
 """Probability of another class from which a row is taken to be mislabelled. Where classes overlap,
@@ -43,57 +44,66 @@ class Suspects:
         return int(self.flagged.sum())
 
 
-def suspects(truth: NDArray[Any], answers: Prediction) -> Suspects:
+def suspects(truth: NDArray[Any], answers: Prediction, weights: Weights = None) -> Suspects:
     """Rank rows by how improbable their label is.
 
     Args:
         truth: Class codes (-1 for a label that the model does not know) or numbers, shape (rows,).
         answers: What models that had not seen a row answered for it.
+        weights: How much each row counts in what is usual of its class, or of all residuals; no
+            row is more suspect for counting more.
     """
     if isinstance(answers, ClassScores):
-        return _of_classes(truth, answers.probabilities)
-    return _of_numbers(truth, answers.array())
+        return _of_classes(truth, answers.probabilities, weights)
+    return _of_numbers(truth, answers.array(), weights)
 
 
-def thresholds(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def thresholds(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], weights: Weights = None
+) -> NDArray[np.float64]:
     """For each class the mean probability of it over the rows that have it as their label, from
     which a row counts as one of that class; infinite for a class without rows. Shape (classes,)."""
     classes = probabilities.shape[1]
     known = truth >= 0
     own = probabilities[np.arange(len(truth))[known], truth[known]]
-    counts = np.bincount(truth[known], minlength=classes)
-    sums = np.bincount(truth[known], own, minlength=classes)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    counted = counts(weights, len(truth))[known]
+    total = np.bincount(truth[known], counted, minlength=classes)
+    sums = np.bincount(truth[known], counted * own, minlength=classes)
+    return np.where(total > 0, sums / np.where(total > 0, total, 1.0), np.inf)
 
 
 def confident_classes(
-    truth: NDArray[np.int64], probabilities: NDArray[np.float64]
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], weights: Weights = None
 ) -> NDArray[np.int64]:
     """The class that a row is counted to: of those whose threshold it reaches, the likeliest; -1
     where it reaches none. Shape (rows,)."""
-    reached = probabilities >= thresholds(truth, probabilities)
+    reached = probabilities >= thresholds(truth, probabilities, weights)
     best = np.where(reached, probabilities, -1.0).argmax(axis=1)
     return np.where(reached.any(axis=1), best, -1).astype(np.int64)
 
 
-def joint(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def joint(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], weights: Weights = None
+) -> NDArray[np.float64]:
     """The share of rows by given label (row) and likely true label (column), shape (classes,
     classes): counts of the confident ones, scaled so that each label has as many rows as were given
     it. What lies off the diagonal is the share of wrong labels."""
     classes = probabilities.shape[1]
-    found = confident_classes(truth, probabilities)
-    sure = (found >= 0) & (truth >= 0)
+    found = confident_classes(truth, probabilities, weights)
+    own, sure = counts(weights, len(truth)), (found >= 0) & (truth >= 0)
     places = truth[sure] * classes + found[sure]
-    counts = np.bincount(places, minlength=classes**2).reshape(classes, classes).astype(np.float64)
-    given = np.bincount(truth[truth >= 0], minlength=classes).astype(np.float64)
-    sums = counts.sum(axis=1)
+    counted = np.bincount(places, own[sure], minlength=classes**2).reshape(classes, classes)
+    given = np.bincount(truth[truth >= 0], own[truth >= 0], minlength=classes)
+    sums = counted.sum(axis=1)
     empty = sums == 0
-    counts[empty, empty] = 1.0  # nobody is sure: taken as they are labelled
-    scaled = counts / np.where(empty, 1.0, sums)[:, None] * given[:, None]
-    return np.asarray(scaled / max(1.0, given.sum()))
+    counted[empty, empty] = 1.0  # nobody is sure: taken as they are labelled
+    scaled = counted / np.where(empty, 1.0, sums)[:, None] * given[:, None]
+    return np.asarray(scaled / (given.sum() or 1.0))
 
 
-def _of_classes(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Suspects:
+def _of_classes(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], weights: Weights
+) -> Suspects:
     """By the normalised margin, the probability of the given label less that of the likeliest other
     one. Taken to be wrong where a row is counted to another class with a probability of `SURE`."""
     rows = np.flatnonzero(truth >= 0)
@@ -102,15 +112,17 @@ def _of_classes(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) ->
     others[rows, truth[rows]] = -np.inf
     likelier = others.argmax(axis=1).astype(np.int64)
     most = others[np.arange(len(truth)), likelier]
-    counted = confident_classes(truth, probabilities)
+    counted = confident_classes(truth, probabilities, weights)
     flagged = (truth >= 0) & (counted == likelier) & (most >= SURE)
     return Suspects(np.argsort(own - most, kind="stable"), likelier, flagged)
 
 
-def _of_numbers(truth: NDArray[np.float64], answers: NDArray[np.float64]) -> Suspects:
+def _of_numbers(
+    truth: NDArray[np.float64], answers: NDArray[np.float64], weights: Weights
+) -> Suspects:
     """By the size of the residual; taken to be wrong where it is far out among all."""
     residual = truth - answers
-    low, high = np.percentile(residual, [25, 75])
+    low, middle, high = (quantile(residual, share, weights) for share in (0.25, 0.5, 0.75))
     room = FENCES * (high - low)
     flagged = (residual < low - room) | (residual > high + room)
-    return Suspects(np.argsort(-np.abs(residual - np.median(residual))), answers, flagged)
+    return Suspects(np.argsort(-np.abs(residual - middle)), answers, flagged)

@@ -16,6 +16,8 @@ from tunesmith.core.predictions import ClassScores
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.calibration import FOLDS, fold_codes
 from tunesmith.evaluate.scores import paired_gain
+from tunesmith.evaluate.weighted import Weights as RowWeights
+from tunesmith.evaluate.weighted import counts, taken
 
 Weights = tuple[float, ...]
 
@@ -66,11 +68,12 @@ def tune(
     seed: int,
     clock: Clock | None = None,
     default: Weights | None = None,
+    row_weights: RowWeights = None,
 ) -> Decision:
     """Weights under which the metric is best on these rows, which the model must not have been
     fitted to; the `default` (None for the likeliest class) where they gain no more than noise on
     rows that they were not tuned on (the 80 % bootstrap interval of the cross-validated gain
-    reaches zero), or once the clock is over.
+    reaches zero), or once the clock is over. `row_weights` say how much each row counts.
 
     Two classes have a threshold. More have one number, the power of each class's share that its
     probability is divided by (1 answers as if all were equally frequent), and where there are
@@ -82,15 +85,16 @@ def tune(
     """
     if prediction.costs is not None:
         return Decision(None, "none: what answers cost decides")
-    rows = _drawn(truth, seed)
+    rows = _drawn(np.flatnonzero(counts(row_weights, len(truth)) > 0), seed)
     known, shares = truth[rows], replace(prediction.take(rows), weights=None)
-    counts = np.sort(np.bincount(known[known >= 0], minlength=len(shares.classes)))
-    if len(known) < FEWEST_ROWS or counts[-2] < FEWEST_OF_A_CLASS:
+    own = taken(row_weights, rows)
+    of_classes = np.sort(np.bincount(known[known >= 0], minlength=len(shares.classes)))
+    if len(known) < FEWEST_ROWS or of_classes[-2] < FEWEST_OF_A_CLASS:
         return Decision(default, f"none: {len(known):,} validation rows are too few to tell")
     try:
         if not reads_answers(metric, known, shares):
             return Decision(default, f"none: {name} reads probabilities, not answers")
-        return _tuned(name, metric, known, shares, default, seed, clock or Clock())
+        return _tuned(name, metric, known, shares, own, default, seed, clock or Clock())
     except BudgetError:
         return Decision(default, "none: no time was left to tune it")
     except ConfigError as error:  # of a metric of the user's that has no value for some answers
@@ -102,16 +106,18 @@ def _tuned(
     metric: Metric,
     truth: NDArray[np.int64],
     shares: ClassScores,
+    own: RowWeights,
     default: Weights | None,
     seed: int,
     clock: Clock,
 ) -> Decision:
     told: list[str] = []
     for how, find in _ways(metric, truth, shares, clock):
-        gain, low, high = _gain(metric, truth, replace(shares, weights=default), find, seed)
+        at = replace(shares, weights=default)
+        gain, low, high = _gain(metric, truth, at, own, find, seed)
         told.append(f"{how} {gain:+.4f} [{low:+.4f}, {high:+.4f}]")
         if low > 0:
-            weights = _scaled(find(truth, shares))
+            weights = _scaled(find(truth, shares, own))
             what = f"{how} {weights[0]:.3f}" if len(weights) == 2 else how
             return Decision(weights, f"{what}: {name} {_measured(', '.join(told), truth)}")
     measured = f"{name} {_measured(', '.join(told), truth)}, no more than noise"
@@ -128,7 +134,7 @@ def _measured(told: str, truth: NDArray[np.int64]) -> str:
     return f"gains {told}, cross-validated on {len(truth):,} validation rows"
 
 
-Find = Callable[[NDArray[np.int64], ClassScores], Weights]
+Find = Callable[[NDArray[np.int64], ClassScores, RowWeights], Weights]
 
 
 def _ways(
@@ -137,27 +143,31 @@ def _ways(
     """The more flexible first; it has to show its gain on rows it has not seen."""
     sign = 1.0 if metric.higher_is_better else -1.0
 
-    def value(known: NDArray[np.int64], at: ClassScores, weights: Weights) -> float:
+    def value(
+        known: NDArray[np.int64], at: ClassScores, own: RowWeights, weights: Weights
+    ) -> float:
         if clock.is_over():
             raise BudgetError("No time is left to tune what is answered.")
         try:
-            return sign * metric.score(known, replace(at, weights=weights), None)
+            return sign * metric.score(known, replace(at, weights=weights), own)
         except ConfigError:
             return float("-inf")
 
     if len(shares.classes) == 2:
-        return [("threshold", lambda known, at: _threshold(value, known, at))]
-    ways: list[tuple[str, Find]] = [("class shares", lambda k, at: _power(value, k, at)[0])]
+        return [("threshold", lambda *rows: _threshold(value, *rows))]
+    ways: list[tuple[str, Find]] = [("class shares", lambda *rows: _power(value, *rows)[0])]
     rarest = np.bincount(truth[truth >= 0], minlength=len(shares.classes)).min()
     if shares.array().size <= MOST_STEPS_OVER and rarest >= ROWS_FOR_OWN:
-        ways.insert(0, ("a weight for each class", lambda k, at: _climbed(value, k, at)))
+        ways.insert(0, ("a weight for each class", lambda *rows: _climbed(value, *rows)))
     return ways
 
 
-Value = Callable[[NDArray[np.int64], ClassScores, Weights], float]
+Value = Callable[[NDArray[np.int64], ClassScores, RowWeights, Weights], float]
 
 
-def _threshold(value: Value, truth: NDArray[np.int64], shares: ClassScores) -> Weights:
+def _threshold(
+    value: Value, truth: NDArray[np.int64], shares: ClassScores, own: RowWeights
+) -> Weights:
     """Of thresholds among the probabilities of both classes and between them, the best when
     averaged with its neighbours; of equal ones the nearest to 0.5."""
     up = shares.array()[:, 1]
@@ -165,19 +175,21 @@ def _threshold(value: Value, truth: NDArray[np.int64], shares: ClassScores) -> W
     sides = [np.quantile(up[side], ranks) for side in (truth == 1, truth == 0) if side.any()]
     even = np.arange(1, PLACES) / PLACES
     places = np.unique(np.clip(np.concatenate([*sides, even]), 1e-6, 1 - 1e-6))
-    found = np.array([value(truth, shares, of_threshold(float(at))) for at in places])
+    found = np.array([value(truth, shares, own, of_threshold(float(at))) for at in places])
     padded = np.pad(found, SMOOTH, mode="edge")
     smooth = np.convolve(padded, np.full(2 * SMOOTH + 1, 1 / (2 * SMOOTH + 1)), mode="valid")
     best = np.flatnonzero(smooth >= smooth.max() - 1e-12)
     return of_threshold(float(places[best[np.argmin(np.abs(places[best] - 0.5))]]))
 
 
-def _power(value: Value, truth: NDArray[np.int64], shares: ClassScores) -> tuple[Weights, float]:
+def _power(
+    value: Value, truth: NDArray[np.int64], shares: ClassScores, own: RowWeights
+) -> tuple[Weights, float]:
     """One over the power of each class's share that scores best, and that score; shares of the
     probabilities, which all classes have."""
-    prior = np.maximum(shares.array().mean(axis=0), 1e-6)
+    prior = np.maximum(np.average(shares.array(), axis=0, weights=own), 1e-6)
     tried = [tuple((prior**-power).tolist()) for power in POWERS]
-    found = np.array([value(truth, shares, weights) for weights in tried])
+    found = np.array([value(truth, shares, own, weights) for weights in tried])
     padded = np.pad(found, 1, mode="edge")
     smooth = np.convolve(padded, np.full(3, 1 / 3), mode="valid")
     best = np.flatnonzero(smooth >= smooth.max() - 1e-12)
@@ -185,21 +197,28 @@ def _power(value: Value, truth: NDArray[np.int64], shares: ClassScores) -> tuple
     return tried[place], float(found[place])
 
 
-def _climbed(value: Value, truth: NDArray[np.int64], shares: ClassScores) -> Weights:
+def _climbed(
+    value: Value, truth: NDArray[np.int64], shares: ClassScores, own: RowWeights
+) -> Weights:
     """From the best power on, each class's weight in turn to where the score is best, twice."""
-    weights, best = _power(value, truth, shares)
+    weights, best = _power(value, truth, shares, own)
     for _ in range(2):
         for code in range(len(weights)):
             for step in STEPS:
                 tried = (*weights[:code], weights[code] * step, *weights[code + 1 :])
-                score = value(truth, shares, tried)
+                score = value(truth, shares, own, tried)
                 if score > best + 1e-12:
                     weights, best = tried, score
     return weights
 
 
 def _gain(
-    metric: Metric, truth: NDArray[np.int64], shares: ClassScores, find: Find, seed: int
+    metric: Metric,
+    truth: NDArray[np.int64],
+    shares: ClassScores,
+    own: RowWeights,
+    find: Find,
+    seed: int,
 ) -> tuple[float, float, float]:
     """What weights tuned on the other folds gain over the answers as they are, with its
     interval."""
@@ -207,15 +226,14 @@ def _gain(
     array = np.empty_like(shares.array())
     for fold in range(FOLDS):
         out, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        weights = find(truth[rest], shares.take(rest))
+        weights = find(truth[rest], shares.take(rest), taken(own, rest))
         array[out] = replace(shares.take(out), weights=weights).weighted()
     array /= array.sum(axis=1, keepdims=True)
     new = replace(shares, probabilities=array, weights=None)
-    return paired_gain(metric, truth, new, shares, seed=seed, level=LEVEL)
+    return paired_gain(metric, truth, new, shares, seed=seed, level=LEVEL, weights=own)
 
 
-def _drawn(truth: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    rows = np.arange(len(truth))
+def _drawn(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     if len(rows) <= MOST_ROWS:
         return rows
     return np.sort(generator(seed, "threshold rows").choice(rows, MOST_ROWS, replace=False))

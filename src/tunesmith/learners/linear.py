@@ -185,9 +185,10 @@ def _resampled(
     """Which of these training rows are learned from, and what that adds to the logits."""
     if not problem.classes or config.resample == "none":
         return rows, None
-    truth = problem.truth("train")[rows]
-    chosen = resampled(truth, config.resample, seed)
-    return rows[chosen], prior_shift(truth, truth[chosen], len(problem.classes))
+    truth, weights = problem.truth("train")[rows], problem.weight("train")
+    own = None if weights is None else weights[rows]
+    chosen = resampled(truth, config.resample, seed, own)
+    return rows[chosen], prior_shift(truth, chosen, len(problem.classes), own)
 
 
 def _features(inputs: Inputs, terms: Terms, data: Dataset) -> Any:

@@ -127,6 +127,7 @@ class Neighbours(Learner[NeighboursConfig]):
     """
 
     config = NeighboursConfig
+    knows_weights = False
 
     def suits(self, problem: Problem) -> str:
         rows = len(problem.parts["train"])

@@ -67,6 +67,7 @@ class TabICL(Learner[TabICLConfig]):
     """In-context learning with the weights of TabICL."""
 
     config = TabICLConfig
+    knows_weights = False
 
     def suits(self, problem: Problem) -> str:
         return TABICL.why_not(problem)

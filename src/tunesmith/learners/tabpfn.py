@@ -62,6 +62,7 @@ class TabPFN(Learner[TabPFNConfig]):
     """In-context learning with the weights of TabPFN."""
 
     config = TabPFNConfig
+    knows_weights = False
 
     def suits(self, problem: Problem) -> str:
         return TABPFN.why_not(problem)

@@ -12,10 +12,11 @@ import numpy as np
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
-from tunesmith.core.records import Problem
+from tunesmith.core.records import Problem, Rows
 from tunesmith.evaluate.calibration import Calibration, choose, falls, quality, reliability
 from tunesmith.evaluate.conformal import Conformal, coverage_of, of_classes, of_numbers
 from tunesmith.evaluate.thresholds import of_threshold, tune
+from tunesmith.evaluate.weighted import counting, counts, taken
 from tunesmith.metrics import get
 
 COVERAGE = 0.9
@@ -82,23 +83,26 @@ def learn(problem: Problem, prediction: Prediction, clock: Clock | None = None) 
     """What helps, by the blend's answers for the valid rows; half of the time left may go into it.
 
     Rows whose inputs also stand in train are left out: they look surer than new ones are. Where
-    most are such rows, new ones will be too. What comes after the calibration sees the
-    calibrated rows.
+    most are such rows, new ones will be too. Rows count as much as their weight. What comes after
+    the calibration sees the calibrated rows.
     """
-    fresh = ~np.isin(problem.parts["valid"], problem.leaked)
-    clean = np.flatnonzero(fresh if 2 * fresh.sum() >= len(fresh) else np.ones_like(fresh))
+    own, rows = problem.weight("valid"), problem.parts["valid"]
+    there, fresh = counts(own, len(rows)) > 0, ~np.isin(rows, problem.leaked)
+    clean = np.flatnonzero(there & fresh if 2 * fresh.sum() >= len(fresh) else there)
     truth, prediction = problem.truth("valid")[clean], prediction.take(clean)
+    own = taken(own, clean)
     enough = len(truth) >= FEWEST_ROWS
     if isinstance(prediction, Values):
-        return After(conformal=of_numbers(truth, prediction, seed=problem.seed) if enough else None)
+        known = of_numbers(truth, prediction, seed=problem.seed, weights=own) if enough else None
+        return After(conformal=known)
     metric, seed = get(problem.metric), problem.seed
     if not enough:
         why = f"none: {len(truth):,} validation rows are too few to tell"
         return After(reasons={"calibration": why, "threshold": why})
     share = Clock() if clock is None else Clock(clock.left() / 2, clock.now)
-    calibrated = choose(metric, truth, prediction, seed=seed, clock=share)
+    calibrated = choose(metric, truth, prediction, seed=seed, clock=share, weights=own)
     default, found = None, calibrated.calibration if len(problem.classes) == 2 else None
-    if found is not None and falls(metric, truth, calibrated.crossed, prediction, seed):
+    if found is not None and falls(metric, truth, calibrated.crossed, prediction, seed, own):
         default = _as_before(found, problem.classes)
     decision = tune(
         problem.metric,
@@ -108,12 +112,13 @@ def learn(problem: Problem, prediction: Prediction, clock: Clock | None = None) 
         seed=seed,
         clock=share,
         default=default,
+        row_weights=own,
     )
     answered = replace(calibrated.crossed, weights=decision.weights)
     return After(
         calibrated.calibration,
         decision.weights,
-        of_classes(truth, answered, seed=seed),
+        of_classes(truth, answered, seed=seed, weights=own),
         {"calibration": calibrated.reason, "threshold": decision.reason},
     )
 
@@ -127,27 +132,30 @@ def _as_before(calibration: Calibration, classes: tuple[str, ...]) -> tuple[floa
 def told(problem: Problem, after: After, plain: Prediction, answers: Prediction) -> dict[str, Any]:
     """What became of the test part: the quality of its probabilities before and after, and the
     coverage of sets or intervals."""
-    truth = problem.truth("test")
+    own = problem.weight("test")
+    there = counting(own, len(answers))
+    truth, plain, answers = problem.truth("test")[there], plain.take(there), answers.take(there)
+    own = taken(own, there)
     found: dict[str, Any] = {}
     if isinstance(plain, ClassScores) and isinstance(answers, ClassScores):
         known = np.flatnonzero(truth >= 0)
+        weights = taken(own, known)
         sides = {"before": plain.take(known), "after": answers.take(known)}
         found["calibration"] = {
             "method": after.calibration.method if after.calibration else "none",
-            **{side: quality(truth[known], shares) for side, shares in sides.items()},
-            "reliability": reliability(truth[known], sides["after"]),
+            **{side: quality(truth[known], shares, weights) for side, shares in sides.items()},
+            "reliability": reliability(truth[known], sides["after"], weights=weights),
         }
         found["decision_weights"] = after.weights
     conformal = after.conformal
-    if conformal is not None and conformal.rows / (conformal.rows + 1) >= COVERAGE:
-        groups = _groups(problem)
-        found["coverage"] = coverage_of(conformal, truth, answers, COVERAGE, groups)
+    if conformal is not None and conformal.most >= COVERAGE:
+        groups = _groups(problem, problem.parts["test"][there])
+        found["coverage"] = coverage_of(conformal, truth, answers, COVERAGE, groups, own)
     return found
 
 
-def _groups(problem: Problem) -> dict[str, Any]:
-    """Category columns with few values, as the test rows have them."""
-    rows = problem.parts["test"]
+def _groups(problem: Problem, rows: Rows) -> dict[str, Any]:
+    """Category columns with few values, as these rows have them."""
     names = [n for n in problem.inputs if problem.data.column(n).kind == "category"]
     cells = {name: problem.data.values(name)[rows] for name in names}
     few = {name: v for name, v in cells.items() if 1 < len(set(map(str, v))) <= MOST_LEVELS}

@@ -12,14 +12,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.evaluate.abstaining import confidence, risk_coverage
 from tunesmith.evaluate.calibration import reliability
-from tunesmith.evaluate.conformal import (
-    Conformal,
-    check_coverage,
-    confidence,
-    coverage_of,
-    risk_coverage,
-)
+from tunesmith.evaluate.conformal import Conformal, check_coverage, coverage_of
 from tunesmith.evaluate.thresholds import of_threshold
 from tunesmith.pipeline.after import After
 

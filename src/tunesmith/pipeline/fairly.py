@@ -17,11 +17,11 @@ def fairness_facts(run: Run, problem: Problem, answers: Prediction) -> dict[str,
     none is named."""
     if not run.sensitive:
         return {}
-    rows, truth = problem.parts["test"], problem.truth("test")
+    rows, truth, weights = problem.parts["test"], problem.truth("test"), problem.weight("test")
     found = {}
     for name in run.sensitive:
         cells = problem.data.values(name)[rows]
-        one = fairness(name, cells, truth, answers, seed=problem.seed)
+        one = fairness(name, cells, truth, answers, seed=problem.seed, weights=weights)
         is_input = name in problem.inputs
         message = f"{name!r} {'is' if is_input else 'is not'} an input of the model; {said(one)}"
         found[name] = {**one.told(), "is_input": is_input, "message": message}

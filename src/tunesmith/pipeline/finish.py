@@ -42,6 +42,7 @@ from tunesmith.pipeline.standing import (
     refit_seconds,
 )
 from tunesmith.pipeline.suspecting import suspect_facts
+from tunesmith.pipeline.weighing import row_weight_facts
 from tunesmith.tasks import tasks
 
 CORRECTION_SHARE = 0.1
@@ -270,6 +271,7 @@ def _summary(
         },
         "rows": {name: len(rows) for name, rows in problem.parts.items()},
         "folds": len(problem.folds),
+        **row_weight_facts(problem, chosen.results),
         "reasons": dict(problem.reasons),
         "findings": [
             {"check": f.check, "message": f.message, "count": f.count} for f in problem.findings

@@ -97,7 +97,15 @@ def _decision(problem: Problem, result: Result, clock: Clock) -> tuple[float, ..
     metric, truth = get(problem.metric), problem.truth("valid")
     seen = problem.priced("valid", result.prediction)
     assert isinstance(seen, ClassScores)
-    return tune(problem.metric, metric, truth, seen, seed=problem.seed, clock=clock).weights
+    return tune(
+        problem.metric,
+        metric,
+        truth,
+        seen,
+        seed=problem.seed,
+        clock=clock,
+        row_weights=problem.weight("valid"),
+    ).weights
 
 
 def _price(problem: Problem, mine: Prediction, answers: Prediction) -> dict[str, Any]:

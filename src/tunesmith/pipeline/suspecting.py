@@ -20,6 +20,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.space import default, from_dict
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.evaluate.suspects import Suspects, joint, suspects
+from tunesmith.evaluate.weighted import Weights
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole
 from tunesmith.metrics import get
@@ -80,7 +81,8 @@ def look_for_suspects(
     config = _config(problem, results)
     every, answers, by = _answers(run, problem, results, chosen, config, clock)
     truth = problem.encode(problem.data.values(problem.target)[every])
-    found = suspects(truth, answers)
+    weights = None if problem.weights is None else problem.weights[every]
+    found = suspects(truth, answers, weights)
     change = None
     if found.count and _is_quick(problem, results, clock, 2):
         change = _change(run, problem, config, every, found, clock)
@@ -88,7 +90,7 @@ def look_for_suspects(
         "rows_looked_at": len(every),
         "answers": by,
         "flagged": found.count,
-        "share": _share(truth, answers),
+        "share": _share(truth, answers, weights),
         "left_out": change,
     }
     listed = _listed(problem, every, truth, answers, found)
@@ -217,11 +219,11 @@ def _change(
     }
 
 
-def _share(truth: NDArray[Any], answers: Prediction) -> float | None:
+def _share(truth: NDArray[Any], answers: Prediction, weights: Weights) -> float | None:
     """The share of rows that confident learning counts to another class than their label."""
     if not isinstance(answers, ClassScores):
         return None
-    return float(1 - np.trace(joint(truth, answers.probabilities)))
+    return float(1 - np.trace(joint(truth, answers.probabilities, weights)))
 
 
 def _listed(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import json
-import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,43 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
-from tunesmith.core.contracts import RawTable
-from tunesmith.core.errors import ConfigError, DataError, DataWarning, did_you_mean
+from tunesmith.core.errors import ConfigError, DataWarning, did_you_mean
 from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.core.records import Column, Dataset, Score
-from tunesmith.core.runfolder import recover_folder
-from tunesmith.data.cells import CODE, number, same
-from tunesmith.data.kinds import infer
+from tunesmith.core.records import Dataset
 from tunesmith.data.read import read
-from tunesmith.data.readers import readers
-from tunesmith.data.readers._bytes import is_url
-from tunesmith.data.readers._table import objects, plain
 from tunesmith.evaluate.fairness import Fairness, fairness
-from tunesmith.evaluate.scores import confusion, scores
-from tunesmith.learners.scorecard import Scorecard
+from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import artifact, decisions
-from tunesmith.pipeline.costing import read_weights
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.pipeline.suspecting import read_suspects
-from tunesmith.tasks import tasks
-from tunesmith.tasks.classification import label_of, labels
+from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
+from tunesmith.predictor.labelled import labelled
+from tunesmith.predictor.labels import natural, weights_of
+from tunesmith.predictor.places import place_of, read_facts, scorecard_of
+from tunesmith.predictor.rows import as_table, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LONGEST_PATH = 4096
-WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
-
-
-class Evaluation(dict[str, Score]):
-    """Scores by name; `confusion` counts how often each label (row) got each answer (column), and
-    is None where the model answers with numbers."""
-
-    def __init__(self, found: Mapping[str, Score], confusion: pd.DataFrame | None) -> None:
-        super().__init__(found)
-        self.confusion = confusion
 
 
 class Predictor:
@@ -64,18 +42,7 @@ class Predictor:
     @cached_property
     def place(self) -> Path:
         """The folder of the artifact itself."""
-        place = recover_folder(self.folder / "best")
-        for path in (place, self.folder):
-            if os.path.isfile(path / "manifest.json"):
-                return path
-        if os.path.isdir(place):
-            return place  # loading says what it lacks
-        if not os.path.exists(self.folder):
-            raise DataError(f"There is no run folder or saved model {self.folder}.")
-        raise DataError(
-            f"{self.folder} holds no model: neither best/ nor manifest.json is in it. Give the "
-            "folder that `tunesmith fit` printed."
-        )
+        return place_of(self.folder)
 
     @cached_property
     def model(self) -> artifact.Model:
@@ -87,7 +54,7 @@ class Predictor:
         """The facts of the fit: task, metric, score and interval, reasons, findings, …"""
         file = self.folder / "summary.json"
         if file.is_file() and self.place != self.folder:
-            return _read_facts(file)
+            return read_facts(file)
         return {**self.model.facts, "folder": str(self.folder)}
 
     def leaderboard(self) -> list[dict[str, Any]]:
@@ -105,7 +72,7 @@ class Predictor:
         """
         import pandas as pd
 
-        return pd.DataFrame(self._scorecard()[0].table())
+        return pd.DataFrame(scorecard_of(self.folder)[0].table())
 
     def scorecard_points(self, data: Any) -> pd.DataFrame:
         """The points that rows have by the scorecard: a column for each feature, and `points`,
@@ -116,22 +83,10 @@ class Predictor:
         """
         import pandas as pd
 
-        card, model = self._scorecard()
-        rows = Predictor(model)._rows(data)
+        card, model = scorecard_of(self.folder)
+        rows = rows_of(artifact.load(model), data)
         found = pd.DataFrame(card.points(rows), columns=[one.bins.name for one in card.features])
         return found.assign(points=found.sum(axis=1))
-
-    def _scorecard(self) -> tuple[Scorecard, Path]:
-        """The one scorecard at hand, and the folder of its model."""
-        beside = recover_folder(self.folder / "interpretable")
-        place = beside if beside.is_dir() else self.place
-        for fitted, _ in artifact.load(place).members:
-            if isinstance(fitted, Scorecard):
-                return fitted, place
-        raise ConfigError(
-            f"{self.folder} holds no scorecard. One is fitted for two classes told from numbers, "
-            "categories and dates, in a run of the learner `scorecard`."
-        )
 
     def pick(
         self, *, max_latency_ms: float = float("inf"), max_size_mb: float = float("inf")
@@ -218,7 +173,7 @@ class Predictor:
     ) -> NDArray[Any]:
         """The answers to what `scores` gave; options and errors as of `predict`."""
         chosen = decisions.with_threshold(found, threshold)
-        answers = _natural(chosen.decode(), self.model.classes)
+        answers = natural(chosen.decode(), self.model.classes)
         if abstain is None and risk is None:
             return answers
         if threshold is not None:
@@ -261,7 +216,7 @@ class Predictor:
 
         columns = decisions.held(self.model.after, found, coverage, each_class=each_class)
         if "set" in columns:
-            names = [_natural(labels, self.model.classes).tolist() for labels in columns["set"]]
+            names = [natural(labels, self.model.classes).tolist() for labels in columns["set"]]
             columns["set"] = pd.Series(names, dtype=object)
         return pd.DataFrame({"prediction": self.decide(found), **columns})
 
@@ -275,13 +230,15 @@ class Predictor:
             ConfigError: The coverage is not between 0 and 1 or more than can be told.
             DataError: The rows have no labels, or lack a column.
         """
-        rows, known, truth, found = self._labelled(data)
+        told = labelled(self.model, data)
         if isinstance(by, Mapping):
-            groups = {name: np.asarray(values)[known] for name, values in by.items()}
+            groups = {name: np.asarray(values)[told.known] for name, values in by.items()}
         else:
             names = [by] if isinstance(by, str) else by
-            groups = {name: rows.values(name)[known] for name in names}
-        return decisions.coverage_of(self.model.after.known(), truth, found, coverage, groups)
+            groups = {name: told.all_rows.values(name)[told.known] for name in names}
+        found = self._answers(told.rows)
+        known, weights = self.model.after.known(), weights_of(self.model, told.rows)
+        return decisions.coverage_of(known, told.truth, found, coverage, groups, weights)
 
     def risk_coverage(self, data: Any) -> pd.DataFrame:
         """The risk-coverage curve on labelled rows: when only the most confident are answered, the
@@ -294,12 +251,14 @@ class Predictor:
         """
         import pandas as pd
 
-        _, _, truth, found = self._labelled(data)
+        told = labelled(self.model, data)
+        found = self._answers(told.rows)
         if not isinstance(found, ClassScores):
             raise ConfigError(
                 "This model answers with numbers; a risk of wrong answers is of classes."
             )
-        return pd.DataFrame(decisions.risk_coverage(truth, found))
+        weights = weights_of(self.model, told.rows)
+        return pd.DataFrame(decisions.risk_coverage(told.truth, found, weights))
 
     def reliability(self, data: Any) -> pd.DataFrame:
         """The reliability curve on labelled rows: in ten equally full bins of a probability (of the
@@ -312,17 +271,12 @@ class Predictor:
         """
         import pandas as pd
 
-        _, _, truth, found = self._labelled(data)
+        told = labelled(self.model, data)
+        found = self._answers(told.rows)
         if not isinstance(found, ClassScores):
             raise ConfigError("This model answers with numbers; probabilities are for classes.")
-        return pd.DataFrame(decisions.reliability(truth, found))
-
-    def _labelled(self, data: Any) -> tuple[Dataset, NDArray[np.int64], NDArray[Any], Prediction]:
-        """All rows; which have a label; of these the truth and the model's answers."""
-        rows = self._rows(data, with_target=True)
-        truth = self._truth(rows)
-        known = np.flatnonzero(_has_label(rows.values(self.model.target)))
-        return rows, known, truth[known], self._answers(rows.take(known))
+        weights = weights_of(self.model, told.rows)
+        return pd.DataFrame(decisions.reliability(told.truth, found, weights=weights))
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """A probability for each class, a column each, a row each.
@@ -330,7 +284,7 @@ class Predictor:
         Raises:
             ConfigError: The model answers with numbers.
         """
-        return self.shares(self.model.predict(self._rows(data)))
+        return self.shares(self.model.predict(rows_of(self.model, data)))
 
     def shares(self, found: Prediction) -> pd.DataFrame:
         """The probabilities in what `scores` gave, as of `predict_proba`."""
@@ -343,7 +297,7 @@ class Predictor:
     def scores(self, data: Any) -> Prediction:
         """What the model hands back, before one answer is chosen: the likeliest, or where answers
         have costs the one that is expected to cost least."""
-        return self._answers(self._rows(data))
+        return self._answers(rows_of(self.model, data))
 
     def _answers(self, rows: Dataset) -> Prediction:
         return self.model.decide(rows, self.model.predict(rows))
@@ -356,31 +310,14 @@ class Predictor:
         Raises:
             DataError: The rows have no labels.
         """
-        rows = self._rows(data, with_target=True)
-        truth = self._truth(rows)
-        known = np.flatnonzero(_has_label(rows.values(self.model.target)))
-        found = self._answers(rows.take(known))
-        names = [metric_shelf.check(metric, found) for metric in self._metrics(metrics)]
-        weights = self._weights(rows.take(known))
+        told = labelled(self.model, data)
+        found = self._answers(told.rows)
+        names = [metric_shelf.check(metric, found) for metric in metrics_of(self.model, metrics)]
+        weights = weights_of(self.model, told.rows)
         return Evaluation(
-            scores(names, truth[known], found, seed=seed, weights=weights),
-            _confusion(truth[known], found),
+            scores(names, told.truth, found, seed=seed, weights=weights),
+            confusion_of(told.truth, found),
         )
-
-    def _weights(self, rows: Dataset) -> NDArray[np.float64] | None:
-        """How much each row counts; None where all count alike."""
-        name = self.model.weights
-        if not name:
-            return None
-        if name not in rows.names:
-            warnings.warn(
-                f"{rows.source} lacks {name!r}, the column of row weights that this model was "
-                "fitted and scored with: all rows count alike",
-                DataWarning,
-                stacklevel=3,
-            )
-            return None
-        return read_weights(rows, name, {"labelled": np.arange(len(rows))})
 
     def confusion(self, data: Any) -> pd.DataFrame:
         """How often each label (row) got each answer (column).
@@ -414,198 +351,20 @@ class Predictor:
             raise ConfigError(
                 f"There is no label {positive!r}.{did_you_mean(positive, self.model.classes)}"
             )
-        rows = self._rows(data, with_target=True)
-        truth = self._truth(rows)
-        known = np.flatnonzero(_has_label(rows.values(self.model.target)))
-        found = self.model.predict(rows.take(known))
+        told = labelled(self.model, data)
+        found = self.model.predict(told.rows)
+        weights = weights_of(self.model, told.rows)
         inputs = {column.name for column in self.model.inputs}
-        others = rows if set(names) <= inputs else read(self._as_table(data))
+        others = told.all_rows if set(names) <= inputs else read(as_table(self.model, data))
         return {
             name: fairness(
                 name,
-                (rows if name in inputs else others).values(name)[known],
-                truth[known],
+                (told.all_rows if name in inputs else others).values(name)[told.known],
+                told.truth,
                 found,
                 positive=positive,
                 seed=seed,
+                weights=weights,
             )
             for name in names
         }
-
-    def _metrics(self, wanted: Metric | Sequence[Metric] | None) -> list[Metric]:
-        if wanted is None:
-            usual = tasks[self.model.task].metrics(self.model.classes)
-            usual = (*usual, metric_shelf.COST) if self.model.costs is not None else usual
-            first = [self.model.metric] if metric_shelf.is_known(self.model.metric) else []
-            if not first:
-                warnings.warn(
-                    f"the metric {self.model.metric!r} of the fit is a function of yours: name it "
-                    "in metrics=[…] to have it",
-                    DataWarning,
-                    stacklevel=3,
-                )
-            return list(dict.fromkeys([*first, *usual]))
-        if isinstance(wanted, str) or callable(wanted):
-            return [wanted]
-        if not wanted:
-            usual = tasks[self.model.task].metrics(self.model.classes)
-            raise ConfigError(
-                f"No metric is named. Name some, such as --metrics {','.join(usual)}, or leave "
-                "--metrics away."
-            )
-        return list(wanted)
-
-    def _rows(self, data: Any, *, with_target: bool = False) -> Dataset:
-        """Rows with the input columns, typed as in training."""
-        names = self.model.columns if with_target else self.model.inputs
-        data = self._as_table(data)
-        target = self.model.target if with_target else None
-        if with_target and self.model.weights:
-            there = data.names if isinstance(data, RawTable) else read(data).names
-            if self.model.weights in there:
-                names = (*names, Column(self.model.weights, "number", "row weights"))
-        if isinstance(data, RawTable):
-            rows = infer(data, like=names)
-        else:
-            rows = read(data, like=names, target=target)
-        _tell_unreadable(rows)
-        return rows
-
-    def _as_table(self, data: Any) -> Any:
-        """One row, or the cells of the only input column, as something that can be read."""
-        names = [column.name for column in self.model.inputs]
-        if hasattr(data, "to_dict") and hasattr(data, "index") and not hasattr(data, "columns"):
-            # A pandas Series is a row where it goes by the names of the columns, else a column.
-            data = data.to_dict() if set(names) <= set(data.index) else data.tolist()
-        if len(names) == 1:
-            if isinstance(data, str) and not _names_a_source(data):
-                data = {names[0]: data}
-            elif isinstance(data, list | tuple | np.ndarray) and _are_texts(data):
-                data = {names[0]: list(data)}
-        if isinstance(data, Mapping) and not _is_table(data):
-            cells = {str(name): objects([plain(value)]) for name, value in data.items()}
-            return RawTable("one row", tuple(cells), cells, np.ones(1, dtype=np.int64))
-        return data
-
-    def _truth(self, rows: Dataset) -> NDArray[Any]:
-        model = self.model
-        values = rows.values(model.target)
-        if not _has_label(values).any():
-            raise DataError(
-                f"No row of {rows.source} has a value in the target column {model.target!r}; "
-                "scores need labels."
-            )
-        if not model.classes:
-            return values.astype(np.float64)
-        index = {same(label): code for code, label in enumerate(model.classes)}
-        index |= {label: code for code, label in enumerate(model.classes)}
-        found_labels = labels(values)
-        codes = [-1 if v is None else _code(v, index) for v in found_labels]
-        found = np.array(codes, dtype=np.int64)
-        others = dict.fromkeys(v for v in found_labels[found < 0] if v is not None)
-        if not others:
-            return found
-        first = next(iter(others))
-        if (found < 0).all():
-            raise DataError(
-                f"No label in the target column {model.target!r} of {rows.source} is one that this "
-                f"model knows; the first is {first!r}.{did_you_mean(first, model.classes)}"
-            )
-        unknown = sum(v in others for v in found_labels)
-        warnings.warn(
-            f"{rows.source}: {unknown:,} row{'s' * (unknown != 1)} with a label that this model "
-            f"does not know ({', '.join(map(repr, list(others)[:3]))}) count as answered wrongly",
-            DataWarning,
-            stacklevel=3,
-        )
-        return found
-
-
-def _code(label: str, index: Mapping[str, int]) -> int:
-    """The class of a label, whichever way it is written; -1 where there is none."""
-    as_number = label if CODE.match(label) else label_of(number(label)) or label
-    return next((index[name] for name in (label, same(label), as_number) if name in index), -1)
-
-
-def _natural(found: NDArray[Any], classes: Sequence[str]) -> NDArray[Any]:
-    """Labels as data frames hold them: 1 rather than "1", True rather than "True"."""
-    if classes and set(classes) <= {"True", "False"}:
-        return np.asarray(found == "True")
-    if classes and all(WHOLE.fullmatch(label) for label in classes):
-        return found.astype(np.int64)
-    return found
-
-
-def _read_facts(file: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{file} cannot be read: {error}. Take the run again from where it was saved, or give "
-            f"the model alone: {file.parent / 'best'}."
-        ) from error
-    if not isinstance(facts, dict):
-        raise DataError(f"{file} does not hold the facts of a fit.")
-    return facts
-
-
-def _confusion(truth: NDArray[Any], found: Prediction) -> pd.DataFrame | None:
-    if not isinstance(found, ClassScores):
-        return None
-    import pandas as pd
-
-    names = list(found.classes)
-    return pd.DataFrame(confusion(truth, found), index=names, columns=names)
-
-
-def _is_table(data: Mapping[Any, Any]) -> bool:
-    """Whether a mapping holds columns rather than the cells of one row."""
-    return any(isinstance(value, list | tuple | np.ndarray) for value in data.values())
-
-
-def _has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
-    if values.dtype.kind == "f":
-        return np.asarray(~np.isnan(values))
-    if values.dtype.kind == "M":
-        return np.asarray(~np.isnat(values))
-    return np.array([value is not None for value in values], dtype=bool)
-
-
-def _names_a_source(text: str) -> bool:
-    """Whether a text is the place of a table rather than a text to answer."""
-    if any(readers[name].claims(text) for name in readers):
-        return True
-    if is_url(text) and len(text.split()) == 1:
-        return True
-    if len(text) >= LONGEST_PATH or "\0" in text:
-        return False
-    return os.path.isfile(text) or any(map(os.path.isfile, glob.iglob(text, recursive=True)))
-
-
-def _are_texts(values: Any) -> bool:
-    """Whether all are texts, or missing."""
-    known = [v for v in values if v is not None and not (isinstance(v, float) and np.isnan(v))]
-    return bool(known) and all(isinstance(value, str) for value in known)
-
-
-def _tell_unreadable(rows: Dataset) -> None:
-    """Warn of cells that count as missing because they are not what their column holds.
-
-    Raises:
-        DataError: Most of a column is such cells.
-    """
-    for column in rows.columns:
-        bad = [cell for cell in rows.bad if cell.column == column.name]
-        if not bad:
-            continue
-        first = bad[0]
-        told = (
-            f"{rows.source}: {len(bad):,} cell{'s' * (len(bad) != 1)} of column {column.name!r} "
-            f"cannot be read as {first.expected}, the first {first.got!r} at line {first.line}"
-        )
-        if len(bad) > int(_has_label(rows.values(column.name)).sum()):
-            raise DataError(
-                f"{told}. Write them as in the data the model was trained on ({column.reason}), or "
-                "leave them empty."
-            )
-        warnings.warn(f"{told}; they count as missing", DataWarning, stacklevel=4)

@@ -1,0 +1,37 @@
+"""A user's rows that have a label, with what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.records import Dataset, Rows
+from tunesmith.pipeline.artifact import Model
+from tunesmith.predictor.labels import has_label, truth_of
+from tunesmith.predictor.rows import rows_of
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """All rows, places of those with a label, these rows, and their truth: class codes (-1 for a
+    label that the model does not know) or numbers, shape (known rows,)."""
+
+    all_rows: Dataset
+    known: Rows
+    rows: Dataset
+    truth: NDArray[Any]
+
+
+def labelled(model: Model, data: Any) -> Labelled:
+    """Of whatever `fit` takes.
+
+    Raises:
+        DataError: No row has a label, or a column is missing.
+    """
+    rows = rows_of(model, data, with_target=True)
+    truth = truth_of(model, rows)
+    known = np.flatnonzero(has_label(rows.values(model.target)))
+    return Labelled(rows, known, rows.take(known), truth[known])
