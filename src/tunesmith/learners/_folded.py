@@ -43,14 +43,18 @@ class Folded(Fitted):
             one.save(place)
 
 
+def fold_folders(folder: Path) -> tuple[Path, ...]:
+    """Where a trial saved the model of every fold, in order; empty where it saved one model."""
+    count = sum(1 for place in folder.glob(f"{FOLD}[0-9]*") if place.is_dir())
+    return tuple(folder / f"{FOLD}{number}" for number in range(count))
+
+
 def open_model(learner: str, folder: Path) -> Fitted:
     """The model that a trial saved: one, or that of every fold."""
-    count = sum(1 for place in folder.glob(f"{FOLD}[0-9]*") if place.is_dir())
-    if not count:
+    places = fold_folders(folder)
+    if not places:
         return learners[learner].load(folder)
-    return Folded(
-        tuple(learners[learner].load(folder / f"{FOLD}{number}") for number in range(count))
-    )
+    return Folded(tuple(learners[learner].load(place) for place in places))
 
 
 def fit_whole(
@@ -75,12 +79,12 @@ def fit_whole(
         part = problem.fold(number)
         own = replace(watch, clock=_share(watch.clock, number, count), checkpoint=None)
         own = replace(own, report=_silent, tell=watch.tell if not number else _unheard)
-        models.append(learner.fit(_with_own_valid(part, number), config, seed, own))
+        models.append(learner.fit(with_own_valid(part, number), config, seed, own))
         answers.append(models[-1].predict(part.part("valid")))
-    return Folded(tuple(models)), _joined(problem, answers)
+    return Folded(tuple(models)), joined(problem, answers)
 
 
-def _with_own_valid(part: Problem, number: int) -> Problem:
+def with_own_valid(part: Problem, number: int) -> Problem:
     """The problem of a fold with a tenth of its training rows to select by (rounds, epochs, a
     strength). Its valid rows select nothing: who ends training where those are answered best
     foretells labels that nothing foretells. Groups are not kept together here: that may train a
@@ -114,7 +118,7 @@ def _share(clock: Clock, number: int, count: int) -> Clock:
     return Clock(share * clock.left(), clock.now)
 
 
-def _joined(problem: Problem, answers: list[Prediction]) -> Prediction:
+def joined(problem: Problem, answers: list[Prediction]) -> Prediction:
     """The mean of what was answered for each valid row, in their order."""
     rows = problem.parts["valid"]
     total = np.zeros((len(rows), *answers[0].array().shape[1:]))
