@@ -57,6 +57,7 @@ def fit(
     goals: Sequence[str] = (),
     workers: int | None = None,
     auto_stack: bool | int = False,
+    distill: bool = False,
     sensitive: Sequence[str] = (),
     bad_rows: str = "stop",
     cache: bool = True,
@@ -108,6 +109,8 @@ def fit(
             a library; in this process it is where it comes back to Python, in the main thread.
         auto_stack: Put models over the answers that the trials gave out of fold, in one level
             (True) or two (2). They answer where they gain more than noise. Needs folds.
+        distill: Let one small model learn what the final one answers, and tell what it loses; it is
+            saved in the folder `distilled` of the run. `model.distill()` does so later.
         sensitive: Columns by whose groups the model is scored as well (`fairness` in the summary).
             They stay inputs where their kind allows it, and the summary says so.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
@@ -148,6 +151,7 @@ def fit(
         goals=tuple(goals),
         workers=workers,
         auto_stack=check_stack(auto_stack),
+        distill=distill,
         costs=costs,
         weights=weights,
         sensitive=(sensitive,) if isinstance(sensitive, str) else tuple(sensitive),

@@ -54,6 +54,9 @@ def fit(
     auto_stack: Annotated[
         int, typer.Option(metavar="LEVELS", help="Stack the models in 1 or 2 levels; 0: do not.")
     ] = 0,
+    distill: Annotated[
+        bool, typer.Option("--distill", help="Put what the models answer into one small one too.")
+    ] = False,
     sensitive: Annotated[
         str | None,
         typer.Option(metavar="A,B", help="Score by the groups of these columns too: fairness."),
@@ -156,6 +159,7 @@ def fit(
             split=split,
             folds=folds,
             auto_stack=auto_stack,
+            distill=distill,
             bad_rows=bad_rows,
             cache=not no_cache,
             listeners=listeners,
@@ -187,6 +191,7 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
         f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}: "
         + ", ".join(map(_stage, summary.get("stages", ()))),
         *([summary["interpretable"]["message"]] if summary.get("interpretable") else ()),
+        *([summary["distilled"]["message"]] if summary.get("distilled") else ()),
         *(f"fairness: {one['message']}" for one in summary.get("fairness", {}).values()),
         *prospect_lines(summary.get("prospects") or {}),
         f"saved in {summary['folder']}",

@@ -18,6 +18,7 @@ import typer
 from tunesmith.cli import STARTED
 from tunesmith.cli.cache import cache
 from tunesmith.cli.demo import demo
+from tunesmith.cli.distill import distill
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.export import export
@@ -53,6 +54,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(leaderboard)
 app.command()(pick)
+app.command()(distill)
 app.command()(export)
 app.command()(watch)
 app.command()(runs)

@@ -38,14 +38,18 @@ class Folded(Fitted):
             one.save(place)
 
 
+def fold_folders(folder: Path) -> tuple[Path, ...]:
+    """Where a trial saved the model of every fold, in order; empty where it saved one model."""
+    count = sum(1 for place in folder.glob(f"{FOLD}[0-9]*") if place.is_dir())
+    return tuple(folder / f"{FOLD}{number}" for number in range(count))
+
+
 def open_model(learner: str, folder: Path) -> Fitted:
     """The model that a trial saved: one, or that of every fold."""
-    count = sum(1 for place in folder.glob(f"{FOLD}[0-9]*") if place.is_dir())
-    if not count:
+    places = fold_folders(folder)
+    if not places:
         return learners[learner].load(folder)
-    return Folded(
-        tuple(learners[learner].load(folder / f"{FOLD}{number}") for number in range(count))
-    )
+    return Folded(tuple(learners[learner].load(place) for place in places))
 
 
 def fit_whole(
@@ -67,14 +71,14 @@ def fit_whole(
         part = problem.fold(number)
         own = replace(watch, clock=pace.clock(number), checkpoint=None, report=_silent)
         own = replace(own, tell=watch.tell if not number else _unheard)
-        model = learner.fit(_with_own_valid(part, number), config, seed, own)
+        model = learner.fit(with_own_valid(part, number), config, seed, own)
         return model, model.predict(part.part("valid"))
 
     found = in_threads(one, range(count), beside, pace.halt)
-    return Folded(tuple(model for model, _ in found)), _joined(problem, [a for _, a in found])
+    return Folded(tuple(model for model, _ in found)), joined(problem, [a for _, a in found])
 
 
-def _with_own_valid(part: Problem, number: int) -> Problem:
+def with_own_valid(part: Problem, number: int) -> Problem:
     """The problem of a fold with a tenth of its training rows to select by (rounds, epochs, a
     strength). Its valid rows select nothing: who ends training where those are answered best
     foretells labels that nothing foretells. Groups are not kept together here: that may train a
@@ -100,7 +104,7 @@ def _unheard(about: str, text: str) -> None:
     return
 
 
-def _joined(problem: Problem, answers: list[Prediction]) -> Prediction:
+def joined(problem: Problem, answers: list[Prediction]) -> Prediction:
     """The mean of what was answered for each valid row, in their order."""
     rows = problem.parts["valid"]
     total = np.zeros((len(rows), *answers[0].array().shape[1:]))

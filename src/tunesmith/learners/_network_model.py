@@ -91,7 +91,7 @@ class NeuralModel(Fitted):
         is one and takes less, as fp16 does."""
         from safetensors.torch import save_file
 
-        frozen = _frozen(self.network)
+        frozen = frozen_names(self.network)
         if self.source is None or self.source.size_bytes > _bytes(self.network, frozen):
             frozen = set()
         write_json(
@@ -149,7 +149,7 @@ def load(folder: Path) -> NeuralModel:
         if type(frozen) is not int or not 0 <= frozen <= len(blank.encoder.blocks):
             raise ValueError(f"frozen_blocks is {frozen!r}")
         blank.first_trained = frozen
-        may = _frozen(blank) if own.is_file() else set()
+        may = frozen_names(blank) if own.is_file() else set()
         gone = [name for name in shapes if name not in state and name not in may]
         if gone:
             raise ValueError(f"{gone[0]} is missing")
@@ -188,7 +188,7 @@ def _bytes(network: Network, names: Collection[str]) -> int:
     return sum(value.nbytes for name, value in network.state_dict().items() if name in names)
 
 
-def _frozen(network: Network) -> set[str]:
+def frozen_names(network: Network) -> set[str]:
     """The tensors that are as the checkpoint has them, by name."""
     if not network.first_trained:
         return set()

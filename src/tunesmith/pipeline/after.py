@@ -13,7 +13,14 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Problem, Rows
-from tunesmith.evaluate.calibration import Calibration, choose, falls, quality, reliability
+from tunesmith.evaluate.calibration import (
+    Calibrated,
+    Calibration,
+    choose,
+    falls,
+    quality,
+    reliability,
+)
 from tunesmith.evaluate.conformal import Conformal, coverage_of, of_classes, of_numbers
 from tunesmith.evaluate.thresholds import of_threshold, tune
 from tunesmith.evaluate.weighted import counting, counts, taken
@@ -79,8 +86,14 @@ class After:
 NOTHING = After()
 
 
-def learn(problem: Problem, prediction: Prediction, clock: Clock | None = None) -> After:
+def learn(
+    problem: Problem,
+    prediction: Prediction,
+    clock: Clock | None = None,
+    given: Calibration | None = None,
+) -> After:
     """What helps, by the blend's answers for the valid rows; half of the time left may go into it.
+    A calibration that is given is not chosen.
 
     Rows whose inputs also stand in train are left out: they look surer than new ones are. Where
     most are such rows, new ones will be too. Rows count as much as their weight. What comes after
@@ -100,7 +113,10 @@ def learn(problem: Problem, prediction: Prediction, clock: Clock | None = None) 
         why = f"none: {len(truth):,} validation rows are too few to tell"
         return After(reasons={"calibration": why, "threshold": why})
     share = Clock() if clock is None else Clock(clock.left() / 2, clock.now)
-    calibrated = choose(metric, truth, prediction, seed=seed, clock=share, weights=own)
+    if given is None:
+        calibrated = choose(metric, truth, prediction, seed=seed, clock=share, weights=own)
+    else:
+        calibrated = Calibrated(given, f"{given}, as it was fitted", given.apply(prediction))
     default, found = None, calibrated.calibration if len(problem.classes) == 2 else None
     if found is not None and falls(metric, truth, calibrated.crossed, prediction, seed, own):
         default = _as_before(found, problem.classes)

@@ -29,6 +29,7 @@ from tunesmith.pipeline.blend import (
     ties_of,
     winner_reason,
 )
+from tunesmith.pipeline.distilling import student_facts
 from tunesmith.pipeline.fairly import fairness_facts
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.prospects import prospects
@@ -37,6 +38,7 @@ from tunesmith.pipeline.standing import (
     NOBODY,
     best_backbone,
     closing_seconds,
+    distil_seconds,
     leaderboard,
     rank,
     refit_seconds,
@@ -115,6 +117,10 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         may_refit = False
     else:
         _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts, after)
+    if not interrupted:
+        seconds = distil_seconds(run)
+        groups |= student_facts(run, problem, results, chosen, after, facts, seconds=seconds)
+        facts |= groups
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)
         run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))

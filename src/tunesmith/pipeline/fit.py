@@ -168,6 +168,7 @@ def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[L
         most_trials=request.budget.trials,
         workers=request.workers,
         stack_levels=request.auto_stack,
+        distill=request.distill,
         sensitive=request.sensitive,
     )
 

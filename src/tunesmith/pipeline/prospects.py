@@ -115,6 +115,7 @@ def _most_growth(run: Run, problem: Problem, results: Sequence[Result]) -> float
     if not isinstance(found, Results):
         found = Results.of_all(rank_key(problem), results)
     names = {r.trial.learner for r in results if r.trial.learner != CONSTANT}
+    names = {name for name in names if learners[name].is_proposed}
     timed = run.clock.has_deadline()
     if not names or (timed and any(learners[name].uses_all_time for name in names)):
         return float("inf")
@@ -225,7 +226,7 @@ def _cheap(problem: Problem, results: Sequence[Result], clock: Clock) -> Result 
         learner = result.trial.learner
         if learner == CONSTANT or learners[learner].uses_all_time or result.prediction is None:
             continue
-        if result.trial.share < 1:
+        if result.trial.share < 1 or not learners[learner].is_proposed:
             continue
         if not clock.has_deadline():
             return result

@@ -14,6 +14,7 @@ from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
 from tunesmith.core.runfolder import RunFolder, is_full, read_json, write_bytes, write_json
 from tunesmith.core.seeds import derive
+from tunesmith.learners import learners
 from tunesmith.pipeline.standing import facts
 
 RESULT = "result.json"
@@ -37,8 +38,9 @@ class Recorded:
 
     @property
     def count(self) -> int:
-        """How many trials have ended."""
-        return len({number for number, _ in self.results})
+        """How many trials have ended, but for those that are made of others."""
+        every = (result.trial for result in self.results.values())
+        return len({one.number for one in every if learners[one.learner].is_proposed})
 
     def known(self, trial: Trial) -> Result | None:
         """What came of just this trial before; None where it has not ended."""

@@ -45,6 +45,7 @@ class Request:
     goals: tuple[str, ...] = ()
     workers: int | None = None
     auto_stack: int = 0
+    distill: bool = False
     costs: Any = None
     weights: str | None = None
     sensitive: tuple[str, ...] = ()

@@ -21,6 +21,9 @@ MOST_PAUSED = 4
 PROOF_SHARE = 0.02
 MOST_PROOF_SECONDS = 4.0
 STACK_SHARE, MOST_STACK_SECONDS = 0.06, 20.0
+SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
+SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length")
+DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
 
 
 def rank_key(problem: Problem) -> Key:
@@ -123,7 +126,8 @@ def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
         return float("inf")
     ranked = rank(problem, results)
     refit = refit_seconds(problem, ranked[0]) if ranked else 0.0
-    spare = run.clock.left() - closing_seconds(run, problem, results) - stack_seconds(run)
+    spare = run.clock.left() - closing_seconds(run, problem, results)
+    spare -= soup_seconds(run, problem, results) + stack_seconds(run) + distil_seconds(run)
     is_affordable = refit <= min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
     return spare - (refit if is_affordable else 0.0)
 
@@ -131,6 +135,32 @@ def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
 def stack_seconds(run: Run) -> float:
     """What is kept for the models over the answers of the others."""
     return run.stack_levels * min(MOST_STACK_SECONDS, STACK_SHARE * run.clock.limit_seconds)
+
+
+def distil_seconds(run: Run) -> float:
+    """What is kept for a student of the final model."""
+    if not run.distill:
+        return 0.0
+    return min(MOST_DISTIL_SECONDS, DISTIL_SHARE * run.clock.limit_seconds)
+
+
+def soup_groups(problem: Problem, results: Sequence[Result]) -> list[list[Result]]:
+    """The kept trials that tuned one kind of network from one checkpoint on all rows, best first,
+    where there are two or more: their weights can be averaged."""
+    found: dict[tuple[str, ...], list[Result]] = {}
+    for result in keepers(problem, results):
+        is_whole = result.trial.share == 1 and Path(result.folder).is_dir()
+        if result.trial.learner == "neural" and is_whole:
+            kind = tuple(str(result.trial.config[name]) for name in SAME_IN_A_SOUP)
+            found.setdefault(kind, []).append(result)
+    return [group[:MOST_IN_A_SOUP] for group in found.values() if len(group) > 1]
+
+
+def soup_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
+    """What is kept to average weights: each soup that is tried answers the valid rows."""
+    rows = len(problem.parts["valid"])
+    each = (sum(r.predict_seconds for r in group) for group in soup_groups(problem, results))
+    return min(SOUP_SHARE * run.clock.limit_seconds, 2 * rows * sum(each))
 
 
 def facts(result: Result) -> dict[str, Any]:

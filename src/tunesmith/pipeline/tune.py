@@ -18,8 +18,9 @@ from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.sharing import told_of_sharing
+from tunesmith.pipeline.souping import souped
 from tunesmith.pipeline.stacking import stacked
-from tunesmith.pipeline.standing import spare_seconds, stack_seconds
+from tunesmith.pipeline.standing import soup_groups, soup_seconds, spare_seconds, stack_seconds
 from tunesmith.pipeline.trial import Fitting, Job
 from tunesmith.run import runners
 
@@ -75,11 +76,21 @@ def tune(
         run.note("interrupted: the best model so far is kept")
         return history.results, interrupted
     try:
+        _soup(run, problem, history)
         _stack(run, problem, history)
     except KeyboardInterrupt:
         interrupted = True
         run.note("interrupted: the best model so far is kept")
     return history.results, interrupted
+
+
+def _soup(run: Run, problem: Problem, history: History) -> None:
+    """The means of the weights of fine-tuned networks, where there are several of a kind."""
+    if not soup_groups(problem, history.results):
+        return
+    run.stage("averaging weights", soup_seconds(run, problem, history.results))
+    for result in souped(run, problem, history.results, history.recorded.known):
+        history.add(result)
 
 
 def _stack(run: Run, problem: Problem, history: History) -> None:

@@ -19,6 +19,7 @@ from tunesmith.data.read import read
 from tunesmith.evaluate.fairness import Fairness, fairness
 from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import artifact, decisions
+from tunesmith.pipeline.distill import distill
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.pick import pick as pick_model
@@ -100,6 +101,43 @@ class Predictor:
         """
         return Predictor(
             pick_model(self.folder, max_latency_ms=max_latency_ms, max_size_mb=max_size_mb)
+        )
+
+    def distill(
+        self,
+        *,
+        student: str | Sequence[str] | None = None,
+        temperature: float = 1.0,
+        unlabelled: Any = None,
+        source: Any = None,
+        budget: str | float | None = None,
+    ) -> Predictor:
+        """One small model that has learned what the models of this run answer together, saved in
+        its folder `distilled`. Its summary tells as `distilled` what that loses in score on the
+        test rows, with the interval, and the size and the time for a row of both.
+
+        Args:
+            student: A learner that weighs rows, or several to choose from by the validation rows;
+                by default "linear", and "lightgbm" where no text is to be read.
+            temperature: Of the probabilities that are learned: above 1 those of unlikely classes
+                count for more.
+            unlabelled: Rows without labels to learn from as well; whatever `fit` takes.
+            source: The data of the fit, where that was an object in memory or has moved.
+            budget: Time for it, such as "60s".
+
+        Raises:
+            TunesmithError: It cannot be done; says why.
+        """
+        names = (student,) if isinstance(student, str) else tuple(student or ())
+        return Predictor(
+            distill(
+                self.folder,
+                students=names,
+                temperature=temperature,
+                unlabelled=unlabelled,
+                source=source,
+                budget=budget,
+            )
         )
 
     def suspects(self) -> pd.DataFrame:
