@@ -104,3 +104,11 @@ def mix(predictions: Sequence[Prediction], weights: Sequence[float]) -> Predicti
     total = sum(weights)
     array = sum(p.array() * (w / total) for p, w in zip(predictions, weights, strict=True))
     return predictions[0].with_array(np.asarray(array, dtype=np.float64))
+
+
+def row_drift(answers: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    """How far answers for the same rows lie apart: the largest difference of a row, in the mean of
+    the rows. Features that are rounded otherwise put a single row on the other side of a tree's
+    threshold; another model moves them all."""
+    apart = np.abs(answers - wanted).reshape(len(wanted), -1)
+    return float(apart.max(axis=1).mean())

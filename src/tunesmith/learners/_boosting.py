@@ -19,6 +19,7 @@ from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._steering import selection_score
+from tunesmith.learners._with_texts import idle_texts
 from tunesmith.modalities.columns import Columns
 
 MOST_ROUNDS = 2_000
@@ -44,9 +45,10 @@ def why_not(problem: Problem, package: str = "", line: str = "") -> str:
 
 
 def idle(problem: Problem, of_categories: tuple[str, ...]) -> tuple[str, ...]:
-    """What changes nothing: without categories, and without classes."""
+    """What changes nothing: without categories, without classes, and without texts."""
     has = any(problem.data.column(name).kind == "category" for name in problem.inputs)
-    return (() if has else of_categories) + (() if problem.classes else ("balanced",))
+    of_classes = () if problem.classes else ("balanced",)
+    return (*(() if has else of_categories), *of_classes, *idle_texts(problem))
 
 
 def library(package: str) -> Any:

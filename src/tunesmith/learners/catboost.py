@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Log, config
 from tunesmith.learners._beside import threads
@@ -25,6 +25,7 @@ from tunesmith.learners._boosting import (
     why_not,
 )
 from tunesmith.learners._shelf import learners
+from tunesmith.learners._with_texts import TableLearner
 from tunesmith.modalities.columns import FIRST, MOST_LEVELS, Columns
 
 FILE = "trees.json"
@@ -61,6 +62,11 @@ class CatboostConfig:
     """Of how many categories together statistics are taken."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    text: Annotated[str, Choice("topics", "embedding", "both")] = "topics"
+    """What stands for a text: the topics of its words, frozen features of an encoder, or both."""
+    text_backbone: str = ""
+    """The checkpoint that reads texts; empty for the smallest on this machine that knows the
+    language."""
     rounds: int = 0
     """Trees; 0 lets the valid rows end the training."""
 
@@ -104,7 +110,7 @@ class _Callback:
 
 
 @learners.add("catboost")
-class Catboost(Learner[CatboostConfig]):
+class Catboost(TableLearner[CatboostConfig]):
     """CatBoost with early stopping.
 
     Source: Prokhorenkova et al., "CatBoost: Unbiased Boosting with Categorical Features", NeurIPS
@@ -121,7 +127,9 @@ class Catboost(Learner[CatboostConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         return idle(problem, ("one_hot_levels", "combined"))
 
-    def fit(self, problem: Problem, config: CatboostConfig, seed: int, watch: Watch) -> Fitted:
+    def fit_columns(
+        self, problem: Problem, config: CatboostConfig, seed: int, watch: Watch
+    ) -> Fitted:
         catboost = library("catboost")
         table = Table.of(problem, most_codes=MOST_LEVELS, balanced=config.balanced, seed=seed)
         settings, loss = _settings(table, config, seed)
@@ -138,7 +146,7 @@ class Catboost(Learner[CatboostConfig]):
         trees = CatboostTrees(model, table.columns, table.outputs, train)
         return Boosted.of(table, trees, course.kept)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         catboost = library("catboost")
 
         def opened(outputs: int, columns: Columns) -> CatboostTrees:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
@@ -18,6 +18,7 @@ from tunesmith.core.space import Choice, Int, Linear, config
 from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import Table, idle, load_columns, save_columns, why_not
 from tunesmith.learners._shelf import learners
+from tunesmith.learners._with_texts import TableLearner
 from tunesmith.modalities.columns import Columns
 
 MOST_ROWS_A_TREE = 100_000
@@ -40,6 +41,11 @@ class ForestConfig:
     target's mean."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    text: Annotated[str, Choice("topics", "embedding", "both")] = "topics"
+    """What stands for a text: the topics of its words, frozen features of an encoder, or both."""
+    text_backbone: str = ""
+    """The checkpoint that reads texts; empty for the smallest on this machine that knows the
+    language."""
     trees: int = 300
     """Fewer where the time is over before."""
 
@@ -151,7 +157,7 @@ class ForestModel(Fitted):
 
 
 @learners.add("forest")
-class Forest(Learner[ForestConfig]):
+class Forest(TableLearner[ForestConfig]):
     """Random forest, or extremely randomised trees.
 
     Source: Breiman, "Random Forests", Machine Learning 2001; Geurts et al., "Extremely Randomized
@@ -168,7 +174,9 @@ class Forest(Learner[ForestConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         return idle(problem, ("most_codes",))
 
-    def fit(self, problem: Problem, config: ForestConfig, seed: int, watch: Watch) -> Fitted:
+    def fit_columns(
+        self, problem: Problem, config: ForestConfig, seed: int, watch: Watch
+    ) -> Fitted:
         table = Table.of(problem, most_codes=config.most_codes, balanced=config.balanced, seed=seed)
         low = np.nanmin(np.where(np.isnan(table.train), np.inf, table.train), axis=0)
         lows = np.where(np.isfinite(low), low - 1 - np.abs(low), 0).astype(np.float32)
@@ -181,7 +189,7 @@ class Forest(Learner[ForestConfig]):
         whole = Grown(grown.roots, grown.feature, grown.threshold, grown.right, values)
         return ForestModel(problem.classes, table.columns, lows, whole, table.mean, table.scale)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
         classes, columns, facts = load_columns(folder)

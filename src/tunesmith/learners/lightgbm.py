@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._beside import threads
@@ -23,6 +23,7 @@ from tunesmith.learners._boosting import (
     why_not,
 )
 from tunesmith.learners._shelf import learners
+from tunesmith.learners._with_texts import TableLearner
 
 FILE = "model.txt"
 GROUP_ROWS = 20
@@ -59,6 +60,11 @@ class LightgbmConfig:
     """Categories of up to so many levels are split as sets; of more, by the target's mean."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    text: Annotated[str, Choice("topics", "embedding", "both")] = "topics"
+    """What stands for a text: the topics of its words, frozen features of an encoder, or both."""
+    text_backbone: str = ""
+    """The checkpoint that reads texts; empty for the smallest on this machine that knows the
+    language."""
     rising: int = 0
     """Of so many first columns of numbers the answer may only rise."""
     rounds: int = 0
@@ -81,7 +87,7 @@ class LightgbmTrees:
 
 
 @learners.add("lightgbm")
-class Lightgbm(Learner[LightgbmConfig]):
+class Lightgbm(TableLearner[LightgbmConfig]):
     """LightGBM with early stopping.
 
     Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
@@ -97,7 +103,9 @@ class Lightgbm(Learner[LightgbmConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         return idle(problem, ("cat_smooth", "one_hot_levels", "most_codes"))
 
-    def fit(self, problem: Problem, config: LightgbmConfig, seed: int, watch: Watch) -> Fitted:
+    def fit_columns(
+        self, problem: Problem, config: LightgbmConfig, seed: int, watch: Watch
+    ) -> Fitted:
         lgb = library("lightgbm")
         table = Table.of(problem, most_codes=config.most_codes, balanced=config.balanced, seed=seed)
         settings = _settings(table, config, seed)
@@ -118,7 +126,7 @@ class Lightgbm(Learner[LightgbmConfig]):
         kept = lgb.Booster(model_str=text)
         return Boosted.of(table, LightgbmTrees(kept, table.outputs), course.kept)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         lgb = library("lightgbm")
         return load_boosted(
             folder,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
@@ -21,6 +21,7 @@ from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import why_not
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.learners._with_texts import TableLearner, idle_texts
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.modalities.topics import Topics
 
@@ -42,6 +43,11 @@ class NeighboursConfig:
     """Let each feature count by how closely it goes with the target."""
     by_distance: Annotated[bool, Choice(True, False)] = True
     """Let nearer rows count more."""
+    text: Annotated[str, Choice("topics", "embedding", "both")] = "topics"
+    """What stands for a text: the topics of its words, frozen features of an encoder, or both."""
+    text_backbone: str = ""
+    """The checkpoint that reads texts; empty for the smallest on this machine that knows the
+    language."""
     count: int = 0
     """Rows that answer; 0 lets the valid rows choose."""
 
@@ -119,7 +125,7 @@ class NeighboursModel(Fitted):
 
 
 @learners.add("neighbours")
-class Neighbours(Learner[NeighboursConfig]):
+class Neighbours(TableLearner[NeighboursConfig]):
     """k nearest neighbours on scaled numbers; the valid part chooses k.
 
     Source: Cover & Hart, "Nearest Neighbor Pattern Classification", IEEE Transactions on
@@ -135,7 +141,12 @@ class Neighbours(Learner[NeighboursConfig]):
             return f"it keeps and compares every row, and {rows:,} are more than {MOST_ROWS:,}"
         return why_not(problem)
 
-    def fit(self, problem: Problem, config: NeighboursConfig, seed: int, watch: Watch) -> Fitted:
+    def idle(self, problem: Problem) -> tuple[str, ...]:
+        return idle_texts(problem)
+
+    def fit_columns(
+        self, problem: Problem, config: NeighboursConfig, seed: int, watch: Watch
+    ) -> Fitted:
         train, truth = problem.part("train"), problem.truth("train")
         inputs = Inputs.fit(train, problem.inputs)
         topics = {
@@ -167,7 +178,7 @@ class Neighbours(Learner[NeighboursConfig]):
         best = max(counts, key=lambda count: rate(model.answer(distances, rows, count)))
         return replace(model, count=best)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
         saved, tensors = read_json(folder / "model.json"), load_file(folder / "model.safetensors")

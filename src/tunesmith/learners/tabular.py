@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError, TunesmithError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
@@ -23,6 +23,7 @@ from tunesmith.learners._pace import LEAST_EPOCHS, Pace
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._tabular_inputs import TabularInputs
+from tunesmith.learners._with_texts import TableLearner, idle_texts
 from tunesmith.nn.optim import AdamW, factor
 
 if TYPE_CHECKING:
@@ -193,6 +194,11 @@ class TabularConfig:
     """Share of the target that is spread over all classes."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    text: Annotated[str, Choice("topics", "embedding", "both")] = "topics"
+    """What stands for a text: the topics of its words, frozen features of an encoder, or both."""
+    text_backbone: str = ""
+    """The checkpoint that reads texts; empty for the smallest on this machine that knows the
+    language."""
     clip: float = 1.0
     """Longest gradient; longer ones are scaled down. 0 for no limit."""
     epochs: Annotated[int, Int(4, 128, log=True)] = 24
@@ -264,7 +270,7 @@ class TabularModel(Fitted):
 
 
 @learners.add("tabular")
-class Tabular(Learner[TabularConfig]):
+class Tabular(TableLearner[TabularConfig]):
     """A neural network for tables, trained until the valid rows gain no more."""
 
     config = TabularConfig
@@ -281,9 +287,12 @@ class Tabular(Learner[TabularConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         given = problem.data.with_columns(problem.inputs)
         of_numbers = () if given.of_kind("number", "date", "text") else ("scaling",)
-        return of_numbers if problem.classes else (*of_numbers, "balanced", "label_smoothing")
+        of_classes = () if problem.classes else ("balanced", "label_smoothing")
+        return (*of_numbers, *of_classes, *idle_texts(problem))
 
-    def fit(self, problem: Problem, config: TabularConfig, seed: int, watch: Watch) -> Fitted:
+    def fit_columns(
+        self, problem: Problem, config: TabularConfig, seed: int, watch: Watch
+    ) -> Fitted:
         import torch
 
         from tunesmith.nn.devices import computing_with
@@ -293,7 +302,7 @@ class Tabular(Learner[TabularConfig]):
             torch.manual_seed(derive(seed, "tabular"))
             return _fit(problem, config, seed, watch)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
         from safetensors.torch import load_file as load_torch
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._beside import threads
@@ -23,6 +23,7 @@ from tunesmith.learners._boosting import (
     why_not,
 )
 from tunesmith.learners._shelf import learners
+from tunesmith.learners._with_texts import TableLearner
 from tunesmith.modalities.columns import Columns
 
 FILE = "model.ubj"
@@ -54,6 +55,11 @@ class XgboostConfig:
     """Categories of up to so many levels are split as sets; of more, by the target's mean."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
+    text: Annotated[str, Choice("topics", "embedding", "both")] = "topics"
+    """What stands for a text: the topics of its words, frozen features of an encoder, or both."""
+    text_backbone: str = ""
+    """The checkpoint that reads texts; empty for the smallest on this machine that knows the
+    language."""
     rounds: int = 0
     """Trees (for each class); 0 lets the valid rows end the training."""
 
@@ -79,7 +85,7 @@ class XgboostTrees:
 
 
 @learners.add("xgboost")
-class Xgboost(Learner[XgboostConfig]):
+class Xgboost(TableLearner[XgboostConfig]):
     """XGBoost with early stopping.
 
     Source: Chen & Guestrin, "XGBoost: A Scalable Tree Boosting System", KDD 2016.
@@ -95,7 +101,9 @@ class Xgboost(Learner[XgboostConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         return idle(problem, ("one_hot_levels", "most_codes"))
 
-    def fit(self, problem: Problem, config: XgboostConfig, seed: int, watch: Watch) -> Fitted:
+    def fit_columns(
+        self, problem: Problem, config: XgboostConfig, seed: int, watch: Watch
+    ) -> Fitted:
         xgb = library("xgboost")
         table = Table.of(problem, most_codes=config.most_codes, balanced=config.balanced, seed=seed)
         settings = _settings(table, config, seed)
@@ -114,7 +122,7 @@ class Xgboost(Learner[XgboostConfig]):
         kept = booster[: course.kept]
         return Boosted.of(table, XgboostTrees(kept, table.columns, table.outputs), course.kept)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         xgb = library("xgboost")
 
         def opened(outputs: int, columns: Columns) -> XgboostTrees:

@@ -10,6 +10,7 @@ manifest.json    size and sha256 of every other file
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Fitted
 from tunesmith.core.costs import Costs
 from tunesmith.core.errors import DataError, TunesmithError, UnsafeArtifact
-from tunesmith.core.predictions import ClassScores, Prediction, mix
+from tunesmith.core.predictions import ClassScores, Prediction, mix, row_drift
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
@@ -36,6 +37,7 @@ from tunesmith.pipeline.after import NOTHING, After
 
 FORMAT = 1
 GOLDEN_ROWS = 4
+LEAST_SHARED_BYTES = 10_000
 TOLERANCE = 0.02
 """Of a probability, or of a number's own size: what another processor may round differently."""
 AGAIN = "Take it again from where it was saved."
@@ -125,7 +127,7 @@ def save(
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
     _write_golden(folder, problem, spec)
-    write_json(folder / "manifest.json", {"format": FORMAT, "files": _hashes(folder)})
+    _write_manifest(folder)
 
 
 def save_like(
@@ -156,7 +158,7 @@ def save_like(
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "golden.json", {**golden, "answers": answers.tolist()})
-    write_json(folder / "manifest.json", {"format": FORMAT, "files": _hashes(folder)})
+    _write_manifest(folder)
 
 
 def _told(member: Member) -> dict[str, Any]:
@@ -207,6 +209,23 @@ def _from_json(column: Column, values: Sequence[Any]) -> NDArray[Any]:
     found = np.empty(len(values), dtype=object)
     found[:] = list(values)
     return found
+
+
+def _write_manifest(folder: Path) -> None:
+    """List every file. Equal ones are then one on the disk, as the frozen weights of one checkpoint
+    under several members are; where files cannot be linked they stay several."""
+    files = _hashes(folder)
+    first: dict[str, Path] = {}
+    for name, facts in files.items():
+        file = folder / name
+        same = first.setdefault(facts["sha256"], file)
+        if facts["bytes"] < LEAST_SHARED_BYTES or same.samefile(file):
+            continue
+        with contextlib.suppress(OSError):
+            beside = file.with_name(f".{file.name}.new")
+            os.link(same, beside)
+            beside.replace(file)
+    write_json(folder / "manifest.json", {"format": FORMAT, "files": files})
 
 
 def _hashes(folder: Path) -> dict[str, dict[str, Any]]:
@@ -364,9 +383,9 @@ def _check_golden(folder: Path, model: Model) -> None:
             f"{len(classes)} classes; saved were {wanted.shape} and {len(model.classes)}. {AGAIN}"
         )
     room = TOLERANCE if isinstance(found, ClassScores) else TOLERANCE * np.abs(wanted).max() + 1e-6
-    worst = float(np.abs(found.array() - wanted).max())
-    if not worst <= room:
+    drift = row_drift(found.array(), wanted)
+    if not drift <= room:
         raise UnsafeArtifact(
-            f"{folder} answers its golden rows otherwise than when it was saved (by up to "
-            f"{worst:.3g}). A library it depends on may have changed; see predictor.json."
+            f"{folder} answers its golden rows otherwise than when it was saved (a row by "
+            f"{drift:.3g}). A library it depends on may have changed; see predictor.json."
         )

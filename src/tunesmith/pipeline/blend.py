@@ -26,6 +26,7 @@ from tunesmith.learners._folded import fit_whole, open_model
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.folds import crossed, fold_count
+from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import candidates, rank, refit_seconds, signed
 
@@ -87,9 +88,8 @@ def ties_of(problem: Problem, ranked: Sequence[Result], metric: str = "") -> lis
 
 
 def member_of(result: Result, weight: float, folder: Path) -> Member:
-    trial = result.trial
-    backbone = str(trial.config.get("backbone", ""))
-    return Member(trial.learner, backbone, folder, weight, trial.number)
+    learner, backbone = kind_of(result)
+    return Member(learner, backbone, folder, weight, result.trial.number)
 
 
 def blend(problem: Problem, results: Sequence[Result]) -> Blend:

@@ -38,6 +38,7 @@ from tunesmith.export._data import Reading, reading
 from tunesmith.export._scores import Measure, measure
 from tunesmith.export._script import write
 from tunesmith.learners._folded import Folded, open_model
+from tunesmith.learners._with_texts import TOPICS
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fingerprint, framed
 from tunesmith.pipeline.request import Request, source_name
@@ -235,6 +236,8 @@ def _settled(model: Fitted) -> dict[str, Any]:
 def _refusal(problem: Problem, one: Chosen) -> str:
     if one.learner not in exporters:
         return f"there is no exporter for the learner {one.learner!r}"
+    if one.config.get("text", TOPICS) != TOPICS:
+        return "there is no code for texts that an encoder reads beside columns"
     return exporters[one.learner].refuses(problem, one.config)
 
 

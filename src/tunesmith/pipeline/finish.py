@@ -33,6 +33,7 @@ from tunesmith.pipeline.distilling import student_facts
 from tunesmith.pipeline.fairly import fairness_facts
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.prospects import prospects
+from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
     NOBODY,
@@ -271,7 +272,7 @@ def _summary(
         "best": {
             "trial": first.trial.number,
             "learner": first.trial.learner,
-            "backbone": str(first.trial.config.get("backbone", "")),
+            "backbone": kind_of(first)[1],
             "members": len(chosen.results),
             "config": dict(first.trial.config),
         },

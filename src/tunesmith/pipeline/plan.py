@@ -15,6 +15,8 @@ from tunesmith.core.records import Candidate, Card, Problem
 from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
+from tunesmith.learners._text_embedding import lightest
+from tunesmith.learners._with_texts import BOTH
 from tunesmith.search import known, named
 
 ORDER = (
@@ -85,7 +87,7 @@ def whole_names(pins: Pins) -> Pins:
     """
 
     def whole(path: str, pin: Any) -> Any:
-        if path != "backbone" or not isinstance(pin, str | Choice):
+        if path not in ("backbone", "text_backbone") or not isinstance(pin, str | Choice):
             return pin
         if isinstance(pin, str):
             return zoo.card_for(pin).name
@@ -165,7 +167,7 @@ def plan(
         else:
             settings = to_dict(default(learners[name].config, pins.get(name, {})))
             found.append(Candidate(name, settings, _why(name, problem)))
-    found = _with_pairs(found, problem, pins)
+    found = _with_embedding(_with_pairs(found, problem, pins), problem, pins, notes)
     for reason, several in left_out.items():
         names_told = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
         verb = "are" if several[1:] else "is"
@@ -194,6 +196,28 @@ def _with_pairs(found: list[Candidate], problem: Problem, pins: Pins) -> list[Ca
     pairs = Candidate("linear", {**plain[0].config, "words": 2}, "pairs of words count as well")
     place = found.index(plain[0]) + 1
     return [*found[:place], pairs, *found[place:]]
+
+
+def _with_embedding(
+    found: list[Candidate], problem: Problem, pins: Pins, notes: list[str]
+) -> list[Candidate]:
+    """The first learner of columns a second time, told of texts what a checkpoint on this machine
+    makes of them: after the probe, which has read them by then, or last."""
+    plain = [c for c in found if "text" in c.config and "text" not in pins.get(c.learner, {})]
+    text = problem.data.with_columns(problem.inputs).of_kind("text")
+    if not plain or not text:
+        return found
+    name, reason = lightest(problem)
+    if not name:
+        notes.append(f"of texts beside other columns {plain[0].learner} sees topics: {reason}")
+        return found
+    chosen = {"text": BOTH, "text_backbone": name, **pins.get(plain[0].learner, {})}
+    told = f"{plain[0].learner} again, with frozen features of the texts beside their topics"
+    config = to_dict(default(learners[plain[0].learner].config, chosen))
+    probes = [place for place, c in enumerate(found) if c.learner == "probe"]
+    place = probes[-1] + 1 if probes else len(found)
+    seconds = START_SECONDS + _seconds(zoo.card_for(name), problem)
+    return [*found[:place], Candidate(plain[0].learner, config, told, seconds), *found[place:]]
 
 
 def _has_backbone(name: str) -> bool:

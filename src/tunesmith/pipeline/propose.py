@@ -224,7 +224,8 @@ class Proposals:
 
     def _fits(self, candidate: Candidate) -> bool:
         """Whether a candidate's expected cost is at all near what is left."""
-        name, spare = str(candidate.config.get("backbone", "")), self._spare()
+        config, spare = candidate.config, self._spare()
+        name = str(config.get("backbone") or config.get("text_backbone", ""))
         if not name:
             return True
         least = SHORTEST_SECONDS
@@ -319,16 +320,20 @@ class Proposals:
         release(keep=scouted.ranking.order[:2])
 
     def _on_best_backbone(self, candidate: Candidate | None) -> Candidate | None:
-        """Fine-tune the checkpoint whose frozen features did best, unless one is pinned."""
+        """Fine-tune the checkpoint whose frozen features did best, or let that one read the texts
+        beside columns, unless one is pinned."""
         if candidate is None:
             return None
-        if candidate.learner != "neural" or "backbone" in self._pins.get("neural", {}):
+        field = "backbone" if candidate.learner == "neural" else "text_backbone"
+        before = candidate.config.get(field)
+        if not before or field in self._pins.get(candidate.learner, {}):
             return candidate
         name = best_backbone(self._problem, self._results)
-        if not name or name == candidate.config.get("backbone"):
+        if not name or name == before:
             return candidate
-        config = {**candidate.config, "backbone": name}
-        return replace(candidate, config=config, reason=f"fine-tuned; {name} had the best probe")
+        config = {**candidate.config, field: name}
+        about = "fine-tuned" if field == "backbone" else candidate.reason
+        return replace(candidate, config=config, reason=f"{about}; {name} had the best probe")
 
     def _with_weights(self, candidate: Candidate | None) -> Candidate | None:
         """The candidate if its checkpoint is on this machine, after fetching where that is

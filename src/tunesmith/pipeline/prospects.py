@@ -22,7 +22,7 @@ from tunesmith.learners import learners
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.pipeline.parts import nested, with_train
-from tunesmith.pipeline.results import Results, again_seconds
+from tunesmith.pipeline.results import Results, again_seconds, kind_of
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.searching import PATIENCE_TRIALS
 from tunesmith.pipeline.standing import rank, rank_key
@@ -286,9 +286,9 @@ def _fitted_parts(
 
 def _said_of(problem: Problem, result: Result) -> str:
     """The model in a few words."""
-    name = result.trial.config.get("backbone")
+    learner, name = kind_of(result)
     if name:
-        return f"{result.trial.learner} on {name}"
+        return f"{learner} on {name}"
     text = problem.data.with_columns(problem.inputs).of_kind("text")
     if result.trial.learner == "linear":
         return f"the linear model on {'words' if text else 'plain columns'}"

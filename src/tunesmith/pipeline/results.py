@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from tunesmith.core.records import Result
+from tunesmith.learners._with_texts import TOPICS
 
 Key = Callable[[Result], tuple[float, float, int]]
 
 
 def kind_of(result: Result) -> tuple[str, str]:
-    """Its learner, and its checkpoint where there is one."""
-    return result.trial.learner, str(result.trial.config.get("backbone", ""))
+    """Its learner, and the checkpoint that it reads texts with, where there is one."""
+    config = result.trial.config
+    reads = "text_backbone" if config.get("text", TOPICS) != TOPICS else "backbone"
+    return result.trial.learner, str(config.get(reads, ""))
 
 
 def again_seconds(result: Result) -> float:

@@ -276,8 +276,9 @@ class Search:
         kind = learners[name].config
         pins = fixed(name, self._problem, self._pins)
         chosen = best_backbone(self._problem, self._results)
-        if chosen and "backbone" in kind.__dataclass_fields__:
-            pins.setdefault("backbone", chosen)
+        for path in ("backbone", "text_backbone"):
+            if chosen and path in kind.__dataclass_fields__:
+                pins.setdefault(path, chosen)
         held: dict[str, Any] = {}
         if self._reads_anew_too_long(name):
             held = {"max_length": self._best_of(name).trial.config["max_length"]}

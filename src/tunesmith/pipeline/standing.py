@@ -107,7 +107,7 @@ def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
     each = sum(result.predict_seconds for result in ranked)
     proof = min(MOST_PROOF_SECONDS, PROOF_SHARE * run.clock.limit_seconds)
     answers = 1.3 * each * len(problem.parts["test"])
-    opened = [result for result in ranked if result.trial.config.get("backbone")]
+    opened = [result for result in ranked if kind_of(result)[1]]
     return run.reserve_seconds() + answers + proof + 0.5 + 0.5 * len(opened)
 
 
@@ -169,7 +169,7 @@ def facts(result: Result) -> dict[str, Any]:
     return {
         "trial": result.trial.number,
         "learner": result.trial.learner,
-        "backbone": str(result.trial.config.get("backbone", "")),
+        "backbone": kind_of(result)[1],
         "status": result.status,
         "share": result.trial.share,
         "reason": result.reason or result.trial.reason,

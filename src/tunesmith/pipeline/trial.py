@@ -16,7 +16,7 @@ from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.contracts import Curve, Fitted, Overdue, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.events import Passing
-from tunesmith.core.predictions import Prediction
+from tunesmith.core.predictions import Prediction, row_drift
 from tunesmith.core.records import Problem, Result, Trial
 from tunesmith.core.runfolder import RunFolder, replace_folder
 from tunesmith.core.space import from_dict
@@ -212,7 +212,8 @@ def scored(
         seconds = (time.monotonic() - began) / len(rows)
     same = prediction.take(rows) if unseen is None else fitted.predict(valid.take(rows))
     wanted = same.array()
-    if np.abs(again.array() - wanted).max() > SAVED_TOLERANCE * max(1.0, np.abs(wanted).max()):
+    drift = row_drift(again.array(), wanted)
+    if drift > SAVED_TOLERANCE * max(1.0, np.abs(wanted).max()):
         raise TunesmithError("its saved form answers otherwise than the model that was saved")
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     if folder != model:

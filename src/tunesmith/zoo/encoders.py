@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -477,12 +478,30 @@ def tensors(encoder: Encoder) -> dict[str, Any]:
     }
 
 
+_RESTORED: weakref.WeakValueDictionary[tuple[Any, ...], Encoder] = weakref.WeakValueDictionary()
+
+
 def restore(folder: Path) -> Encoder:
-    """The network that was saved with `write` beside a config.json, on the fastest device.
+    """The network that was saved with `write` beside a config.json, on the fastest device. Models
+    that are open together and were saved with one and the same file share it: it is not trained.
 
     Raises:
         WeightsError: They are missing or do not fit.
     """
     from tunesmith.nn import devices
 
-    return load(folder, OWN_FILE).to(devices.device()).eval()
+    key = _identity(folder)
+    opened = _RESTORED.get(key)
+    if opened is None:
+        opened = _RESTORED[key] = load(folder, OWN_FILE).to(devices.device()).eval()
+    return opened
+
+
+def _identity(folder: Path) -> tuple[Any, ...]:
+    """What two folders have in common whose weights are one file, unchanged, of one config."""
+    try:
+        facts = (folder / OWN_FILE).stat()
+        config = (folder / "config.json").read_bytes()
+    except OSError:
+        return (folder,)  # what is missing is said by who reads it
+    return (facts.st_dev, facts.st_ino, facts.st_mtime_ns, config)

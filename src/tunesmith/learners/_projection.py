@@ -1,0 +1,128 @@
+"""Frozen features of an encoder as a few numbers: where they vary most, and what they tell of the
+target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.seeds import derive, generator
+from tunesmith.data.folds import folds
+
+FOLDS = 5
+STRENGTHS = (0.3, 1.0, 3.0, 10.0)
+"""Penalties of the ridge regression, in rows: features are standardised."""
+MOST_CLASSES = 20
+"""With more there would be too many answers: the directions stand alone."""
+FLAT = 1e-4
+MOST_ROWS = 20_000
+"""That are learned from."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A linear map: `center` of shape (features,), `weights` of shape (features, width), `bias` of
+    shape (width,). The first numbers are principal components, the last the answers of a ridge
+    regression: the share of each class (of the second, where there are two), or the target itself.
+
+    Source: Hoerl & Kennard, "Ridge Regression", Technometrics 1970; Wolpert, "Stacked
+    Generalization", Neural Networks 1992, for answers from folds apart.
+    """
+
+    center: Floats
+    weights: Floats
+    bias: Floats
+
+    @staticmethod
+    def fit(
+        features: Floats, truth: NDArray[Any], *, classes: int, width: int, seed: int
+    ) -> tuple[Projection, Floats]:
+        """Learn from training rows, shape (rows, features), with class codes or numbers as their
+        target. Also what these rows themselves become, shape (rows, width): each is answered by the
+        rows of the other folds, so that a model does not learn to trust what it could not know."""
+        if len(features) > MOST_ROWS:
+            chosen = generator(seed, "projected").choice(len(features), MOST_ROWS, replace=False)
+            found, crossed = Projection.fit(
+                features[chosen], truth[chosen], classes=classes, width=width, seed=seed
+            )
+            own = found.transform(features)  # it has not seen the other rows
+            own[chosen] = crossed
+            return found, own
+        center = features.mean(axis=0)
+        scale = np.maximum(features.std(axis=0), FLAT)
+        rows = (features - center) / scale
+        gram = rows.T @ rows
+        directions = _principal(gram, min(width, len(rows) - 1))
+        wanted = _wanted(truth, classes)
+        level = wanted.mean(axis=0)
+        slopes, crossed = _ridge(rows, wanted - level, gram, truth if classes else None, seed)
+        weights = np.concatenate([directions, slopes], axis=1) / scale[:, None]
+        bias = np.r_[np.zeros(directions.shape[1]), level].astype(np.float32)
+        found = Projection(center, weights.astype(np.float32), bias)
+        own = np.concatenate([rows @ directions, crossed + level], axis=1)
+        return found, own.astype(np.float32)
+
+    def transform(self, features: Floats) -> Floats:
+        """New rows, shape (rows, features) → (rows, width)."""
+        return np.asarray((features - self.center) @ self.weights + self.bias, dtype=np.float32)
+
+
+def _principal(gram: Floats, count: int) -> Floats:
+    """The directions in which rows vary most, the first most, shape (features, count); by what
+    `rows.T @ rows` is. Scaled so that what lies along them is about as large as a feature."""
+    from scipy.linalg import eigh
+
+    features = len(gram)
+    if count < 1:
+        return np.empty((features, 0), dtype=np.float32)
+    last = [max(0, features - count), features - 1]
+    _, vectors = eigh(gram, subset_by_index=last, check_finite=False)
+    turned = vectors[:, ::-1]
+    heaviest = turned[np.abs(turned).argmax(axis=0), np.arange(turned.shape[1])]
+    return np.asarray(turned * np.sign(heaviest) / np.sqrt(features), dtype=np.float32)
+
+
+def _wanted(truth: NDArray[Any], classes: int) -> Floats:
+    """What is to be answered, shape (rows, answers)."""
+    if not classes:
+        return np.asarray(truth, dtype=np.float32)[:, None]
+    if classes > MOST_CLASSES:
+        return np.empty((len(truth), 0), dtype=np.float32)
+    shares: Floats = np.eye(classes, dtype=np.float32)[truth]
+    return shares[:, 1:] if classes == 2 else shares
+
+
+def _ridge(
+    rows: Floats, wanted: Floats, gram: Floats, codes: NDArray[np.int64] | None, seed: int
+) -> tuple[Floats, Floats]:
+    """Slopes of shape (features, answers) at the strength that answers best across folds, and these
+    answers, shape (rows, answers). Both are 0 where there are fewer rows than folds."""
+    cross = rows.T @ wanted
+    if not wanted.shape[1] or len(rows) < FOLDS:
+        return np.zeros_like(cross), np.zeros_like(wanted)
+    found = np.zeros((len(STRENGTHS), *wanted.shape), dtype=np.float32)
+    seed = derive(seed, "projection")
+    for fitted, kept in folds(np.arange(len(rows)), strata=codes, count=FOLDS, seed=seed):
+        apart = rows[kept]
+        inner, right = gram - apart.T @ apart, cross - apart.T @ wanted[kept]
+        for place, slopes in enumerate(_solved(inner, right, len(fitted))):
+            found[place, kept] = apart @ slopes
+    best = int(np.square(found - wanted).mean(axis=(1, 2)).argmin())
+    return list(_solved(gram, cross, len(rows)))[best], found[best]
+
+
+def _solved(gram: Floats, right: Floats, rows: int) -> Iterator[Floats]:
+    """The slopes at each strength."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    for strength in STRENGTHS:
+        penalised = gram.copy()
+        penalised[np.diag_indices_from(penalised)] += strength * rows
+        factor = cho_factor(penalised, overwrite_a=True, check_finite=False)
+        yield np.asarray(cho_solve(factor, right, check_finite=False))

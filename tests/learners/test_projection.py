@@ -1,0 +1,61 @@
+"""What stands for frozen features in a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tunesmith.learners._projection import Projection
+
+ROWS, WIDTH = 300, 6
+
+
+def features(seed: int) -> np.ndarray:
+    dice = np.random.default_rng(seed)
+    return (dice.normal(size=(ROWS, 3)) @ dice.normal(size=(3, 40))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("classes", "answers"), [(0, 1), (2, 1), (3, 3), (21, 0)])
+def test_a_row_becomes_components_and_an_answer_for_each_class(classes: int, answers: int) -> None:
+    rows = features(0)
+    truth = np.arange(ROWS) % classes if classes else rows[:, 0].astype(np.float64)
+    found, own = Projection.fit(rows, truth, classes=classes, width=WIDTH, seed=0)
+    assert own.shape == found.transform(rows).shape == (ROWS, WIDTH + answers)
+    assert np.allclose(own[:, :WIDTH], found.transform(rows)[:, :WIDTH], atol=1e-4)
+
+
+def test_the_answer_tells_a_target_that_the_features_hold() -> None:
+    rows = features(1)
+    found, own = Projection.fit(
+        rows, 5 + rows[:, 0].astype(np.float64), classes=0, width=WIDTH, seed=0
+    )
+    assert np.corrcoef(own[:, -1], rows[:, 0])[0, 1] > 0.95
+    assert found.transform(rows)[:, -1].mean() == pytest.approx(5 + rows[:, 0].mean(), abs=0.05)
+
+
+def test_training_rows_are_answered_by_those_of_other_folds() -> None:
+    """Of a target that is drawn by lot nothing can be known, however many features there are."""
+    dice = np.random.default_rng(0)
+    rows, truth = dice.normal(size=(ROWS, 500)).astype(np.float32), dice.integers(0, 2, ROWS)
+    found, own = Projection.fit(rows, truth, classes=2, width=WIDTH, seed=0)
+    assert np.corrcoef(found.transform(rows)[:, -1], truth)[0, 1] > 0.5
+    assert abs(np.corrcoef(own[:, -1], truth)[0, 1]) < 0.25
+
+
+def test_of_very_many_rows_some_are_learned_from_and_all_become_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tunesmith.learners._projection.MOST_ROWS", 100)
+    rows = features(1)
+    truth = rows[:, 0].astype(np.float64)
+    found, own = Projection.fit(rows, truth, classes=0, width=WIDTH, seed=0)
+    is_apart = np.abs(own - found.transform(rows)).max(axis=1) > 1e-6
+    assert own.shape == (ROWS, WIDTH + 1)
+    assert is_apart.sum() == 100
+    assert np.corrcoef(own[:, -1], truth)[0, 1] > 0.95
+
+
+def test_fewer_rows_than_folds_still_make_a_projection() -> None:
+    found, own = Projection.fit(features(0)[:3], np.array([0, 1, 0]), classes=2, width=8, seed=0)
+    assert own.shape == (3, 2 + 1)
+    assert np.isfinite(found.transform(features(2))).all()
