@@ -119,7 +119,7 @@ def test_equal_rows_and_groups_stay_in_one_fold() -> None:
     for train, held in found.folds:
         assert not set(x[train]) & set(x[held])
     groups = np.arange(160) // 8
-    again = crossed(found, count=4, groups=groups)
+    again = crossed(replace(found, groups=groups), count=4)
     for train, held in again.folds:
         assert not set(groups[train]) & set(groups[held])
 
@@ -182,3 +182,38 @@ def test_folds_side_by_side_are_those_one_after_the_other(
         assert unseen is not None
         answers.append(unseen.array())
     assert np.array_equal(*answers)
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_a_group_is_in_one_part_and_one_fold_also_where_all_rows_are_fitted(folds: int) -> None:
+    cells = table(400)
+    cells["who"] = [f"customer {n % 90}" for n in range(400)]
+    found = frame(read(cells), "label", group="who", folds=folds)
+    who = found.data.values("who")
+    assert "by group" in found.reasons["split"]
+    assert not set(who[found.parts["test"]]) & set(who[found.parts["train"]])
+    everything = crossed(found, count=5, rows=found.rows)  # as the refit and the suspects draw them
+    for train, held in (*found.folds, *everything.folds):
+        assert not set(who[train]) & set(who[held])
+    assert len(found.folds) == (10 if folds else 0)
+
+
+def test_a_time_holds_out_the_latest_rows_and_says_why() -> None:
+    cells = table()
+    cells["day"] = list(np.random.default_rng(3).permutation(120).astype(float))
+    found = frame(read(cells), "label", time="day")
+    day = {part: found.data.values("day")[rows] for part, rows in found.parts.items()}
+    assert day["train"].max() < day["valid"].min()
+    assert day["valid"].max() < day["test"].min()
+    assert not found.folds
+    assert "the model will answer for the future" in found.reasons["split"]
+
+
+@pytest.mark.parametrize(("rows", "draws"), [(200, 3), (375, 3), (376, 2), (1_250, 2), (1_251, 1)])
+def test_folds_are_drawn_anew_the_oftener_the_fewer_rows_there_are(rows: int, draws: int) -> None:
+    found = frame(read(table(rows)), "label")
+    assert len(found.folds) == 5 * draws
+    times = np.zeros(rows)
+    for _, held in found.folds:
+        times[held] += 1
+    assert (times[found.parts["valid"]] == draws).all()

@@ -19,19 +19,18 @@ class ClassScores:
     `probabilities` has shape (rows, classes), each row sums to one; `classes` are the labels as
     text, in the order of the columns. `weights`, one a class, say what a probability counts when
     the answer is chosen: with two classes (t, 1 - t) answers the second above a probability of t.
+    Rows of several models have weights of their own, shape (rows, classes).
     Where answers have `costs`, the one that is expected to cost least is given instead.
     """
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float64]
     costs: RowCosts | None = None
-    weights: tuple[float, ...] | None = None
+    weights: tuple[float, ...] | NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        if self.weights is not None and len(self.weights) != len(self.classes):
-            raise DataError(
-                f"{len(self.weights)} decision weights do not fit {len(self.classes)} classes."
-            )
+        if self.weights is not None and (many := np.shape(self.weights)[-1]) != len(self.classes):
+            raise DataError(f"{many} decision weights do not fit {len(self.classes)} classes.")
         if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.classes):
             raise DataError(
                 f"Probabilities of shape {self.probabilities.shape} do not fit "
@@ -60,7 +59,8 @@ class ClassScores:
 
     def take(self, rows: NDArray[np.int64]) -> ClassScores:
         costs = None if self.costs is None else self.costs.take(rows)
-        return replace(self, probabilities=self.probabilities[rows], costs=costs)
+        own = self.weights[rows] if isinstance(self.weights, np.ndarray) else self.weights
+        return replace(self, probabilities=self.probabilities[rows], costs=costs, weights=own)
 
     def array(self) -> NDArray[np.float64]:
         return self.probabilities

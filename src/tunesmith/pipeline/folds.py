@@ -20,19 +20,15 @@ def crossed(
     problem: Problem,
     *,
     count: int,
-    groups: NDArray[Any] | None = None,
     rows: Rows | None = None,
 ) -> Problem:
     """The problem with so many folds of its train and valid rows, or of these `rows`. Rows with
-    equal inputs stay in one fold, and so do those of a group (codes of all rows of the data)."""
+    equal inputs stay in one fold, and so do those of a group."""
     every = np.union1d(problem.parts["train"], problem.parts["valid"]) if rows is None else rows
-    together = [_equal_inputs(problem, every)]
-    if groups is not None:
-        together.append(groups[every])
     found = folds(
         every,
         strata=tasks[problem.task].strata(problem.data.values(problem.target)[every]),
-        groups=together,
+        groups=together(problem, every),
         count=count,
         times=repeats(len(every)),
         seed=problem.seed,
@@ -46,6 +42,12 @@ def fold_count(problem: Problem) -> int:
     first = problem.parts["valid"][0]
     draws = sum(first in valid for _, valid in problem.folds)
     return len(problem.folds) // max(1, draws)
+
+
+def together(problem: Problem, rows: Rows) -> list[NDArray[Any]]:
+    """Codes of these rows; those that are equal in any of them belong in one fold."""
+    equal = _equal_inputs(problem, rows)
+    return [equal] if problem.groups is None else [equal, problem.groups[rows]]
 
 
 def _equal_inputs(problem: Problem, rows: Rows) -> NDArray[Any]:

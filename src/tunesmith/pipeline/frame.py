@@ -114,11 +114,9 @@ def frame(
         weights=None if weights is None else read_weights(data, weights, parts),
         weights_column=weights or "",
         costs=priced,
+        groups=None if group is None else _group_codes(data.values(group)),
     )
-    if not count:
-        return problem
-    codes = None if group is None else _group_codes(data.values(group))
-    return _told_of_folds(crossed(problem, count=count, groups=codes), count, folds)
+    return _told_of_folds(crossed(problem, count=count), count, folds) if count else problem
 
 
 def _check_folds(folds: int | None, time: str | None, split: str | None) -> None:
