@@ -64,7 +64,8 @@ def fit_whole(
     if not problem.folds:
         return learner.fit(problem, config, seed, watch), None
     count = len(problem.folds)
-    beside = min(count, most_threads()) if learner.fits_beside else 1
+    has_texts = bool(problem.data.with_columns(problem.inputs).of_kind("text"))
+    beside = min(count, most_threads()) if learner.fits_beside and not has_texts else 1
     pace = Pace(watch.clock, count, beside)
 
     def one(number: int) -> tuple[Fitted, Prediction]:
