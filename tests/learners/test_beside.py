@@ -12,8 +12,10 @@ from tunesmith.core.errors import BudgetError
 from tunesmith.learners._beside import Pace, in_threads, most_threads, threads
 
 
-def pace(seconds: float = float("inf"), *, folds: int = 4, beside: int = 2) -> Pace:
-    return Pace(Clock(seconds, lambda: 0.0), folds, beside)
+def pace(
+    seconds: float = float("inf"), *, folds: int = 4, beside: int = 2, ends: bool = False
+) -> Pace:
+    return Pace(Clock(seconds, lambda: 0.0), folds, beside, ends_in_time=ends)
 
 
 def test_answers_are_in_order_and_each_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +53,15 @@ def test_each_gets_a_share_so_that_all_end_in_time() -> None:
     assert pace(104.0).clock(3).left() == pytest.approx(104.0)
     assert pace(100.0).clock(0).left() == pytest.approx(68.0)
     assert pace(100.0, folds=5, beside=1).clock(2).left() == pytest.approx(1.3 * 100 / 3)
+    assert pace(100.0, ends=True).clock(2).left() == pytest.approx(100.0)
+    assert pace(100.0, folds=5, beside=1, ends=True).clock(1).left() == pytest.approx(25.0)
     assert not pace().clock(0).has_deadline()
 
 
 def test_who_cannot_end_in_time_is_told_before_it_begins() -> None:
     ticks = count()
-    late = Pace(Clock(10.0, lambda: float(4 * next(ticks))), 4, 1)
+    late = Clock(10.0, lambda: float(4 * next(ticks)))
     with pytest.raises(BudgetError, match="1 of 4 folds took"):
-        late.clock(1)
+        Pace(late, 4, 1, ends_in_time=False).clock(1)
+    ticks = count()
+    assert Pace(Clock(10.0, late.now), 4, 1, ends_in_time=True).clock(1).has_deadline()

@@ -16,10 +16,10 @@ from tunesmith.core.errors import BudgetError
 from tunesmith.nn.machine import cores
 
 T = TypeVar("T")
-LOADING_SECONDS = 3.0
-"""What the first may take beside its share: it loads libraries as well."""
+LOADING_SECONDS, LOADING_SHARE = 3.0, 0.1
+"""What the first may take beside its share, and of all the time: it loads libraries as well."""
 MORE = 1.3
-"""Of an even share of what is left, what each may take."""
+"""Of an even share of what is left, what each may take that would otherwise be given up."""
 _here = threading.local()
 
 
@@ -77,10 +77,12 @@ def _beside_others() -> Iterator[None]:
 
 
 class Pace:
-    """How long each of `count` fits may take, `beside` at a time, so that all end in time."""
+    """How long each of `count` fits may take, `beside` at a time, so that all end in time. Those of
+    a learner that ends in its time get even shares, and never too little to begin."""
 
-    def __init__(self, clock: Clock, count: int, beside: int) -> None:
+    def __init__(self, clock: Clock, count: int, beside: int, *, ends_in_time: bool) -> None:
         self._clock, self._count, self._beside = clock, count, beside
+        self._ends_in_time = ends_in_time
         self._began = clock.elapsed()
         self._halted = threading.Event()
 
@@ -98,13 +100,14 @@ class Pace:
             return Clock(self._clock.limit_seconds, self._now)
         left, took = self._clock.left(), self._clock.elapsed() - self._began
         rounds = -(-(self._count - number) // self._beside)
-        if number >= self._beside and took * self._beside / number > left:
+        is_late = number >= self._beside and took * self._beside / number > left
+        if is_late and not self._ends_in_time:
             raise BudgetError(
                 f"{number} of {self._count} folds took {took:.0f} s, {left:.0f} s are left"
             )
-        share = left * min(1.0, MORE / rounds)
+        share = left * min(1.0, (1.0 if self._ends_in_time else MORE) / rounds)
         if number < self._beside:
-            share = min(left, share + LOADING_SECONDS)
+            share = min(left, share + min(LOADING_SECONDS, LOADING_SHARE * left))
         return Clock(share, self._now)
 
     def _now(self) -> float:

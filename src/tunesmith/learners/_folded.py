@@ -66,7 +66,7 @@ def fit_whole(
     count = len(problem.folds)
     has_texts = bool(problem.data.with_columns(problem.inputs).of_kind("text"))
     beside = min(count, most_threads()) if learner.fits_beside and not has_texts else 1
-    pace = Pace(watch.clock, count, beside)
+    pace = Pace(watch.clock, count, beside, ends_in_time=learner.ends_in_time)
 
     def one(number: int) -> tuple[Fitted, Prediction]:
         part = problem.fold(number)
