@@ -28,6 +28,8 @@ from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.teaching import Lesson, Taught, Teacher, teach
 
 FOLDER = "distilled"
+SCORING_SECONDS = 1.0
+"""What scoring and saving a student may take beyond its fit."""
 TIMED_ROWS = 256
 LEVEL = 0.95
 
@@ -38,20 +40,26 @@ def student_facts(
     results: Sequence[Result],
     chosen: Blend,
     after: After,
+    answers: Prediction,
     facts: Mapping[str, Any],
     *,
     seconds: float,
 ) -> dict[str, Any]:
     """What the summary of a fit tells of a student, where one is asked for. Whatever goes wrong,
-    the model is saved."""
+    the model is saved.
+
+    Args:
+        answers: Of the model, for the test rows.
+    """
     if not run.distill:
         return {}
     run.stage("distilling", seconds)
     clock = run.clock
     if clock.has_deadline():
-        clock = Clock(min(seconds, clock.left() - run.reserve_seconds()), clock.now)
+        spare = clock.left() - run.reserve_seconds() - SCORING_SECONDS
+        clock = Clock(min(seconds, spare), clock.now)
     try:
-        teacher = Teacher.of(chosen, after)
+        teacher = Teacher.of(chosen, after, answers)
         place = run.folder.path
         told = distil(problem, teacher, results, Lesson(), place, facts, clock, run.offline)
     except KeyboardInterrupt:
@@ -120,7 +128,9 @@ def _told(
     opened = open_model(best.learner, folder)
     test, truth, weights = problem.part("test"), problem.truth("test"), problem.weight("test")
     mine = problem.priced("test", after.apply(opened.predict(test)))
-    theirs = problem.priced("test", teacher.predict(test))
+    theirs = teacher.tested
+    if theirs is None:
+        theirs = problem.priced("test", teacher.predict(test))
     own = score(problem.metric, truth, mine, seed=problem.seed, resamples=300, weights=weights)
     against = get(problem.metric).score(truth, theirs, weights)
     plain = problem.priced("test", best.predict(test))

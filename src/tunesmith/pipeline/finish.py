@@ -119,8 +119,9 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     else:
         _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts, after)
     if not interrupted:
-        seconds = distil_seconds(run)
-        groups |= student_facts(run, problem, results, chosen, after, facts, seconds=seconds)
+        groups |= student_facts(
+            run, problem, results, chosen, after, answers, facts, seconds=distil_seconds(run)
+        )
         facts |= groups
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)

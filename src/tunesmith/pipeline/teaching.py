@@ -71,9 +71,11 @@ class Teacher:
     """What they answered for the valid rows, out of fold where there are folds."""
     size_bytes: int
     row_seconds: float
+    tested: Prediction | None = None
+    """What they answered for the test rows, where that is known."""
 
     @staticmethod
-    def of(chosen: Blend, after: After) -> Teacher:
+    def of(chosen: Blend, after: After, tested: Prediction | None = None) -> Teacher:
         """The members of a blend, opened from where their trials saved them."""
         opened = (open_model(r.trial.learner, Path(r.folder)) for r in chosen.results)
         return Teacher(
@@ -82,6 +84,7 @@ class Teacher:
             after.apply(chosen.prediction),
             sum(result.size_bytes for result in chosen.results),
             sum(result.predict_seconds for result in chosen.results),
+            tested,
         )
 
     @property
