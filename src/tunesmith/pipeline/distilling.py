@@ -26,6 +26,7 @@ from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.teaching import Lesson, Taught, Teacher, teach
+from tunesmith.pipeline.validation import Validation
 
 FOLDER = "distilled"
 TIMED_ROWS = 256
@@ -92,7 +93,9 @@ def distil(
         best = taught.best
         assert best.folder is not None
         answers = best.fitted.predict(taught.judged.part("valid"))
-        after = learn(taught.judged, answers, clock, _calibration(problem, best.temperature))
+        after = learn(
+            Validation.of(taught.judged), answers, clock, _calibration(problem, best.temperature)
+        )
         told = _told(problem, teacher, taught, after, best.folder)
         backbone = str(getattr(best.config, "backbone", ""))
         members = (Member(best.learner, backbone, best.folder, 1.0, 0),)

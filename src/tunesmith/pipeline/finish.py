@@ -45,6 +45,7 @@ from tunesmith.pipeline.standing import (
     refit_seconds,
 )
 from tunesmith.pipeline.suspecting import suspect_facts
+from tunesmith.pipeline.validation import Validation
 from tunesmith.pipeline.weighing import row_weight_facts
 from tunesmith.tasks import tasks
 
@@ -86,7 +87,9 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     run.stage("scoring the kept-apart rows", closing)
     plain = answer_test(problem, chosen)
     clock = run.clock.until(run.reserve_seconds())
-    after = learn(problem, chosen.prediction, clock)
+    validation = Validation.of(problem)
+    validation.write(run.folder.path)
+    after = learn(validation, chosen.prediction, clock)
     answers = after.apply(plain)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
