@@ -93,9 +93,8 @@ def distil(
         best = taught.best
         assert best.folder is not None
         answers = best.fitted.predict(taught.judged.part("valid"))
-        after = learn(
-            Validation.of(taught.judged), answers, clock, _calibration(problem, best.temperature)
-        )
+        known = Validation.of(taught.judged)
+        after = learn(known, answers, clock, _calibration(problem, best.temperature))
         told = _told(problem, teacher, taught, after, best.folder)
         backbone = str(getattr(best.config, "backbone", ""))
         members = (Member(best.learner, backbone, best.folder, 1.0, 0),)

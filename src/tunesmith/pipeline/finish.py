@@ -40,6 +40,7 @@ from tunesmith.pipeline.standing import (
     best_backbone,
     closing_seconds,
     distil_seconds,
+    later_seconds,
     leaderboard,
     rank,
     refit_seconds,
@@ -128,7 +129,8 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)
         run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))
-        members, count = refit(run, problem, chosen)
+        kept = later_seconds(run, problem, results)
+        members, count = refit(run, problem, chosen, kept)
         if count:
             run.stage("saving", run.reserve_seconds())
             facts = summary(
