@@ -20,6 +20,7 @@ from tunesmith.metrics import get
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import NOTHING, After, learn, told
 from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.validation import Validation
 
 WARM = Calibration("temperature", (0.5, 0.5), (0.0, 0.0))
 
@@ -51,7 +52,7 @@ def rare(rows: int = 3000, metric: str = "f1") -> tuple[Problem, ClassScores, Cl
 
 def test_calibration_threshold_and_coverage_are_learned_and_told() -> None:
     problem, valid, test = rare()
-    after = learn(problem, valid)
+    after = learn(Validation.of(problem), valid)
     assert after.calibration is not None
     assert after.calibration.method == "temperature"
     assert after.weights is not None
@@ -72,7 +73,7 @@ def test_calibration_takes_no_answers_away_that_the_metric_likes() -> None:
     problem, valid, _ = rare(metric="balanced_accuracy")
     up = valid.array()[:, 1] / (valid.array()[:, 1] + valid.array()[:, 0] / 30)
     high = valid.with_array(np.stack([1 - up, up], axis=1))
-    after = learn(problem, high)
+    after = learn(Validation.of(problem), high)
     assert after.calibration is not None
     assert after.weights is not None
     truth, rule = problem.truth("valid"), get("balanced_accuracy")
@@ -82,7 +83,7 @@ def test_calibration_takes_no_answers_away_that_the_metric_likes() -> None:
 
 
 def test_it_goes_through_json() -> None:
-    after = learn(*rare()[:2])
+    after = learn(Validation.of(rare()[0]), rare()[1])
     again = After.from_json(json.loads(json.dumps(after.to_json())))
     assert again == replace(after, reasons={})
     assert After.from_json(None) == NOTHING
@@ -95,16 +96,15 @@ def test_rows_that_also_stand_in_train_teach_nothing() -> None:
     array = valid.array().copy()
     array[:200] = np.eye(2)[problem.truth("valid")[:200]]  # known by heart
     sure = valid.with_array(array)
-    assert learn(replace(problem, leaked=leaked), sure) == learn(
-        replace(problem, leaked=leaked), valid
-    )
-    assert learn(problem, sure) != learn(problem, valid)
+    without = Validation.of(replace(problem, leaked=leaked))
+    assert learn(without, sure) == learn(without, valid)
+    assert learn(Validation.of(problem), sure) != learn(Validation.of(problem), valid)
 
 
 def test_of_a_few_rows_nothing_is_learned() -> None:
     problem, valid, _ = rare()
     few = replace(problem, parts={**problem.parts, "valid": problem.parts["valid"][:8]})
-    after = learn(few, valid.take(np.arange(8)))
+    after = learn(Validation.of(few), valid.take(np.arange(8)))
     assert (after.calibration, after.weights, after.conformal) == (None, None, None)
     with pytest.raises(ConfigError, match="Fit it again"):
         after.known()
@@ -116,7 +116,7 @@ def test_numbers_learn_intervals_alone() -> None:
     cells = {**problem.data.cells, "label": dice.normal(size=len(problem.data))}
     data = replace(problem.data, cells=cells)
     numbers = replace(problem, data=data, task="regression", classes=(), metric="rmse")
-    after = learn(numbers, Values(np.zeros(1000)))
+    after = learn(Validation.of(numbers), Values(np.zeros(1000)))
     assert after.reasons == {}
     facts = told(numbers, after, Values(np.zeros(1000)), Values(np.zeros(1000)))
     assert facts["coverage"]["held"] == pytest.approx(0.9, abs=0.03)
@@ -165,5 +165,5 @@ def test_what_came_after_is_not_taken_over_by_another_model(
 ) -> None:
     place = saved(problem, tmp_path, After(WARM))
     member = Member("linear", "", tmp_path / "linear", 1.0, 1)
-    artifact.save_like(tmp_path / "picked", place, [member], {}, {})
+    artifact.save_like(tmp_path / "picked", place, [member], {}, {}, NOTHING)
     assert artifact.load(tmp_path / "picked").after == NOTHING

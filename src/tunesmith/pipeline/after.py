@@ -23,12 +23,15 @@ from tunesmith.evaluate.calibration import (
 )
 from tunesmith.evaluate.conformal import Conformal, coverage_of, of_classes, of_numbers
 from tunesmith.evaluate.thresholds import of_threshold, tune
-from tunesmith.evaluate.weighted import counting, counts, taken
+from tunesmith.evaluate.weighted import counting, taken
 from tunesmith.metrics import get
+from tunesmith.pipeline.validation import Validation
 
 COVERAGE = 0.9
 """At which the test part is checked."""
 FEWEST_ROWS = 10
+ABOUT_AFTER = ("calibration", "threshold")
+"""What its reasons are about."""
 MOST_LEVELS = 10
 MOST_GROUPS = 8
 """Category columns whose values coverage is told for, and their values."""
@@ -58,7 +61,7 @@ class After:
         if self.conformal is None:
             raise ConfigError(
                 "This model was saved without the scores that sets, intervals and abstaining are "
-                "made from: it is of an earlier version, was picked from a run, or had fewer than "
+                "made from: it or its run is of an earlier version, or had fewer than "
                 f"{FEWEST_ROWS} rows to learn them from. Fit it again."
             )
         return self.conformal
@@ -87,28 +90,21 @@ NOTHING = After()
 
 
 def learn(
-    problem: Problem,
+    validation: Validation,
     prediction: Prediction,
     clock: Clock | None = None,
     given: Calibration | None = None,
 ) -> After:
-    """What helps, by the blend's answers for the valid rows; half of the time left may go into it.
-    A calibration that is given is not chosen.
-
-    Rows whose inputs also stand in train are left out: they look surer than new ones are. Where
-    most are such rows, new ones will be too. Rows count as much as their weight. What comes after
-    the calibration sees the calibrated rows.
-    """
-    own, rows = problem.weight("valid"), problem.parts["valid"]
-    there, fresh = counts(own, len(rows)) > 0, ~np.isin(rows, problem.leaked)
-    clean = np.flatnonzero(there & fresh if 2 * fresh.sum() >= len(fresh) else there)
-    truth, prediction = problem.truth("valid")[clean], prediction.take(clean)
-    own = taken(own, clean)
+    """What helps, by a model's answers for the valid part, none of whose rows it was fitted to;
+    half of the time left may go into it. A calibration that is given is not chosen. Rows count as
+    much as their weight. What comes after the calibration sees the calibrated rows."""
+    truth, own = validation.truth, validation.weights
+    prediction = validation.answered(prediction)
     enough = len(truth) >= FEWEST_ROWS
     if isinstance(prediction, Values):
-        known = of_numbers(truth, prediction, seed=problem.seed, weights=own) if enough else None
+        known = of_numbers(truth, prediction, seed=validation.seed, weights=own) if enough else None
         return After(conformal=known)
-    metric, seed = get(problem.metric), problem.seed
+    metric, seed = get(validation.metric), validation.seed
     if not enough:
         why = f"none: {len(truth):,} validation rows are too few to tell"
         return After(reasons={"calibration": why, "threshold": why})
@@ -117,11 +113,11 @@ def learn(
         calibrated = choose(metric, truth, prediction, seed=seed, clock=share, weights=own)
     else:
         calibrated = Calibrated(given, f"{given}, as it was fitted", given.apply(prediction))
-    default, found = None, calibrated.calibration if len(problem.classes) == 2 else None
+    default, found = None, calibrated.calibration if len(validation.classes) == 2 else None
     if found is not None and falls(metric, truth, calibrated.crossed, prediction, seed, own):
-        default = _as_before(found, problem.classes)
+        default = _as_before(found, validation.classes)
     decision = tune(
-        problem.metric,
+        validation.metric,
         metric,
         truth,
         calibrated.crossed,

@@ -33,7 +33,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners import learners
 from tunesmith.learners._folded import open_model
 from tunesmith.nn.tally import FROZEN
-from tunesmith.pipeline.after import NOTHING, After
+from tunesmith.pipeline.after import ABOUT_AFTER, NOTHING, After
 
 FORMAT = 1
 GOLDEN_ROWS = 4
@@ -136,9 +136,10 @@ def save_like(
     members: Sequence[Member],
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
+    after: After,
 ) -> None:
     """Write an artifact of other members for the problem of an artifact that is there, whose golden
-    rows it answers in its own way. What came after the mean of the old ones is not theirs.
+    rows it answers in its own way, with what comes `after` the mean of its own members.
 
     Raises:
         DataError: It cannot be written.
@@ -147,7 +148,8 @@ def save_like(
     _check_files(like)
     spec, golden = _read(like / "predictor.json"), _read(like / "golden.json")
     spec |= {"members": [_told(member) for member in members], "facts": dict(facts)}
-    spec["after"] = None
+    told = {name: why for name, why in spec["reasons"].items() if name not in ABOUT_AFTER}
+    spec |= {"after": after.to_json(), "reasons": {**told, **after.reasons}}
     try:
         for number, member in enumerate(members):
             _link(member.folder, folder / "members" / str(number))

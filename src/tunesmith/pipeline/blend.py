@@ -161,15 +161,17 @@ def answer_test(problem: Problem, chosen: Blend) -> Prediction:
     return problem.priced("test", mix(parts, list(chosen.weights)))
 
 
-def refit(run: Run, problem: Problem, chosen: Blend) -> tuple[tuple[Member, ...], int]:
-    """The members fitted to all rows with what selection settled, those for which there is time;
-    the others as they are. Also how many were."""
+def refit(
+    run: Run, problem: Problem, chosen: Blend, kept_seconds: float
+) -> tuple[tuple[Member, ...], int]:
+    """The members fitted to all rows with what selection settled, those for which there is time
+    beside what is kept for later; the others as they are. Also how many were."""
     whole = _all_rows(problem)
     members, count = list(chosen.members()), 0
     order = sorted(range(len(members)), key=lambda i: -members[i].weight)
     for place in order:
         result = chosen.results[place]
-        spare = run.clock.left() - run.reserve_seconds() - 1.0
+        spare = run.clock.left() - run.reserve_seconds() - kept_seconds - 1.0
         if refit_seconds(problem, result) > spare:
             continue
         folder = run.folder.trial(result.trial.number) / "refit"

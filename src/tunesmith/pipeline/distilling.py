@@ -26,6 +26,7 @@ from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.teaching import Lesson, Taught, Teacher, teach
+from tunesmith.pipeline.validation import Validation
 
 FOLDER = "distilled"
 SCORING_SECONDS = 1.0
@@ -100,7 +101,8 @@ def distil(
         best = taught.best
         assert best.folder is not None
         answers = best.fitted.predict(taught.judged.part("valid"))
-        after = learn(taught.judged, answers, clock, _calibration(problem, best.temperature))
+        known = Validation.of(taught.judged)
+        after = learn(known, answers, clock, _calibration(problem, best.temperature))
         told = _told(problem, teacher, taught, after, best.folder)
         backbone = str(getattr(best.config, "backbone", ""))
         members = (Member(best.learner, backbone, best.folder, 1.0, 0),)

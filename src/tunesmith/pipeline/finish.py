@@ -40,11 +40,13 @@ from tunesmith.pipeline.standing import (
     best_backbone,
     closing_seconds,
     distil_seconds,
+    later_seconds,
     leaderboard,
     rank,
     refit_seconds,
 )
 from tunesmith.pipeline.suspecting import suspect_facts
+from tunesmith.pipeline.validation import Validation
 from tunesmith.pipeline.weighing import row_weight_facts
 from tunesmith.tasks import tasks
 
@@ -86,7 +88,9 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     run.stage("scoring the kept-apart rows", closing)
     plain = answer_test(problem, chosen)
     clock = run.clock.until(run.reserve_seconds())
-    after = learn(problem, chosen.prediction, clock)
+    validation = Validation.of(problem)
+    validation.write(run.folder.path)
+    after = learn(validation, chosen.prediction, clock)
     answers = after.apply(plain)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
@@ -126,7 +130,8 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)
         run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))
-        members, count = refit(run, problem, chosen)
+        kept = later_seconds(run, problem, results)
+        members, count = refit(run, problem, chosen, kept)
         if count:
             run.stage("saving", run.reserve_seconds())
             facts = summary(

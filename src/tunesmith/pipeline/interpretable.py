@@ -26,12 +26,9 @@ from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import rank
+from tunesmith.pipeline.standing import INTERPRETABLE_SHARE, READABLE, card_seconds, rank
 
 FOLDER = "interpretable"
-NAME = "scorecard"
-SHARE = 0.05
-"""Of the budget, what it may take."""
 
 
 def with_interpretable(
@@ -48,10 +45,16 @@ def with_interpretable(
     Args:
         answers: Of the model, for the test rows.
     """
-    tried = [result for result in rank(problem, results) if result.trial.learner == NAME]
-    limit = min(run.clock.left() - run.reserve_seconds(), SHARE * run.clock.limit_seconds)
-    if not tried or not Path(tried[0].folder).is_dir() or limit < tried[0].fit_seconds:
+    tried = [result for result in rank(problem, results) if result.trial.learner == READABLE]
+    if not tried or not Path(tried[0].folder).is_dir():
         return dict(facts)
+    needed, spare = card_seconds(problem, tried[0]), run.clock.left() - run.reserve_seconds()
+    limit = min(spare, INTERPRETABLE_SHARE * run.clock.limit_seconds)
+    if limit < needed:
+        why = f"no scorecard beside the model: it takes about {needed:.1f} s of {limit:.1f} s left"
+        run.note(why)
+        return {**facts, "reasons": {**facts["reasons"], "interpretable": why}}
+    run.stage("fitting a scorecard", needed)
     new = run.folder.path / f".{FOLDER}.new"
     member = run.folder.path / f".{FOLDER}.member"
     for place in (new, member):
@@ -63,7 +66,7 @@ def with_interpretable(
         told = _price(problem, mine, answers)
         member.mkdir()
         found.save(member)
-        members = (Member(NAME, "", member, 1.0, tried[0].trial.number),)
+        members = (Member(READABLE, "", member, 1.0, tried[0].trial.number),)
         own = {**facts, "interpretable": told, "model_is": "a scorecard, to be read"}
         artifact.save(new, problem, members, {"test": told}, own, after)
         replace_folder(new, run.folder.path / FOLDER)
@@ -79,13 +82,13 @@ def with_interpretable(
 
 def _fitted(problem: Problem, result: Result, clock: Clock) -> Any:
     """One card, of all rows that do not test, with what selection settled."""
-    opened = open_model(NAME, Path(result.folder))
+    opened = open_model(READABLE, Path(result.folder))
     models = opened.models if isinstance(opened, Folded) else (opened,)
     strength = float(np.median([model.settled()["strength"] for model in models]))
     rows: Rows = np.union1d(problem.parts["train"], problem.parts["valid"])
     parts: dict[Part, Rows] = {**problem.parts, "train": rows, "valid": rows}
     whole = replace(problem, parts=parts, folds=())
-    learner = learners[NAME]
+    learner = learners[READABLE]
     config = from_dict(learner.config, {**result.trial.config, "strength": strength})
     return learner.fit(whole, config, problem.seed, Watch(clock, lambda score, progress: True))
 
@@ -129,7 +132,7 @@ def _price(problem: Problem, mine: Prediction, answers: Prediction) -> dict[str,
         f"{other:.4f}, {gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} test rows"
     )
     return {
-        "learner": NAME,
+        "learner": READABLE,
         "folder": FOLDER,
         "score": own.value,
         "interval": [own.low, own.high],

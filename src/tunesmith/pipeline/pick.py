@@ -7,12 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.costs import Costs
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.runfolder import RunFolder, read_json, recover_folder, replace_folder
+from tunesmith.metrics import is_known
 from tunesmith.pipeline import artifact
+from tunesmith.pipeline.after import NOTHING, After, learn
 from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.recorded import answers_of
+from tunesmith.pipeline.validation import Validation
 
 Row = Mapping[str, Any]
+OF_OWN_METRIC = "log_loss"
+"""What calibration is chosen by where the metric was a function of the user's, which no run folder
+holds; no threshold is tuned for it."""
 
 
 def pick(folder: Path, *, max_latency_ms: float, max_size_mb: float) -> Path:
@@ -65,7 +73,8 @@ def _saved(run: RunFolder, best: Path, row: Row) -> Path:
     shutil.rmtree(new, ignore_errors=True)
     model = run.trial(row["trial"]) / "model"
     member = Member(row["learner"], row["backbone"], model, 1.0, row["trial"])
-    before = read_json(best / "predictor.json")["facts"]
+    spec = read_json(best / "predictor.json")
+    before, after = spec["facts"], _after(run, spec, row)
     scores = {name: row[name] for name in ("score", "low", "high")}
     facts = {
         **before,
@@ -73,9 +82,24 @@ def _saved(run: RunFolder, best: Path, row: Row) -> Path:
         "interval": [row["low"], row["high"]],
         "score_is": "validation: this model was picked among the trials of a run",
         "score_without_leaks": None,
+        "after": {},
         "model_is": f"trial {row['trial']} alone",
         "best": {**before["best"], "trial": row["trial"], "learner": row["learner"], "members": 1},
     }
-    artifact.save_like(new, best, [member], {"validation": scores}, facts)
+    artifact.save_like(new, best, [member], {"validation": scores}, facts, after)
     replace_folder(new, place)
     return place
+
+
+def _after(run: RunFolder, spec: Mapping[str, Any], row: Row) -> After:
+    """Calibration, threshold and what sets are made from, learned by what this very model answered
+    for the valid rows; nothing for a run that kept too little."""
+    metric = spec["metric"] if is_known(spec["metric"]) else OF_OWN_METRIC
+    costs, classes = Costs.restore(spec.get("costs")), tuple(spec["classes"])
+    validation = Validation.read(run.path, metric=metric, classes=classes, costs=costs)
+    place = run.trial(row["trial"])
+    try:
+        answers = answers_of(place, classes)
+    except (KeyError, ValueError) as error:
+        raise DataError(f"The answers of {place} cannot be read: {error}.") from error
+    return NOTHING if validation is None or answers is None else learn(validation, answers)

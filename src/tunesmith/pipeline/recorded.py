@@ -153,7 +153,7 @@ def _read_result(file: Path, problem: Problem) -> Result:
         return Result(
             trial,
             score=None if score is None else Score(**score),
-            prediction=_read_answers(place / ANSWERS, problem),
+            prediction=_read_answers(place, problem),
             curve=tuple(told.pop("curve")),
             progress=tuple(told.pop("progress")),
             folder=str(place / "model") if (place / "model").is_dir() else "",
@@ -166,7 +166,13 @@ def _read_result(file: Path, problem: Problem) -> Result:
         ) from error
 
 
-def _read_answers(file: Path, problem: Problem) -> Prediction | None:
+def answers_of(place: Path, classes: tuple[str, ...]) -> Prediction | None:
+    """What the trial of a folder answered for the valid rows; None where it answered nothing.
+
+    Raises:
+        ValueError: The file is broken.
+    """
+    file = place / ANSWERS
     if not file.is_file():
         return None
     from safetensors import SafetensorError
@@ -176,8 +182,13 @@ def _read_answers(file: Path, problem: Problem) -> Prediction | None:
         array = load(file.read_bytes())["valid"]
     except SafetensorError as error:
         raise ValueError(f"{file.name}: {error}") from error
-    if len(array) != len(problem.parts["valid"]):
-        raise ValueError(f"{file.name} has {len(array)} rows, not {len(problem.parts['valid'])}")
-    if not problem.classes:
-        return Values(array)
-    return problem.priced("valid", ClassScores(problem.classes, array))
+    return ClassScores(classes, array) if classes else Values(array)
+
+
+def _read_answers(place: Path, problem: Problem) -> Prediction | None:
+    found = answers_of(place, problem.classes)
+    if found is None:
+        return None
+    if len(found) != len(problem.parts["valid"]):
+        raise ValueError(f"{ANSWERS} has {len(found)} rows, not {len(problem.parts['valid'])}")
+    return problem.priced("valid", found)

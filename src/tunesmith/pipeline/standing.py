@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.records import Problem, Result
+from tunesmith.data.folds import COUNT as USUAL_FOLDS
 from tunesmith.ensemble.greedy import MOST_MEMBERS
 from tunesmith.learners import learners
 from tunesmith.metrics import get
+from tunesmith.pipeline.folds import fold_count
 from tunesmith.pipeline.results import Key, Results, again_seconds, kind_of
 from tunesmith.pipeline.run import Run
 
@@ -21,6 +23,10 @@ MOST_PAUSED = 4
 PROOF_SHARE = 0.02
 MOST_PROOF_SECONDS = 4.0
 STACK_SHARE, MOST_STACK_SECONDS = 0.06, 20.0
+READABLE, INTERPRETABLE_SHARE, SCORING_SECONDS = "scorecard", 0.05, 0.3
+"""What stands beside the strongest model, its share of the budget, and what its scores take."""
+QUICK, SUSPECT_SHARE, MOST_SUSPECT_SECONDS = "linear", 0.03, 20.0
+"""What looks for suspect labels, and how much time is kept for that."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
 SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length")
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
@@ -128,6 +134,7 @@ def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
     refit = refit_seconds(problem, ranked[0]) if ranked else 0.0
     spare = run.clock.left() - closing_seconds(run, problem, results)
     spare -= soup_seconds(run, problem, results) + stack_seconds(run) + distil_seconds(run)
+    spare -= later_seconds(run, problem, results)
     is_affordable = refit <= min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
     return spare - (refit if is_affordable else 0.0)
 
@@ -142,6 +149,54 @@ def distil_seconds(run: Run) -> float:
     if not run.distill:
         return 0.0
     return min(MOST_DISTIL_SECONDS, DISTIL_SHARE * run.clock.limit_seconds)
+
+
+def later_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
+    """What is kept for what comes once the model is saved: one that can be read beside it, and the
+    look for suspect labels."""
+    return interpretable_seconds(run, problem, results) + suspect_seconds(run, problem, results)
+
+
+def interpretable_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
+    """What is kept for a single scorecard and its score: no more than its share of the budget, and
+    nothing where none was tried."""
+    tried = _ranked_of(problem, results, READABLE) if run.clock.has_deadline() else []
+    if not tried:
+        return 0.0
+    limit = INTERPRETABLE_SHARE * run.clock.limit_seconds
+    return min(limit, card_seconds(problem, tried[0]))
+
+
+def card_seconds(problem: Problem, result: Result) -> float:
+    """About how long one scorecard takes to fit, to tune and to score."""
+    return SCORING_SECONDS + 1.5 * result.fit_seconds / max(1, len(problem.folds))
+
+
+def suspect_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
+    """What is kept to look for suspects: the quick learner fitted to all folds with all rows and
+    without the suspect ones, and once before where there are no answers out of fold. No more than
+    its share of the budget, and nothing where that learner was not tried."""
+    each = cross_fit_seconds(problem, results) if run.clock.has_deadline() else None
+    if each is None:
+        return 0.0
+    limit = min(MOST_SUSPECT_SECONDS, SUSPECT_SHARE * run.clock.limit_seconds)
+    return min(limit, (2 if problem.folds else 3) * each)
+
+
+def cross_fit_seconds(problem: Problem, results: Sequence[Result]) -> float | None:
+    """About how long the quick learner takes to fit to the folds of one draw; None where it was not
+    tried."""
+    took = [r.fit_seconds for r in _ranked_of(problem, results, QUICK)]
+    if not took:
+        return None
+    draws = len(problem.folds) / fold_count(problem) if problem.folds else 1 / USUAL_FOLDS
+    return min(took) / draws
+
+
+def _ranked_of(problem: Problem, results: Sequence[Result], learner: str) -> list[Result]:
+    if isinstance(results, Results):
+        return results.ranked(learner)
+    return [r for r in rank(problem, results) if r.trial.learner == learner]
 
 
 def soup_groups(problem: Problem, results: Sequence[Result]) -> list[list[Result]]:

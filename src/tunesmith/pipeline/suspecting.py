@@ -18,6 +18,7 @@ from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Finding, Problem, Result, Rows
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.space import default, from_dict
+from tunesmith.data.folds import COUNT
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.evaluate.suspects import Suspects, joint, suspects
 from tunesmith.evaluate.weighted import Weights
@@ -27,13 +28,12 @@ from tunesmith.metrics import get
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.standing import QUICK, cross_fit_seconds, suspect_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "suspects.json"
-QUICK = "linear"
-COUNT = 5
 SHARE, SPARE_SHARE = 0.05, 0.4
 """Of the budget, and of what is left of it, that looking for suspects may take."""
 MOST_ANSWERS = 200_000
@@ -77,21 +77,25 @@ def look_for_suspects(
 ) -> tuple[dict[str, Any], Finding | None]:
     """The facts for the summary, and a finding where rows look mislabelled. Writes `suspects.json`
     into the run folder."""
-    clock = _clock(run)
+    kept = suspect_seconds(run, problem, results)
+    run.stage("looking for suspect labels", kept)
+    clock = _clock(run, kept)
     config = _config(problem, results)
     every, answers, by = _answers(run, problem, results, chosen, config, clock)
     truth = problem.encode(problem.data.values(problem.target)[every])
     weights = None if problem.weights is None else problem.weights[every]
     found = suspects(truth, answers, weights)
-    change = None
-    if found.count and _is_quick(problem, results, clock, 2):
-        change = _change(run, problem, config, every, found, clock)
+    change, why = None, ""
+    if found.count:
+        why = _too_slow(problem, results, clock, 2)
+        change = None if why else _change(run, problem, config, every, found, clock)
     told = {
         "rows_looked_at": len(every),
         "answers": by,
         "flagged": found.count,
         "share": _share(truth, answers, weights),
         "left_out": change,
+        "left_out_reason": why,
     }
     listed = _listed(problem, every, truth, answers, found)
     write_json(run.folder.path / FILE, {**told, "rows": listed})
@@ -114,12 +118,13 @@ def read_suspects(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(read_json(file)["rows"])
 
 
-def _clock(run: Run) -> Clock:
+def _clock(run: Run, kept: float) -> Clock:
+    """What was kept for it, and more where there is."""
     if not run.clock.has_deadline():
         return Clock(now=run.clock.now)
     spare = run.clock.left() - run.reserve_seconds()
     most = min(SHARE * run.clock.limit_seconds, SPARE_SHARE * spare)
-    return Clock(max(0.0, most), run.clock.now)
+    return Clock(max(0.0, most, min(spare, kept)), run.clock.now)
 
 
 def _config(problem: Problem, results: Sequence[Result]) -> Any:
@@ -145,8 +150,9 @@ def _answers(
     rows = problem.parts["valid"]
     if problem.folds:
         return rows, chosen.prediction, "the final model, out of fold"
-    if not _is_quick(problem, results, clock, 1):
-        return rows, chosen.prediction, "the final model, for the validation rows alone"
+    why = _too_slow(problem, results, clock, 1)
+    if why:
+        return rows, chosen.prediction, f"the final model, for the validation rows alone: {why}"
     whole = _once(crossed(problem, count=COUNT))
     unseen = _cross_fitted(run, whole, config, clock)
     if unseen is None:
@@ -158,16 +164,19 @@ def _answers(
     return every, unseen.with_array(array), told
 
 
-def _is_quick(problem: Problem, results: Sequence[Result], clock: Clock, times: int) -> bool:
-    """Whether there is time to fit the quick learner to all folds so often."""
+def _too_slow(problem: Problem, results: Sequence[Result], clock: Clock, times: int) -> str:
+    """Why the quick learner cannot be fitted to all folds so often; empty where it can."""
     if not clock.has_deadline():
         rows = len(problem.parts["train"]) + len(problem.parts["valid"])
-        return rows * max(1, len(problem.classes)) <= MOST_ANSWERS
-    took = [r.fit_seconds for r in results if r.trial.learner == QUICK and r.score]
-    if not took:
-        return False
-    draws = len(problem.folds) / fold_count(problem) if problem.folds else 1 / COUNT
-    return times * min(took) / draws < clock.left()
+        cells = rows * max(1, len(problem.classes))
+        many = f"of {cells:,} rows times classes that takes long, and there is no deadline"
+        return "" if cells <= MOST_ANSWERS else many
+    each = cross_fit_seconds(problem, results)
+    if each is None:
+        return f"{QUICK}, which would look at the others, was not tried"
+    if times * each < clock.left():
+        return ""
+    return f"fitting {QUICK} to all folds takes {times * each:.1f} s, {clock.left():.1f} s are left"
 
 
 def _once(problem: Problem) -> Problem:
