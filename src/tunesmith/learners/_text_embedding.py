@@ -109,14 +109,15 @@ class TextEmbedding:
         truth, classes = problem.truth("train"), len(problem.classes)
         told = hashlib.blake2b(repr((self.trunk.key, classes, problem.seed)).encode())
         told.update("\0".join(texts).encode("utf-8", "surrogatepass"))
-        told.update(truth.tobytes())
+        weights = problem.weight("train")
+        told.update(truth.tobytes() + (b"" if weights is None else weights.tobytes()))
         key = told.digest()
         if key not in _PROJECTED:
             while len(_PROJECTED) >= MOST_PROJECTED:
                 del _PROJECTED[next(iter(_PROJECTED))]
             seen = self._features(texts)
             _PROJECTED[key] = Projection.fit(
-                seen, truth, classes=classes, width=WIDTH, seed=problem.seed
+                seen, truth, weights, classes=classes, width=WIDTH, seed=problem.seed
             )
         return _PROJECTED[key]
 
