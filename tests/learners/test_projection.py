@@ -42,6 +42,21 @@ def test_training_rows_are_answered_by_those_of_other_folds() -> None:
     assert abs(np.corrcoef(own[:, -1], truth)[0, 1]) < 0.25
 
 
+def test_rows_that_count_nothing_teach_the_answers_nothing() -> None:
+    rows, other = features(1), np.random.default_rng(1).normal(size=ROWS)
+    counts = np.r_[np.full(200, 1.5), np.zeros(ROWS - 200)]
+    truth = np.where(counts > 0, rows[:, 0], other).astype(np.float64)
+    settings = {"classes": 0, "width": WIDTH, "seed": 0}
+    found, _ = Projection.fit(rows, truth, counts, **settings)
+    fresh = found.transform(rows)[200:, -1]
+    assert np.corrcoef(fresh, rows[200:, 0])[0, 1] > 0.99
+    assert np.allclose(
+        Projection.fit(rows, truth, np.ones(ROWS), **settings)[1],
+        Projection.fit(rows, truth, **settings)[1],
+        atol=1e-4,
+    )
+
+
 def test_of_very_many_rows_some_are_learned_from_and_all_become_numbers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -50,6 +50,10 @@ def test_after_the_probe_trees_see_what_the_encoder_made_of_the_texts(
     assert ("lightgbm", "topics") in order[place:]
     pinned = planned(problem, {**both, "lightgbm": {"text": "topics"}})
     assert [one for one in pinned if one[0] == "lightgbm"] == [("lightgbm", "topics")]
+    asked = {**both, "lightgbm": {"text": "embedding"}}
+    found, _ = plan.plan(problem, wanted=None, pins=asked, clock=Clock(), offline=True)
+    reads = [one.config["text_backbone"] for one in found if one.learner == "lightgbm"]
+    assert reads == [checkpoint]
 
 
 def test_without_a_checkpoint_the_plan_says_that_texts_are_topics(

@@ -41,15 +41,27 @@ class Projection:
 
     @staticmethod
     def fit(
-        features: Floats, truth: NDArray[Any], *, classes: int, width: int, seed: int
+        features: Floats,
+        truth: NDArray[Any],
+        weights: NDArray[np.float64] | None = None,
+        *,
+        classes: int,
+        width: int,
+        seed: int,
     ) -> tuple[Projection, Floats]:
         """Learn from training rows, shape (rows, features), with class codes or numbers as their
-        target. Also what these rows themselves become, shape (rows, width): each is answered by the
-        rows of the other folds, so that a model does not learn to trust what it could not know."""
+        target; `weights` say how much each counts in the regression, 1 in the mean. Also what these
+        rows themselves become, shape (rows, width): each is answered by the rows of the other
+        folds, so that a model does not learn to trust what it could not know."""
         if len(features) > MOST_ROWS:
             chosen = generator(seed, "projected").choice(len(features), MOST_ROWS, replace=False)
             found, crossed = Projection.fit(
-                features[chosen], truth[chosen], classes=classes, width=width, seed=seed
+                features[chosen],
+                truth[chosen],
+                None if weights is None else weights[chosen],
+                classes=classes,
+                width=width,
+                seed=seed,
             )
             own = found.transform(features)  # it has not seen the other rows
             own[chosen] = crossed
@@ -57,14 +69,15 @@ class Projection:
         center = features.mean(axis=0)
         scale = np.maximum(features.std(axis=0), FLAT)
         rows = (features - center) / scale
-        gram = rows.T @ rows
-        directions = _principal(gram, min(width, len(rows) - 1))
+        directions = _principal(rows.T @ rows, min(width, len(rows) - 1))
         wanted = _wanted(truth, classes)
-        level = wanted.mean(axis=0)
-        slopes, crossed = _ridge(rows, wanted - level, gram, truth if classes else None, seed)
-        weights = np.concatenate([directions, slopes], axis=1) / scale[:, None]
+        counts = np.ones(len(rows)) if weights is None else weights
+        level = (counts @ wanted / counts.sum()).astype(np.float32)
+        codes = truth if classes else None
+        slopes, crossed = _ridge(rows, wanted - level, counts.astype(np.float32), codes, seed)
+        turned = np.concatenate([directions, slopes], axis=1) / scale[:, None]
         bias = np.r_[np.zeros(directions.shape[1]), level].astype(np.float32)
-        found = Projection(center, weights.astype(np.float32), bias)
+        found = Projection(center, turned.astype(np.float32), bias)
         own = np.concatenate([rows @ directions, crossed + level], axis=1)
         return found, own.astype(np.float32)
 
@@ -99,21 +112,23 @@ def _wanted(truth: NDArray[Any], classes: int) -> Floats:
 
 
 def _ridge(
-    rows: Floats, wanted: Floats, gram: Floats, codes: NDArray[np.int64] | None, seed: int
+    rows: Floats, wanted: Floats, counts: Floats, codes: NDArray[np.int64] | None, seed: int
 ) -> tuple[Floats, Floats]:
     """Slopes of shape (features, answers) at the strength that answers best across folds, and these
     answers, shape (rows, answers). Both are 0 where there are fewer rows than folds."""
-    cross = rows.T @ wanted
+    counted: Floats = rows * counts[:, None]
+    gram, cross = counted.T @ rows, counted.T @ wanted
     if not wanted.shape[1] or len(rows) < FOLDS:
         return np.zeros_like(cross), np.zeros_like(wanted)
     found = np.zeros((len(STRENGTHS), *wanted.shape), dtype=np.float32)
     seed = derive(seed, "projection")
     for fitted, kept in folds(np.arange(len(rows)), strata=codes, count=FOLDS, seed=seed):
         apart = rows[kept]
-        inner, right = gram - apart.T @ apart, cross - apart.T @ wanted[kept]
+        inner = gram - counted[kept].T @ apart
+        right = cross - counted[kept].T @ wanted[kept]
         for place, slopes in enumerate(_solved(inner, right, len(fitted))):
             found[place, kept] = apart @ slopes
-    best = int(np.square(found - wanted).mean(axis=(1, 2)).argmin())
+    best = int((np.square(found - wanted).mean(axis=2) @ counts).argmin())
     return list(_solved(gram, cross, len(rows)))[best], found[best]
 
 

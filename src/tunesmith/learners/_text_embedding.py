@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import zoo
-from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
-from tunesmith.core.records import Column, Dataset, Problem
+from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.core.seeds import generator
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners._projection import Projection
-from tunesmith.modalities._lacking import refuse_lacking
+from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active, as_floats, as_stored
 from tunesmith.zoo import encoders
 from tunesmith.zoo.backbones import (
@@ -42,25 +41,22 @@ if TYPE_CHECKING:
 LENGTH = 128
 """Tokens of a text that are read: as the probe does at first, so that either finds its rows."""
 READOUT = "several"
-WIDTH, MOST_WIDTH, LEAST_WIDTH = 16, 64, 4
-"""Principal components of a column, of all columns together, and of a column where they are many.
-With the answers beside them 16 did as well as 32, and are read sooner."""
+WIDTH = 16
+"""Principal components. With the answers beside them 16 did as well as 32, and are read sooner."""
 LANGUAGE_ROWS = 400
 TIMED_ROWS = 64
 MOST_OF_TIME = 0.5
 """Of the time left, what reading the texts may take."""
-FILE, PROJECTIONS = "embedding.json", "projections.safetensors"
-PARTS = ("center", "weights", "bias")
-"""Of a projection, what is saved as tensors."""
+FILE, PROJECTION = "embedding.json", "projection.safetensors"
 
 
 @dataclass(frozen=True)
 class TextEmbedding:
-    """Texts → pooled layers of a frozen encoder → a few numbers for each column (`projections`).
-    While a fit runs, what is stored under `trunk` is not computed again."""
+    """The text columns as one text → pooled layers of a frozen encoder → a few numbers. While a fit
+    runs, what is stored under `trunk` is not computed again."""
 
     name: str
-    projections: Mapping[str, Projection]
+    inputs: Inputs
     encoder: Encoder
     tokenizer: Tokenizer
     max_length: int
@@ -68,14 +64,13 @@ class TextEmbedding:
     source: Source | None
     precision: str
     """That of the features which were learned from, in which it answers on any machine."""
+    projection: Projection
 
     @staticmethod
-    def fit(
-        problem: Problem, name: str, watch: Watch
-    ) -> tuple[TextEmbedding, Mapping[str, NDArray[np.float32]]]:
+    def fit(problem: Problem, name: str, watch: Watch) -> tuple[TextEmbedding, NDArray[np.float32]]:
         """Read the train and valid rows and learn from the train rows alone. Also the numbers of
-        all rows of the problem's data by column, shape (rows, width) each: NaN where a row is in
-        neither part, and of train rows without knowledge of their own target.
+        all rows of the problem's data, shape (rows, width): NaN where a row is in neither part, and
+        of train rows without knowledge of their own target.
 
         Raises:
             BudgetError: Reading would take too long.
@@ -84,65 +79,56 @@ class TextEmbedding:
 
         base = backbone(name)
         length = min(LENGTH, base.encoder.max_tokens)
-        texts = problem.data.with_columns(problem.inputs).of_kind("text")
-        keep = cuts(base, watch.depths) if len(texts) == 1 else ()
+        columns = problem.data.with_columns(problem.inputs).of_kind("text")
+        inputs = Inputs.fit(problem.part("train"), columns)
         blank = TextEmbedding(
             base.card.name,
-            {},
+            inputs,
             base.encoder,
             base.tokenizer,
             length,
             base.trunk,
             base.source,
             precision(),
+            NOTHING,
         )
-        projections, found = {}, {}
-        train, valid = problem.parts["train"], problem.parts["valid"]
-        for column in texts:
-            cells = _texts(problem.data, column)
-            _read(base, [cells[row] for row in np.r_[valid, train]], length, watch.clock, keep)
-            width = max(LEAST_WIDTH, min(WIDTH, MOST_WIDTH // len(texts)))
-            projections[column], own = blank._projected(
-                problem, [cells[row] for row in train], width
-            )
-            numbers = np.full((len(problem.data), own.shape[1]), np.nan, dtype=np.float32)
-            numbers[valid] = projections[column].transform(
-                blank._features([cells[row] for row in valid])
-            )
-            numbers[train] = own
-            found[column] = numbers
-        return replace(blank, projections=projections), found
+        train, valid = (inputs.texts(problem.part(part)) for part in ("train", "valid"))
+        _read(base, [*valid, *train], length, watch)
+        projection, own = blank._projected(problem, train)
+        found = replace(blank, projection=projection)
+        numbers = np.full((len(problem.data), own.shape[1]), np.nan, dtype=np.float32)
+        numbers[problem.parts["valid"]] = projection.transform(blank._features(valid))
+        numbers[problem.parts["train"]] = own
+        return found, numbers
 
     def _projected(
-        self, problem: Problem, texts: Sequence[str], width: int
+        self, problem: Problem, texts: Sequence[str]
     ) -> tuple[Projection, NDArray[np.float32]]:
         """As `Projection.fit` of the texts of the train rows; those fitted last are remembered, as
         every trial on the same rows asks for the same."""
         truth, classes = problem.truth("train"), len(problem.classes)
-        told = hashlib.blake2b(repr((self.trunk.key, classes, width, problem.seed)).encode())
+        told = hashlib.blake2b(repr((self.trunk.key, classes, problem.seed)).encode())
         told.update("\0".join(texts).encode("utf-8", "surrogatepass"))
-        told.update(truth.tobytes())
+        weights = problem.weight("train")
+        told.update(truth.tobytes() + (b"" if weights is None else weights.tobytes()))
         key = told.digest()
         if key not in _PROJECTED:
             while len(_PROJECTED) >= MOST_PROJECTED:
                 del _PROJECTED[next(iter(_PROJECTED))]
             seen = self._features(texts)
             _PROJECTED[key] = Projection.fit(
-                seen, truth, classes=classes, width=width, seed=problem.seed
+                seen, truth, weights, classes=classes, width=WIDTH, seed=problem.seed
             )
         return _PROJECTED[key]
 
-    def numbers(self, data: Dataset) -> Mapping[str, NDArray[np.float32]]:
-        """Of any rows, by column, shape (rows, width) each.
+    def numbers(self, data: Dataset) -> NDArray[np.float32]:
+        """Of any rows, shape (rows, width).
 
         Raises:
             DataError: A text column is missing.
         """
-        refuse_lacking(data, [Column(name, "text", "") for name in self.projections])
-        return {
-            name: projection.transform(self._features(_texts(data, name)))
-            for name, projection in self.projections.items()
-        }
+        self.inputs.check(data)
+        return self.projection.transform(self._features(self.inputs.texts(data)))
 
     def _features(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Pooled layers, shape (rows, features); each distinct text is read once. They are rounded
@@ -169,7 +155,7 @@ class TextEmbedding:
             folder / FILE,
             {
                 "name": self.name,
-                "columns": list(self.projections),
+                "inputs": self.inputs.state(),
                 "max_length": self.max_length,
                 "trunk": self.trunk.key,
                 "precision": self.precision,
@@ -178,10 +164,8 @@ class TextEmbedding:
         write_json(folder / "config.json", self.encoder.model.config.to_dict())
         write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
         encoders.write(self.encoder, folder, self.source)
-        tensors: dict[str, NDArray[Any]] = {}
-        for place, one in enumerate(self.projections.values()):
-            tensors |= {f"{place}.{part}": getattr(one, part) for part in PARTS}
-        save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / PROJECTIONS)
+        parts = {name: np.ascontiguousarray(value) for name, value in vars(self.projection).items()}
+        save_file(parts, folder / PROJECTION)
 
     @staticmethod
     def load(folder: Path) -> TextEmbedding:
@@ -194,41 +178,34 @@ class TextEmbedding:
 
         from tunesmith.nn.activations import Trunk
 
-        saved, tensors = read_json(folder / FILE), load_file(folder / PROJECTIONS)
+        saved, tensors = read_json(folder / FILE), load_file(folder / PROJECTION)
         encoder = encoders.restore(folder)
-        projections = {
-            name: Projection(*(tensors[f"{place}.{part}"] for part in PARTS))
-            for place, name in enumerate(saved["columns"])
-        }
         return TextEmbedding(
             saved["name"],
-            projections,
+            Inputs.restore(saved["inputs"]),
             encoder,
             encoders.read_tokenizer(folder),
             saved["max_length"],
             Trunk(encoder, str(saved["trunk"]), saved["name"]),
             Source.of(folder / encoders.OWN_FILE),
             saved["precision"],
+            Projection(**tensors),
         )
 
 
+NOTHING = Projection(*(np.empty(0, dtype=np.float32) for _ in range(3)))
 MOST_PROJECTED = 24
 _PROJECTED: dict[bytes, tuple[Projection, NDArray[np.float32]]] = {}
 
 
-def _texts(data: Dataset, name: str) -> list[str]:
-    """A missing text is an empty one: the encoder has an answer for it too."""
-    return [cell or "" for cell in data.values(name)]
-
-
-def _read(
-    base: Backbone, texts: Sequence[str], length: int, clock: Clock, keep: Sequence[int]
-) -> None:
-    """Bring the features of texts into the store; under a deadline a few are timed first.
+def _read(base: Backbone, texts: Sequence[str], length: int, watch: Watch) -> None:
+    """Bring the features of texts into the store; under a deadline a few are timed first. What
+    later trials will train from is kept on the way.
 
     Raises:
         BudgetError: All of them would take more than half of the time left.
     """
+    clock, keep = watch.clock, cuts(base, watch.depths)
     if active() is None:
         return
     each = list(dict.fromkeys(texts))

@@ -80,7 +80,8 @@ class TableLearner(Learner[T]):
         embedding, numbers = TextEmbedding.fit(problem, name, watch)
         data = _extended(problem.data, numbers)
         new = data.names[len(problem.data.names) :]
-        kept = [i for i in problem.inputs if config.text == BOTH or i not in numbers]
+        texts = () if config.text == BOTH else problem.data.of_kind("text")
+        kept = [name for name in problem.inputs if name not in texts]
         inner = replace(problem, data=data, inputs=(*kept, *new))
         return WithTexts(embedding, self.fit_columns(inner, config, seed, watch))
 
@@ -91,13 +92,11 @@ class TableLearner(Learner[T]):
         return WithTexts(TextEmbedding.load(folder / FOLDER), model)
 
 
-def _extended(data: Dataset, numbers: Mapping[str, NDArray[np.float32]]) -> Dataset:
-    """Rows with the numbers of each text column as columns of their own."""
-    cells = dict(data.cells)
-    columns = list(data.columns)
-    for name, values in numbers.items():
-        for place in range(values.shape[1]):
-            column = Column(f"{name}: embedding {place}", "number", "read by an encoder")
-            columns.append(column)
-            cells[column.name] = values[:, place].astype(np.float64)
-    return replace(data, columns=tuple(columns), cells=cells)
+def _extended(data: Dataset, numbers: NDArray[np.float32]) -> Dataset:
+    """Rows with each of the numbers of their texts, shape (rows, width), as a column more."""
+    new = {
+        Column(f"texts: embedding {place}", "number", "read by an encoder"): values
+        for place, values in enumerate(numbers.T.astype(np.float64))
+    }
+    cells = {**data.cells, **{column.name: values for column, values in new.items()}}
+    return replace(data, columns=(*data.columns, *new), cells=cells)

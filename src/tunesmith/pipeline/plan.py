@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._text_embedding import lightest
-from tunesmith.learners._with_texts import BOTH
+from tunesmith.learners._with_texts import BOTH, TOPICS
 from tunesmith.search import known, named
 
 ORDER = (
@@ -203,11 +204,14 @@ def _with_embedding(
 ) -> list[Candidate]:
     """The first learner of columns a second time, told of texts what a checkpoint on this machine
     makes of them: after the probe, which has read them by then, or last."""
-    plain = [c for c in found if "text" in c.config and "text" not in pins.get(c.learner, {})]
-    text = problem.data.with_columns(problem.inputs).of_kind("text")
-    if not plain or not text:
+    sees = [c for c in found if "text" in c.config]
+    if not sees or not problem.data.with_columns(problem.inputs).of_kind("text"):
         return found
     name, reason = lightest(problem)
+    found = [_said_who_reads(c, name) for c in found]
+    plain = [c for c in sees if "text" not in pins.get(c.learner, {})]
+    if not plain:
+        return found
     if not name:
         notes.append(f"of texts beside other columns {plain[0].learner} sees topics: {reason}")
         return found
@@ -218,6 +222,14 @@ def _with_embedding(
     place = probes[-1] + 1 if probes else len(found)
     seconds = START_SECONDS + _seconds(zoo.card_for(name), problem)
     return [*found[:place], Candidate(plain[0].learner, config, told, seconds), *found[place:]]
+
+
+def _said_who_reads(candidate: Candidate, name: str) -> Candidate:
+    """The candidate; where its texts are embedded and no checkpoint is named, by this one."""
+    config = candidate.config
+    if config.get("text", TOPICS) == TOPICS or config["text_backbone"]:
+        return candidate
+    return replace(candidate, config={**config, "text_backbone": name})
 
 
 def _has_backbone(name: str) -> bool:
