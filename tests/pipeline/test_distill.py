@@ -41,7 +41,9 @@ def test_a_fit_tells_what_one_small_model_loses(tmp_path: Path, classes: int) ->
     assert told["low"] <= told["gain"] <= told["high"]
     assert np.isclose(told["against"], model.summary["score"])
     assert told["rows"] == model.summary["score_rows"]
-    assert told["rows_learned"] == told["rows_answered"] > 0
+    learned = told["learned_from"]
+    assert learned["labelled"] == learned["answered"] > 0
+    assert (learned["unlabelled"], learned["made"]) == (0, 2 * learned["labelled"])
     assert told["message"] in fit_lines(model.summary)
     assert told["models"] >= 2
     assert told["size_mb"] < told["against_size_mb"]
