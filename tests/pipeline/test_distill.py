@@ -132,3 +132,20 @@ def test_smaller_and_tied_is_said_and_so_is_what_is_neither() -> None:
     worse = {**told, "high": -0.001}
     assert message("roc_auc", worse).endswith("2.000")
     assert message("roc_auc", {**worse, "size_mb": 10.0}).endswith("no smaller")
+
+
+def test_a_run_cut_short_while_distilling_ends_as_if_undisturbed(tmp_path: Path) -> None:
+    data, folder = table(120), tmp_path / "run"
+    model = run(folder, data, learners=["linear"], trials=1, distill=True)
+    before = model.summary["distilled"]
+    (folder / "summary.json").unlink()
+    shutil.rmtree(folder / "distilled")
+    (folder / ".distilled.desk" / "linear").mkdir(parents=True)
+    journal = folder / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    cut = next(i for i, line in enumerate(lines) if '"distilling"' in line)
+    journal.write_text("\n".join(lines[: cut + 1]) + "\n")
+    after = ts.resume(folder, source=data).summary["distilled"]
+    assert all(after[name] == before[name] for name in ("score", "gain", "low", "high", "size_mb"))
+    assert not (folder / ".distilled.desk").exists()
+    ts.load(folder / "distilled")
