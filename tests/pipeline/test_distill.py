@@ -41,7 +41,9 @@ def test_a_fit_tells_what_one_small_model_loses(tmp_path: Path, classes: int) ->
     assert told["low"] <= told["gain"] <= told["high"]
     assert np.isclose(told["against"], model.summary["score"])
     assert told["rows"] == model.summary["score_rows"]
-    assert told["rows_learned"] == told["rows_answered"] > 0
+    learned = told["learned_from"]
+    assert learned["labelled"] == learned["answered"] > 0
+    assert (learned["unlabelled"], learned["made"]) == (0, 2 * learned["labelled"])
     assert told["message"] in fit_lines(model.summary)
     assert told["models"] >= 2
     assert told["size_mb"] < told["against_size_mb"]
@@ -130,3 +132,20 @@ def test_smaller_and_tied_is_said_and_so_is_what_is_neither() -> None:
     worse = {**told, "high": -0.001}
     assert message("roc_auc", worse).endswith("2.000")
     assert message("roc_auc", {**worse, "size_mb": 10.0}).endswith("no smaller")
+
+
+def test_a_run_cut_short_while_distilling_ends_as_if_undisturbed(tmp_path: Path) -> None:
+    data, folder = table(120), tmp_path / "run"
+    model = run(folder, data, learners=["linear"], trials=1, distill=True)
+    before = model.summary["distilled"]
+    (folder / "summary.json").unlink()
+    shutil.rmtree(folder / "distilled")
+    (folder / ".distilled.desk" / "linear").mkdir(parents=True)
+    journal = folder / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    cut = next(i for i, line in enumerate(lines) if '"distilling"' in line)
+    journal.write_text("\n".join(lines[: cut + 1]) + "\n")
+    after = ts.resume(folder, source=data).summary["distilled"]
+    assert all(after[name] == before[name] for name in ("score", "gain", "low", "high", "size_mb"))
+    assert not (folder / ".distilled.desk").exists()
+    ts.load(folder / "distilled")

@@ -16,6 +16,7 @@ from tunesmith.data.read import read
 from tunesmith.learners import learners
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.soft_labels import labels_as_answers, softened, taught
+from tunesmith.pipeline.teacher import made_of
 
 
 def table(rows: int = 200) -> Problem:
@@ -81,3 +82,16 @@ def test_numbers_are_taught_as_the_target() -> None:
     answers = Values(np.arange(len(rows)) * 2.0)
     soft = taught(problem, problem.data.take(rows), answers, None, problem.parts["valid"])
     assert np.array_equal(soft.truth("train"), answers.values)
+
+
+def test_made_rows_hold_cells_of_the_rows_there_are() -> None:
+    dice = np.random.default_rng(0)
+    shops = dice.choice(["p", "q"], 50).tolist()
+    data = read({"x": dice.normal(size=50).tolist(), "shop": shops})
+    made = made_of(data, 400, np.random.default_rng(1))
+    assert len(made) == 400
+    assert set(made.values("x")) <= set(data.values("x"))
+    place = {cell: row for row, cell in enumerate(data.values("x"))}
+    own = [data.values("shop")[place[cell]] for cell in made.values("x")]
+    share = np.mean(made.values("shop") != np.array(own, dtype=object))
+    assert 0.05 < share < 0.3, "of two values half of those that are taken from elsewhere differ"

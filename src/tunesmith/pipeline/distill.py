@@ -20,7 +20,7 @@ from tunesmith.pipeline.fit import fingerprint, framed
 from tunesmith.pipeline.recorded import past
 from tunesmith.pipeline.request import Request, refuse_network
 from tunesmith.pipeline.soft_labels import columns_of
-from tunesmith.pipeline.teaching import Lesson, Teacher
+from tunesmith.pipeline.teacher import Lesson, Teacher
 
 
 def distill(

@@ -25,7 +25,8 @@ from tunesmith.pipeline.after import After, learn
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.teaching import Lesson, Taught, Teacher, teach
+from tunesmith.pipeline.teacher import Lesson, Teacher
+from tunesmith.pipeline.teaching import Taught, teach
 from tunesmith.pipeline.validation import Validation
 
 FOLDER = "distilled"
@@ -66,8 +67,9 @@ def student_facts(
     except KeyboardInterrupt:
         run.note("interrupted: nothing is distilled; the model is saved")
         return {}
-    except TunesmithError as error:
-        run.note(f"nothing is distilled: {error}")
+    except Exception as error:  # the model is saved, whatever went wrong
+        kind = "" if isinstance(error, TunesmithError) else f"{type(error).__name__}: "
+        run.note(f"nothing is distilled: {kind}{error}")
         return {}
     run.note(told["message"])
     return {"distilled": told}
@@ -155,8 +157,12 @@ def _told(
         "ms_per_row": 1000 * _row_seconds(opened, test),
         "against_ms_per_row": 1000 * _row_seconds(teacher, test),
         "over_labels_alone": labels,
-        "rows_learned": taught.rows,
-        "rows_answered": taught.answered,
+        "learned_from": {
+            "labelled": len(taught.judged.parts["train"]),
+            "answered": taught.lessons.answered,
+            "unlabelled": taught.lessons.unlabelled,
+            "made": taught.lessons.made,
+        },
         "left_out": dict(taught.left_out),
     }
     return {**found, "message": message(problem.metric, found)}
