@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.data.folds import COUNT, MOST_ROWS, folds, repeats, usual
+from tunesmith.data.folds import COUNT, MOST_ROWS, ends_training, folds, repeats, usual
 
 ROWS = np.arange(100, 400)
 CODES = np.repeat([0, 1, 2], [200, 80, 20])
@@ -65,3 +65,52 @@ def test_few_rows_are_divided_more_often_and_many_not_at_all() -> None:
     assert usual(MOST_ROWS + 1, 900) == COUNT  # of one class there are few
     assert not usual(MOST_ROWS + 1, 2000)
     assert not usual(1_000_000, 900)
+
+
+def test_what_ends_training_is_a_tenth_in_the_shares_of_the_classes() -> None:
+    train, last = ends_training(ROWS, strata=CODES, count=10, seed=0)
+    assert not set(train) & set(last)
+    assert sorted([*train, *last]) == ROWS.tolist()
+    assert len(last) == 30
+    assert np.bincount(CODES[last - 100]).tolist() == [20, 8, 2]
+
+
+def test_what_ends_training_is_whole_groups() -> None:
+    groups = np.random.default_rng(0).integers(0, 40, 300)
+    train, last = ends_training(ROWS, strata=CODES, groups=groups, count=10, seed=0)
+    assert not set(groups[train - 100]) & set(groups[last - 100])
+    assert 20 <= len(last) <= 45
+
+
+def test_what_ends_training_is_the_latest() -> None:
+    times = np.random.default_rng(0).permutation(300).astype(float)
+    times[:5] = np.nan
+    bands = (np.nan_to_num(times) // 30).astype(np.int64)  # of numbers that rise with time
+    train, last = ends_training(ROWS, strata=bands, times=times, count=10, seed=0)
+    assert len(last) == 30
+    assert np.nanmax(times[train - 100]) < times[last - 100].min()
+    assert set(range(100, 105)) <= set(train)
+
+
+@pytest.mark.parametrize("by", ["groups", "times"])
+def test_no_class_is_kept_from_what_is_learned(by: str) -> None:
+    codes = np.where(np.arange(300) < 280, 0, 1)  # the last rows, and a group, are all of a class
+    train, last = ends_training(
+        ROWS,
+        strata=codes,
+        classes=codes,
+        groups=codes if by == "groups" else None,
+        times=np.arange(300.0) if by == "times" else None,
+        count=10,
+        seed=0,
+    )
+    assert set(codes[train - 100]) == {0, 1}
+    assert len(last) == 30
+
+
+def test_one_group_alone_is_divided_all_the_same() -> None:
+    train, last = ends_training(
+        ROWS, strata=CODES, groups=np.zeros(300, dtype=np.int64), count=10, seed=0
+    )
+    assert len(last) == 30
+    assert len(train) == 270

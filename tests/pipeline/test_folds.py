@@ -17,7 +17,7 @@ from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
-from tunesmith.learners._folded import Folded, fit_whole, open_model
+from tunesmith.learners._folded import Folded, fit_whole, open_model, with_own_valid
 from tunesmith.metrics import get
 from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.frame import frame
@@ -217,3 +217,20 @@ def test_folds_are_drawn_anew_the_oftener_the_fewer_rows_there_are(rows: int, dr
     for _, held in found.folds:
         times[held] += 1
     assert (times[found.parts["valid"]] == draws).all()
+
+
+def test_rows_that_end_training_keep_groups_whole_and_time_in_order() -> None:
+    cells = table()
+    cells["shop"] = [f"shop {number % 24}" for number in range(120)]
+    grouped = frame(read(cells), "label", group="shop", folds=4)
+    for number in range(len(grouped.folds)):
+        part = with_own_valid(grouped.fold(number), number)
+        shops = grouped.data.values("shop")
+        assert not set(shops[part.parts["train"]]) & set(shops[part.parts["valid"]])
+        assert not set(part.parts["valid"]) & set(grouped.folds[number][1])
+    cells = {**table(), "day": [f"2024-{1 + n % 12:02}-{1 + n // 12:02}" for n in range(120)]}
+    dated = crossed(frame(read(cells), "label", time="day"), count=4)
+    assert dated.times is not None
+    part = with_own_valid(dated.fold(0), 0)
+    latest = dated.times[part.parts["valid"]].min()
+    assert dated.times[part.parts["train"]].max() <= latest

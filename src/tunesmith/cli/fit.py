@@ -203,10 +203,12 @@ def corrected_lines(summary: Mapping[str, Any]) -> list[str]:
     plain, fair = summary.get("validation"), summary.get("validation_corrected")
     if not plain or not fair:
         return []
+    told, what = f"the best model has {number(plain['score'])}", "choosing the best"
+    if blend := summary.get("validation_blend"):
+        told, what = f"{told}, the blend {number(blend['score'])}", "choosing and blending the best"
     return [
-        f"on validation rows the best model has {number(plain['score'])}; choosing the best of "
-        f"{summary['trials']} trials is worth {number(fair['score'])} "
-        f"{interval(fair['low'], fair['high'])}"
+        f"on validation rows {told}; {what} of {summary['trials']} trials is worth "
+        f"{number(fair['score'])} {interval(fair['low'], fair['high'])}"
     ]
 
 

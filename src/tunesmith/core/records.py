@@ -168,7 +168,8 @@ class Problem:
     of valid and test whose inputs also stand in train. `reasons` maps a choice (task, metric,
     split, …) to its sentence. `weights` say how much each row of `data` counts, in fitting and in
     scoring, in units of their mean; shape (rows,), None where all count alike. `costs` are what
-    answers cost. `groups` are codes of the rows of `data` that are to stay together, shape (rows,).
+    answers cost. `groups` are codes of the rows of `data` that are to stay together, shape (rows,);
+    `times` say when each was, NaN where nobody knows, shape (rows,).
     """
 
     data: Dataset
@@ -187,6 +188,7 @@ class Problem:
     weights_column: str = ""
     costs: Costs | None = None
     groups: NDArray[np.int64] | None = None
+    times: NDArray[np.float64] | None = None
 
     @cached_property
     def rows(self) -> Rows:

@@ -69,6 +69,46 @@ def folds(
     return tuple(found)
 
 
+def ends_training(
+    rows: Rows,
+    *,
+    strata: NDArray[np.int64] | None,
+    classes: NDArray[np.int64] | None = None,
+    groups: NDArray[Any] | None = None,
+    times: NDArray[np.float64] | None = None,
+    count: int,
+    seed: int,
+) -> tuple[Rows, Rows]:
+    """Of rows to learn from those that are learned from, and one in `count` that says when to stop:
+    the latest where there are `times` (NaN counts as early), whole groups where there are two or
+    more, else drawn in the shares of the strata. Where that would leave one of the `classes` out of
+    what is learned from, rows are drawn regardless.
+
+    Args:
+        rows: Shape (rows,); what is told of them is of the same shape.
+
+    Returns:
+        Sorted rows.
+    """
+    if times is not None:
+        early = np.argsort(np.nan_to_num(times, nan=-np.inf), kind="stable")
+        cut = len(rows) - max(1, len(rows) // count)
+        found = np.sort(rows[early[:cut]]), np.sort(rows[early[cut:]])
+        if _keeps_classes(rows, found[0], classes):
+            return found
+    if groups is not None and len(np.unique(groups)) > 1:
+        found = folds(rows, strata=strata, groups=[groups], count=count, seed=seed)[0]
+        if _keeps_classes(rows, found[0], classes):
+            return found
+    return folds(rows, strata=strata, count=count, seed=seed)[0]
+
+
+def _keeps_classes(rows: Rows, train: Rows, classes: NDArray[np.int64] | None) -> bool:
+    if classes is None:
+        return True
+    return len(np.unique(classes[np.isin(rows, train)])) == len(np.unique(classes))
+
+
 def _together(rows: int, groups: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     """A code for each row; those that any of the groups joins, directly or by others, share it."""
     from scipy.sparse import coo_matrix

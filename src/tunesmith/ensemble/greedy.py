@@ -48,7 +48,7 @@ def select(
     if len(scores) == len(predictions):
         weights = likeliest(truth, scores, MOST_MEMBERS, row_weights)
     else:
-        weights = _climb(metric, truth, predictions, row_weights)
+        weights = climb(metric, truth, predictions, row_weights)
     blend = _mixed(predictions, weights)
     best = predictions[0]
     gain, low, high = paired_gain(metric, truth, blend, best, seed=seed, weights=row_weights)
@@ -67,13 +67,14 @@ def select(
     return weights, f"a blend of {members} models: it {verb} {told} over the best alone"
 
 
-def _climb(
+def climb(
     metric: Metric,
     truth: NDArray[Any],
     predictions: Sequence[Prediction],
     row_weights: NDArray[np.float64] | None,
 ) -> tuple[float, ...]:
-    """Add, round by round, the prediction that helps the mean most; keep the best round."""
+    """Weights (summing to one) over predictions, whatever their kind: round by round the one is
+    added that helps the mean most, and the best round is kept."""
     sign = 1.0 if metric.higher_is_better else -1.0
     arrays = [prediction.array() for prediction in predictions]
     counts, total = np.zeros(len(arrays)), np.zeros_like(arrays[0])

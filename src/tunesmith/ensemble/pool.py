@@ -56,9 +56,8 @@ def _climb(shares: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[
     total, models = counts.sum(), shares.shape[1]
     weights = np.full(models, 1 / models)
     for _ in range(ROUNDS):
-        parts = weights * shares
-        parts /= parts.sum(axis=1, keepdims=True)
-        new = (counts @ parts + PRIOR_ROWS) / (total + models * PRIOR_ROWS)
+        parts = weights * ((counts / (shares @ weights)) @ shares)
+        new = (parts + PRIOR_ROWS) / (total + models * PRIOR_ROWS)
         moved = float(np.abs(new - weights).max())
         weights = new
         if moved < SETTLED:

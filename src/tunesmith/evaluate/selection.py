@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Score
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.scores import paired_gain
+from tunesmith.evaluate.weighted import Weights, counts
 from tunesmith.metrics import get
 
 RESAMPLES = 200
@@ -45,29 +46,49 @@ def corrected(
     Source: Tsamardinos, Greasidou & Borboudakis, "Bootstrapping the out-of-sample predictions for
     efficient and accurate cross-validation", Machine Learning 2018.
     """
-    measure = get(metric)
-    sign = 1.0 if measure.higher_is_better else -1.0
+    measure, rows = get(metric), len(truth)
     by_weights = [measure.by_weights(truth, one) for one in predictions[:MOST_MODELS]]
-    dice, rows, found = generator(seed, "selection"), len(truth), list[float]()
-    own = np.ones(rows) if weights is None else weights
-    for _ in range(resamples):
+    own, found = counts(weights, rows), list[float]()
+    for inside, outside in bags(rows, own, generator(seed, "selection"), resamples):
         if clock is not None and clock.is_over():
             break
+        scores = scores_inside(measure, by_weights, inside)
+        if np.isfinite(scores).any():
+            found.append(by_weights[int(scores.argmax())](outside))
+    return told(metric, found, rows)
+
+
+def bags(
+    rows: int, own: NDArray[np.float64], dice: np.random.Generator, resamples: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each bootstrap sample how much each row counts in it, and in what it left out, shape
+    (rows,) each; none where nothing counts on one side."""
+    for _ in range(resamples):
         drawn = np.bincount(dice.integers(0, rows, rows), minlength=rows).astype(np.float64)
-        left_out = (drawn == 0) * own
-        if not left_out.any() or not (drawn * own).any():
-            continue
-        inside = np.array([sign * one(drawn * own) for one in by_weights])
-        if not np.isfinite(inside).any():
-            continue
-        best = int(np.nanargmax(np.where(np.isfinite(inside), inside, np.nan)))
-        outside = by_weights[best](left_out)
-        if np.isfinite(outside):
-            found.append(outside)
-    if len(found) < FEWEST:
+        inside, outside = drawn * own, (drawn == 0) * own
+        if inside.any() and outside.any():
+            yield inside, outside
+
+
+def scores_inside(
+    measure: Metric,
+    by_weights: Sequence[Callable[[Weights], float]],
+    inside: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """What each model scores in a sample, turned so that higher is better; minus infinity where it
+    has no score there."""
+    sign = 1.0 if measure.higher_is_better else -1.0
+    scores = np.array([sign * one(inside) for one in by_weights])
+    return np.where(np.isfinite(scores), scores, -np.inf)
+
+
+def told(metric: str, found: Sequence[float], rows: int) -> Score | None:
+    """The mean of what was found and its middle 95 %; None where that is too little."""
+    known = np.array(found)[np.isfinite(found)]
+    if len(known) < FEWEST:
         return None
-    value = float(np.mean(found))
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(known.mean())
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Score(metric, value, min(float(low), value), max(float(high), value), rows, LEVEL)
 
 

@@ -12,7 +12,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import Prediction, mix
 from tunesmith.core.records import Dataset, Part, Problem, Rows
 from tunesmith.core.seeds import derive
-from tunesmith.data.folds import folds
+from tunesmith.data.folds import ends_training
 from tunesmith.learners._beside import Pace, in_threads, most_threads
 from tunesmith.learners._shelf import learners
 from tunesmith.tasks import tasks
@@ -82,17 +82,23 @@ def fit_whole(
 def with_own_valid(part: Problem, number: int) -> Problem:
     """The problem of a fold with a tenth of its training rows to select by (rounds, epochs, a
     strength). Its valid rows select nothing: who ends training where those are answered best
-    foretells labels that nothing foretells. Groups are not kept together here: that may train a
-    model for too long, and flatters no score.
+    foretells labels that nothing foretells. They are whole groups, or the latest rows, where rows
+    have groups or times.
 
     Source: Varma & Simon, "Bias in error estimation when using cross-validation for model
     selection", BMC Bioinformatics 2006.
     """
     rows = part.parts["train"]
-    codes = tasks[part.task].strata(part.data.values(part.target)[rows])
-    train, valid = folds(rows, strata=codes, count=INNER, seed=derive(part.seed, "inner", number))[
-        0
-    ]
+    strata = tasks[part.task].strata(part.data.values(part.target)[rows])
+    train, valid = ends_training(
+        rows,
+        strata=strata,
+        classes=strata if part.classes else None,
+        groups=None if part.groups is None else part.groups[rows],
+        times=None if part.times is None else part.times[rows],
+        count=INNER,
+        seed=derive(part.seed, "inner", number),
+    )
     parts: dict[Part, Rows] = {**part.parts, "train": train, "valid": valid}
     return replace(part, parts=parts)
 

@@ -162,7 +162,7 @@ def answer_test(problem: Problem, chosen: Blend) -> Prediction:
 
 
 def refit(
-    run: Run, problem: Problem, chosen: Blend, kept_seconds: float
+    run: Run, problem: Problem, chosen: Blend, kept_seconds: float = 0.0
 ) -> tuple[tuple[Member, ...], int]:
     """The members fitted to all rows with what selection settled, those for which there is time
     beside what is kept for later; the others as they are. Also how many were."""

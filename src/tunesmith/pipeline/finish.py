@@ -8,29 +8,26 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tunesmith.core.clock import Clock
 from tunesmith.core.events import read_journal, stages
 from tunesmith.core.records import Problem, Result, Score
 from tunesmith.core.runfolder import read_json, replace_folder, write_json
-from tunesmith.evaluate.selection import corrected
 from tunesmith.metrics import COST
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import NOTHING, After, learn
 from tunesmith.pipeline.after import told as told_after
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
-    MOST_COMPARED,
     Blend,
     Proof,
     answer_test,
     blend,
     prove,
     refit,
-    ties_of,
     winner_reason,
 )
 from tunesmith.pipeline.distilling import student_facts
 from tunesmith.pipeline.fairly import fairness_facts
+from tunesmith.pipeline.honesty import corrected_facts, plain, tied
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.prospects import prospects
 from tunesmith.pipeline.results import kind_of
@@ -50,8 +47,6 @@ from tunesmith.pipeline.validation import Validation
 from tunesmith.pipeline.weighing import row_weight_facts
 from tunesmith.tasks import tasks
 
-CORRECTION_SHARE = 0.1
-"""Of the time left when the blend is proven, what the correction for having chosen may take."""
 NEW = ".best.new"
 """Where an artifact is written before it takes the place of `best`."""
 
@@ -62,7 +57,7 @@ def save_best(run: Run, problem: Problem, results: Sequence[Result]) -> None:
     alone = Blend((best,), (1.0,), "the best so far", best.prediction)  # type: ignore[arg-type]
     assert best.score is not None
     facts = _summary(run, problem, results, alone, best.score, None, "validation, not final")
-    _put(run, problem, alone.members(), {"validation": _plain(best.score)}, facts)
+    _put(run, problem, alone.members(), {"validation": plain(best.score)}, facts)
 
 
 def _put(
@@ -86,31 +81,31 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     run.stage("blending", min(closing, 0.5))
     chosen = blend(problem, results)
     run.stage("scoring the kept-apart rows", closing)
-    plain = answer_test(problem, chosen)
+    mixed = answer_test(problem, chosen)
     clock = run.clock.until(run.reserve_seconds())
     validation = Validation.of(problem)
     validation.write(run.folder.path)
     after = learn(validation, chosen.prediction, clock)
-    answers = after.apply(plain)
+    answers = after.apply(mixed)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
     proof = prove(problem, answers, list(dict.fromkeys(names)), clock)
-    proof = replace(proof, after=told_after(problem, after, plain, answers))
+    proof = replace(proof, after=told_after(problem, after, mixed, answers))
     final = proof.scores[problem.metric]
-    run.journal.write("final", metric=problem.metric, **_plain(final))
+    run.journal.write("final", metric=problem.metric, **plain(final))
     if proof.without_leaks is not None:
         run.note(
             f"without the {len(set(problem.leaked) & set(problem.parts['test'])):,} leaked rows: "
             f"{problem.metric} {proof.without_leaks}"
         )
-    fair = _corrected(run, problem, results)
-    tied = _tied(problem, results)
+    fair = corrected_facts(run, problem, results, chosen)
+    ties = tied(problem, results)
     reasons = {**_reasons(problem, chosen, results), **after.reasons}
     for name in ("backbone", "winner", *after.reasons):
         if name in reasons:
             run.journal.write("reason", about=name, text=reasons[name])
     problem = replace(problem, reasons=reasons)
-    summary = partial(_summary, run, problem, results, chosen, final, proof, tied=tied, fair=fair)
+    summary = partial(_summary, run, problem, results, chosen, final, proof, tied=ties, fair=fair)
     groups = fairness_facts(run, problem, answers)
     facts = {**summary("the model that was scored"), **groups}
     weights = {str(m.trial): m.weight for m in chosen.members()}
@@ -141,7 +136,7 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
             facts = {**facts, **groups}
             _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts, after)
     _clear(run)
-    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results, tied))
+    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results, ties))
     write_json(
         run.folder.path / "ensemble.json",
         {"weights": weights, "legs": legs, "reason": chosen.reason},
@@ -159,30 +154,6 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     }
     write_json(run.folder.path / "summary.json", facts)
     run.journal.write("end", seconds_used=facts["seconds"], interrupted=interrupted)
-
-
-def _corrected(run: Run, problem: Problem, results: Sequence[Result]) -> Score | None:
-    """The validation score that choosing the best of all trials has, rather than that of the one
-    that was chosen; None where there is no time, or nothing was chosen."""
-    models = [r for r in rank(problem, results) if r.prediction is not None]
-    if len(models) < 2:
-        return None
-    clock = Clock(CORRECTION_SHARE * run.clock.left(), run.clock.now)
-    return corrected(
-        problem.metric,
-        problem.truth("valid"),
-        [r.prediction for r in models if r.prediction is not None],
-        seed=problem.seed,
-        clock=clock if run.clock.has_deadline() else None,
-        weights=problem.weight("valid"),
-    )
-
-
-def _tied(problem: Problem, results: Sequence[Result]) -> dict[int, bool]:
-    """Of the best few trials, whether they can be told from the best."""
-    models = [r for r in rank(problem, results) if r.prediction is not None][:MOST_COMPARED]
-    ties = ties_of(problem, models) if models else []
-    return {models[tie.place].trial.number: tie.is_tied for tie in ties}
 
 
 def _before(run: Run) -> dict[str, Any]:
@@ -203,10 +174,10 @@ def _metrics(
     problem: Problem, chosen: Blend, proof: Proof, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
-        "validation": [_plain(r.score) for r in chosen.results if r.score is not None],
-        "test": {name: _plain(value) for name, value in proof.scores.items()},
+        "validation": [plain(r.score) for r in chosen.results if r.score is not None],
+        "test": {name: plain(value) for name, value in proof.scores.items()},
         "test_confusion": {"classes": problem.classes, "counts": proof.confusion},
-        "test_without_leaks": None if not proof.without_leaks else _plain(proof.without_leaks),
+        "test_without_leaks": None if not proof.without_leaks else plain(proof.without_leaks),
         "fairness": facts.get("fairness"),
         "about": facts["model_is"],
         **proof.after,
@@ -253,7 +224,7 @@ def _summary(
     about: str,
     *,
     tied: Mapping[int, bool] = NOBODY,
-    fair: Score | None = None,
+    fair: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The facts of a fit, as `fit --json` prints them."""
     first = chosen.results[0]
@@ -268,9 +239,9 @@ def _summary(
         "interval": [final.low, final.high],
         "score_rows": final.rows,
         "score_is": "test: rows that selected nothing" if proof else "validation",
-        "score_without_leaks": None if clean is None else _plain(clean),
-        "validation": _plain(first.score),
-        "validation_corrected": None if fair is None else _plain(fair),
+        "score_without_leaks": None if clean is None else plain(clean),
+        "validation": plain(first.score),
+        **(fair or {"validation_corrected": None}),
         "model_is": about,
         "after": dict(proof.after) if proof else {},
         "seconds": round(run.clock.elapsed(), 3),
@@ -291,7 +262,3 @@ def _summary(
         ],
         "leaderboard": leaderboard(problem, results, tied),
     }
-
-
-def _plain(value: Score) -> dict[str, Any]:
-    return {"score": value.value, "low": value.low, "high": value.high, "rows": value.rows}

@@ -115,6 +115,7 @@ def frame(
         weights_column=weights or "",
         costs=priced,
         groups=None if group is None else _group_codes(data.values(group)),
+        times=None if time is None else _as_numbers(data.values(time)),
     )
     return _told_of_folds(crossed(problem, count=count), count, folds) if count else problem
 
@@ -376,6 +377,14 @@ def _parts(
             f"{data.source}, column {column!r}: {error}" if column else f"{data.source}: {error}"
         ) from error
     return {name: labelled[rows] for name, rows in parts.items()}, reason
+
+
+def _as_numbers(times: NDArray[Any]) -> NDArray[np.float64]:
+    """Numbers or dates as numbers in the same order, NaN where there is none."""
+    if times.dtype.kind != "M":
+        return times.astype(np.float64)
+    found = times.astype("datetime64[s]").astype(np.float64)
+    return np.where(np.isnat(times), np.nan, found)
 
 
 def _as_text(values: NDArray[Any] | None) -> NDArray[np.object_]:
