@@ -29,6 +29,8 @@ class Run:
     """The shares of a network that its trials are to train, as far as they are known ahead."""
     stack_levels: int = 0
     """How many levels of models are put over the answers of the trials, at the end."""
+    is_outer: bool = False
+    """Whether it is there to answer the rows of an outer fold, and its model for nothing else."""
     sensitive: tuple[str, ...] = ()
     """Columns by whose groups the model is scored as well."""
     runner: str = ""
