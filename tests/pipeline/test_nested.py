@@ -13,7 +13,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ConfigError, DataError
-from tunesmith.core.events import read_journal
+from tunesmith.core.events import Event, read_journal
 from tunesmith.core.predictions import ClassScores
 from tunesmith.core.records import Budget, Problem
 from tunesmith.core.runfolder import read_json
@@ -212,3 +212,34 @@ def test_a_run_killed_in_an_outer_fold_goes_on_there_and_ends_as_if_undisturbed(
     for journal in [folder / "journal.jsonl", *folder.glob("nested/*/journal.jsonl")]:
         ended = [e.facts["trial"] for e in read_journal(journal) if e.kind == "result"]
         assert len(ended) <= len(set(ended)) + 1, "only a result not yet written comes again"
+
+
+def test_of_random_labels_the_search_thinks_well_and_the_outer_folds_do_not(
+    tmp_path: Path,
+) -> None:
+    """The best of many trials looks good on the rows that chose it, where there is nothing."""
+    dice = np.random.default_rng(7)
+    data = {f"x{i}": dice.normal(size=60).tolist() for i in range(8)}
+    data["label"] = dice.permutation(np.repeat(["a", "b"], 30)).tolist()
+    quick = {**QUICK, "learners": ["neighbours"], "trials": 24}
+    told = ts.fit(
+        data, "label", metric="accuracy", folder=tmp_path, search="random", stopper="none", **quick
+    ).summary
+    assert told["validation"]["score"] > 0.58
+    assert told["nested"]["inner"] > 0.55
+    assert told["score"] < 0.53
+    assert told["interval"][0] <= 0.5 <= told["interval"][1]
+
+
+def test_ctrl_c_in_an_outer_fold_keeps_those_answered_and_resume_does_the_rest(
+    whole: Path, tmp_path: Path
+) -> None:
+    def press(event: Event) -> None:
+        if event.kind == "outer" and event.facts["fold"] == 1:
+            raise KeyboardInterrupt
+
+    model = ts.fit(table(), "label", folder=tmp_path, weights="counts", listeners=[press], **QUICK)
+    assert model.summary["score_rows"] == 60
+    assert model.summary["nested"]["message"].startswith("nested: 1 of 2 outer folds")
+    ts.resume(tmp_path, source=table())
+    assert told(tmp_path)[:3] == told(whole)[:3]

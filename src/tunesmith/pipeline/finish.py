@@ -151,7 +151,9 @@ def finish(
         run.folder.path / "ensemble.json",
         {"weights": weights, "legs": legs, "reason": chosen.reason},
     )
-    if not is_brief and not outer:
+    if outer:
+        run.note("no scorecard beside the model: with outer folds no rows are left to price it on")
+    elif not is_brief:
         facts = with_interpretable(run, problem, results, answers, facts)
     facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=is_brief)
     ahead = prospects(run, problem, results, interrupted=is_brief)

@@ -150,6 +150,7 @@ def answer(
                 share = max(0.0, run.clock.left() - end) / (len(outer) - number)
                 _run_fold(run, own, request, place, number, named, share, procedure)
             found.append(read_fold(place, own, number))
+            is_interrupted = not has_ended(place)
         except KeyboardInterrupt:
             is_interrupted = True
         except TunesmithError as error:
@@ -157,8 +158,8 @@ def answer(
                 raise
             run.note(f"{named} is left out: {error}")
             continue
-        if is_interrupted or found[-1].summary.get("interrupted"):
-            is_interrupted = True
+        if is_interrupted:
+            run.note(f"interrupted: {len(found)} of {len(outer)} outer folds are answered")
             break
         _tell(run, problem, found[-1], named)
     if found:
