@@ -19,6 +19,7 @@ from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.fit import fit as fit_run
 from tunesmith.pipeline.fit import resume as resume_run
 from tunesmith.pipeline.frame import frame
+from tunesmith.pipeline.nested import check_nested
 from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.stacking import check_stack
@@ -48,6 +49,7 @@ def fit(
     time: str | None = None,
     split: str | None = None,
     folds: int | None = None,
+    nested: int = 0,
     costs: Any = None,
     weights: str | None = None,
     learners: Sequence[str] | None = None,
@@ -85,6 +87,9 @@ def fit(
         split: A column that says train, valid or test for each row.
         folds: Cross-validation with so many folds: every row that does not test teaches and
             selects. By default 5 for tables of up to 5,000 rows without words; 0 for none.
+        nested: Take the final score from so many outer folds instead of rows kept apart: in each
+            the whole fit runs on the other rows, with its share of the budget, and answers those
+            left out. The model that is handed over has learned from all rows.
         costs: What it costs to answer one label where another is true, by true label, then by
             answer: {"fraud": {"ok": "amount"}, "ok": {"fraud": 5}}. A cost is a number (below zero
             a gain), the name of an input column of amounts, or "0.5 * amount"; "*" stands for every
@@ -142,6 +147,7 @@ def fit(
         time_column=time,
         split=split,
         folds=folds,
+        nested=check_nested(nested, split, _budget(budget, trials)),
         wanted=None if learners is None else tuple(learners),
         pins=space,
         bad_rows=bad_rows,

@@ -51,6 +51,13 @@ def fit(
         int | None,
         typer.Option(metavar="N", help="Cross-validation with so many folds; 0 for none."),
     ] = None,
+    nested: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            help="Score by whole fits in so many outer folds; the model learns from all rows.",
+        ),
+    ] = 0,
     auto_stack: Annotated[
         int, typer.Option(metavar="LEVELS", help="Stack the models in 1 or 2 levels; 0: do not.")
     ] = 0,
@@ -158,6 +165,7 @@ def fit(
             time=when,
             split=split,
             folds=folds,
+            nested=nested,
             auto_stack=auto_stack,
             distill=distill,
             bad_rows=bad_rows,
@@ -187,6 +195,7 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"{summary['metric']} {number(summary['score'])} {interval(low, high)}",
         f"best: {best}",
+        *([summary["nested"]["message"]] if summary.get("nested") else ()),
         *corrected_lines(summary),
         f"{trials} trial{'s' * (trials != 1)} in {duration(summary['seconds'])}: "
         + ", ".join(map(_stage, summary.get("stages", ()))),

@@ -54,7 +54,8 @@ def line(kind: str, facts: Facts) -> str:
         ),
         "note": lambda f: str(f["text"]),
         "final": lambda f: (
-            f"kept-apart rows: {f.get('metric', '')} {_score(f)} on {f.get('rows')} rows"
+            f"{f.get('of', 'kept-apart rows')}: {f.get('metric', '')} {_score(f)} "
+            f"on {f.get('rows')} rows"
         ),
     }
     return told[kind](facts) if kind in told else ""

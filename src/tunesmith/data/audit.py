@@ -288,7 +288,7 @@ def _leaks(
     train = case.parts["train"]
     known = np.isin(pairs, texts[train])
     close = np.union1d(texts[train], np.concatenate([pairs[known[:, 0], 1], pairs[known[:, 1], 0]]))
-    leaks, said, exactly = [], [], 0
+    leaks, said, exactly = [train[:0]], [], 0
     for name in ("valid", "test"):
         rows = case.parts[name]
         if not len(rows):  # with folds there is no part that only selects

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.errors import DataError
 from tunesmith.core.records import Rows
 from tunesmith.core.seeds import generator
 
@@ -157,3 +158,36 @@ def _slots(taken: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
     turns = np.repeat(np.arange(count), free)
     turn = np.concatenate([np.arange(n) for n in free]) / np.repeat(np.maximum(free, 1), free)
     return np.asarray(turns[np.argsort(turn, kind="stable")][:rows])
+
+
+def forward(times: NDArray[Any], *, count: int) -> tuple[tuple[Rows, Rows], ...]:
+    """Train and test places of `count` folds by time: each tests a block of rows, and trains on all
+    that are older; the oldest block tests nothing.
+
+    Args:
+        times: Float or datetime64, shape (rows,); rows without a time train in every fold, and
+            those of one moment are never divided.
+
+    Raises:
+        DataError: There are too few moments for so many folds.
+
+    Source: Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of
+    Forecasting 2000 (rolling origin).
+    """
+    missing = np.isnat(times) if times.dtype.kind == "M" else np.isnan(times)
+    known = np.sort(times[~missing])
+    places = [round(number * len(known) / (count + 1)) for number in range(1, count + 1)]
+    marks = np.unique(known[places]) if len(known) else known
+    if len(marks) < count or marks[0] == known[0]:
+        raise DataError(
+            f"{len(np.unique(known)):,} different times do not make {count} folds of later rows "
+            "with older ones before each. Ask for fewer folds, or name a finer time column."
+        )
+    found = []
+    for number, mark in enumerate(marks):
+        held = ~missing & (times >= mark)
+        if number + 1 < count:
+            held &= times < marks[number + 1]
+        before = missing | (times < mark)
+        found.append((np.flatnonzero(before), np.flatnonzero(held)))
+    return tuple(found)

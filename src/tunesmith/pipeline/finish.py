@@ -29,6 +29,7 @@ from tunesmith.pipeline.distilling import student_facts
 from tunesmith.pipeline.fairly import fairness_facts
 from tunesmith.pipeline.honesty import corrected_facts, plain, tied
 from tunesmith.pipeline.interpretable import with_interpretable
+from tunesmith.pipeline.outer import Outer, write_answers
 from tunesmith.pipeline.prospects import prospects
 from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
@@ -47,6 +48,7 @@ from tunesmith.pipeline.validation import Validation
 from tunesmith.pipeline.weighing import row_weight_facts
 from tunesmith.tasks import tasks
 
+SCORED = ("kept-apart rows", "outer folds")
 NEW = ".best.new"
 """Where an artifact is written before it takes the place of `best`."""
 
@@ -74,28 +76,44 @@ def _put(
     replace_folder(new, run.folder.best)
 
 
-def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: bool) -> None:
-    """Blend, prove on the rows kept apart, refit where there is time, save."""
+def finish(
+    run: Run,
+    problem: Problem,
+    results: Sequence[Result],
+    *,
+    may_refit: bool,
+    outer: Outer | None = None,
+) -> None:
+    """Blend, prove on the rows kept apart, or by what was answered in `outer` folds, refit where
+    there is time, save."""
     interrupted = not may_refit
+    is_brief = interrupted or run.is_outer
+    may_refit = not is_brief and not (outer and problem.folds)
     closing = closing_seconds(run, problem, results) - run.reserve_seconds()
     run.stage("blending", min(closing, 0.5))
     chosen = blend(problem, results)
-    run.stage("scoring the kept-apart rows", closing)
-    mixed = answer_test(problem, chosen)
+    run.stage(f"scoring the {SCORED[outer is not None]}", closing)
+    problem = outer.problem if outer else problem
+    mixed = outer.plain if outer else answer_test(problem, chosen)
     clock = run.clock.until(run.reserve_seconds())
     validation = Validation.of(problem)
     validation.write(run.folder.path)
     after = learn(validation, chosen.prediction, clock)
-    answers = after.apply(mixed)
+    answers = outer.answers if outer else after.apply(mixed)
+    if run.is_outer:
+        write_answers(run.folder, mixed, answers)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
-    proof = prove(problem, answers, list(dict.fromkeys(names)), clock)
+    tested = replace(problem, leaked=outer.leaked) if outer else problem
+    proof = prove(tested, answers, list(dict.fromkeys(names)), clock)
+    proof = outer.proof(proof) if outer else proof
     proof = replace(proof, after=told_after(problem, after, mixed, answers))
     final = proof.scores[problem.metric]
-    run.journal.write("final", metric=problem.metric, **plain(final))
+    told = {"of": SCORED[outer is not None], "metric": problem.metric}
+    run.journal.write("final", **told, **plain(final))
     if proof.without_leaks is not None:
         run.note(
-            f"without the {len(set(problem.leaked) & set(problem.parts['test'])):,} leaked rows: "
+            f"without the {len(set(tested.leaked) & set(tested.parts['test'])):,} leaked rows: "
             f"{problem.metric} {proof.without_leaks}"
         )
     fair = corrected_facts(run, problem, results, chosen)
@@ -107,7 +125,8 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
     problem = replace(problem, reasons=reasons)
     summary = partial(_summary, run, problem, results, chosen, final, proof, tied=ties, fair=fair)
     groups = fairness_facts(run, problem, answers)
-    facts = {**summary("the model that was scored"), **groups}
+    groups |= outer.facts(final) if outer else {}
+    facts = {**summary(outer.model_is if outer else "the model that was scored"), **groups}
     weights = {str(m.trial): m.weight for m in chosen.members()}
     legs = {str(r.trial.number): r.trial.leg for r in chosen.results if r.trial.leg}
     before = _before(run)
@@ -141,10 +160,12 @@ def finish(run: Run, problem: Problem, results: Sequence[Result], *, may_refit: 
         run.folder.path / "ensemble.json",
         {"weights": weights, "legs": legs, "reason": chosen.reason},
     )
-    if not interrupted:
+    if outer:
+        run.note("no scorecard beside the model: with outer folds no rows are left to price it on")
+    elif not is_brief:
         facts = with_interpretable(run, problem, results, answers, facts)
-    facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=interrupted)
-    ahead = prospects(run, problem, results, interrupted=interrupted)
+    facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=is_brief)
+    ahead = prospects(run, problem, results, interrupted=is_brief)
     now = run.clock.elapsed()
     facts = {
         **facts,

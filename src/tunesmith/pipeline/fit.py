@@ -28,6 +28,7 @@ from tunesmith.data.read import read
 from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.nn.tally import FROZEN, Tally
+from tunesmith.pipeline import nested
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.goals import check_goals
@@ -114,11 +115,12 @@ def resume(
         )
     refuse_network(source, request.offline)
     with place.held():
+        nested.check_more(request.nested, more)
         if has_ended(place) and more is None:
             raise ConfigError(
                 f"{folder} has come to its end. Give it more: --budget 10m, or --trials 10."
             )
-        spent = last_second(place)
+        spent = max(last_second(place), nested.spent_seconds(place))
         clock = _clock(request.budget, began - spent)
         held = Held(place.journal, clock, tuple(listeners))
         run = replace(_run(place, request, clock, listeners), journal=held)
@@ -194,6 +196,7 @@ def framed(
         folds=request.folds,
         costs=request.costs,
         weights=request.weights,
+        nested=request.nested,
         seed=request.seed,
     )
 
@@ -231,34 +234,49 @@ def _translate(run: Run, error: BaseException) -> None:
 
 
 def _search(run: Run, problem: Problem, request: Request, recorded: Recorded | None) -> None:
-    """Plan, tune, and finish, all with one activation store."""
+    """The procedure, and that of every outer fold, all with one activation store."""
     store = open_store() if request.cache else Store(None, MEMORY_BYTES)
     before = replace(FROZEN)
     with using(store):
-        candidates = _candidates(run, problem, request)
-        depths = {c.config["depth"] for c in candidates if "depth" in c.config}
-        run = replace(run, depths=tuple(sorted(depths)))
-        is_proven = (run.folder.path / "summary.json").is_file()
-        run.stage("tuning", run.clock.left() - closing_seconds(run, problem, ()))
-        results, interrupted = tune(
-            run,
-            problem,
-            candidates,
-            pins=request.pins or {},
-            search=request.search,
-            stopper=request.stopper,
-            goals=request.goals,
-            cache=request.cache,
-            recorded=recorded or NOTHING,
-            better=lambda found: None if is_proven else save_best(run, problem, found),
-        )
-        _refuse_full_disk(run, results)
-        if not rank(problem, results):
-            raise DataError(_all_failed(results))
         try:
-            finish(run, problem, results, may_refit=not interrupted)
+            _procedure(run, problem, request, recorded or NOTHING)
         finally:
             _tell_store(run, store, before)
+
+
+def _procedure(run: Run, problem: Problem, request: Request, recorded: Recorded) -> None:
+    """Plan, tune, and finish; with outer folds the same on the rows of each, before the end."""
+    outer = nested.outer_folds(problem, request)
+    if not (run.folder.path / "problem.json").is_file():
+        _tell_facts(run.folder, problem)
+    tuning = nested.own_share(run, request.nested)
+    candidates = _candidates(tuning, problem, request)
+    depths = {c.config["depth"] for c in candidates if "depth" in c.config}
+    tuning = replace(tuning, depths=tuple(sorted(depths)))
+    is_proven = (run.folder.path / "summary.json").is_file()
+    tuning.stage("tuning", tuning.clock.left() - closing_seconds(tuning, problem, ()))
+    results, interrupted = tune(
+        tuning,
+        problem,
+        candidates,
+        pins=request.pins or {},
+        search=request.search,
+        stopper=request.stopper,
+        goals=request.goals,
+        cache=request.cache,
+        recorded=recorded,
+        better=lambda found: None if is_proven else save_best(run, problem, found),
+    )
+    _refuse_full_disk(run, results)
+    if not rank(problem, results):
+        raise DataError(_all_failed(results))
+    run = replace(run, depths=tuning.depths, most_trials=tuning.most_trials)
+    answered = None
+    if outer:
+        end = nested.end_seconds(run, problem, results)
+        answered = nested.answer(run, problem, request, outer, _procedure, end)
+        interrupted |= answered.is_interrupted
+    finish(run, problem, results, may_refit=not interrupted, outer=answered)
 
 
 def _candidates(run: Run, problem: Problem, request: Request) -> tuple[Candidate, ...]:

@@ -43,11 +43,13 @@ def frame(
     folds: int | None = None,
     costs: Any = None,
     weights: str | None = None,
+    nested: int = 0,
     seed: int = 0,
 ) -> Problem:
     """Turn data and the name of a target into a problem. With `folds` above 1 every row that does
     not test is learned from and selects, each in its turn; by default where a table is small.
-    `costs` as of `costing.read_costs`, `weights` names the column of the row weights.
+    `costs` as of `costing.read_costs`, `weights` names the column of the row weights. With `nested`
+    outer folds none are kept apart to test.
 
     Raises:
         DataError: Nothing can be learned from it; says why, and what to do.
@@ -85,7 +87,12 @@ def frame(
     unlabelled = np.setdiff1d(np.arange(len(data)), labelled)
     count = _fold_count(data, inputs, parts, _rarest(truth, classes, parts), folds, time or split)
     looked = _with_folds(parts) if count else parts
-    seen = audit(data, target, inputs, truth, classes, looked, unlabelled=unlabelled, seed=seed)
+    counts = None if weights is None else read_weights(data, weights, parts)
+    if nested:
+        parts = without_test(parts)
+        split_reason = f"nested, {nested} outer folds: {split_reason.partition(':')[0]}"
+    seen_parts = _with_folds(parts) if count else parts
+    seen = audit(data, target, inputs, truth, classes, seen_parts, unlabelled=unlabelled, seed=seed)
     more = leaks(
         *(data, target, inputs, truth, classes, looked),
         time=time,
@@ -111,13 +118,19 @@ def frame(
         },
         findings=(*seen.findings, *more),
         leaked=seen.leaked,
-        weights=None if weights is None else read_weights(data, weights, parts),
+        weights=counts,
         weights_column=weights or "",
         costs=priced,
         groups=None if group is None else _group_codes(data.values(group)),
         times=None if time is None else _as_numbers(data.values(time)),
     )
     return _told_of_folds(crossed(problem, count=count), count, folds) if count else problem
+
+
+def without_test(parts: Mapping[Part, Rows]) -> dict[Part, Rows]:
+    """What tested, the latest rows of a split by time, selects; the others train."""
+    train = np.union1d(parts["train"], parts["valid"])
+    return {"train": train, "valid": parts["test"], "test": train[:0]}
 
 
 def _check_folds(folds: int | None, time: str | None, split: str | None) -> None:
@@ -176,7 +189,8 @@ def _told_of_folds(problem: Problem, count: int, wanted: int | None) -> Problem:
     rows, times = len(problem.parts["valid"]), len(problem.folds) // count
     of = "so few rows" if rows <= MOST_ROWS else "so few rows of one class"
     why = "as asked" if wanted else f"because of {of} each should both teach and select"
-    told = f"; {count} folds over the {rows:,} rows that do not test"
+    apart = " that do not test" if len(problem.parts["test"]) else ""
+    told = f"; {count} folds over the {rows:,} rows{apart}"
     told += f", drawn {times} times" if times > 1 else ""
     split = f"{problem.reasons['split']}{told}, {why}"
     return replace(problem, reasons={**problem.reasons, "split": split})

@@ -36,6 +36,7 @@ class Request:
     time_column: str | None = None
     split: str | None = None
     folds: int | None = None
+    nested: int = 0
     wanted: tuple[str, ...] | None = None
     pins: Mapping[str, Mapping[str, Any]] | None = None
     bad_rows: str = "stop"
