@@ -66,6 +66,8 @@ def test_the_number_is_that_of_the_outer_answers_and_the_model_knows_all_rows(wh
     assert len(history(whole).courses) == 2
     with pytest.raises(ConfigError, match="cannot be given more"):
         ts.resume(whole, trials=4, source=table())
+    with pytest.raises(ConfigError, match="To distil, fit a run without --nested"):
+        model.distill(source=table())
     with pytest.raises(ConfigError, match="nested"):
         model.export_code(whole.parent / "code", source=table())
 
