@@ -115,6 +115,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(tmp_path: Path) -> None:
         ({"nested": 1}, "whole number from 2 to 20"),
         ({"nested": 3, "trials": 3}, "too few"),
         ({"nested": 3, "split": "who"}, "--split"),
+        ({"nested": 3, "distill": True}, "a student"),
     ):
         with pytest.raises(ConfigError, match=message):
             ts.fit(table(), "label", folder=tmp_path / "run", **asked)  # type: ignore[arg-type]
