@@ -147,7 +147,7 @@ def fit(
         time_column=time,
         split=split,
         folds=folds,
-        nested=check_nested(nested, split, _budget(budget, trials)),
+        nested=check_nested(nested, split, _budget(budget, trials), distill=distill),
         wanted=None if learners is None else tuple(learners),
         pins=space,
         bad_rows=bad_rows,

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.data.folds import COUNT, MOST_ROWS, ends_training, folds, repeats, usual
+from tunesmith.core.errors import DataError
+from tunesmith.data.folds import (
+    COUNT,
+    MOST_ROWS,
+    ends_training,
+    folds,
+    forward,
+    repeats,
+    usual,
+)
 
 ROWS = np.arange(100, 400)
 CODES = np.repeat([0, 1, 2], [200, 80, 20])
@@ -114,3 +123,16 @@ def test_one_group_alone_is_divided_all_the_same() -> None:
     )
     assert len(last) == 30
     assert len(train) == 270
+
+
+def test_folds_by_time_go_forward_and_never_divide_a_moment() -> None:
+    times = np.array([3.0, 1, 1, 2, 2, np.nan, 4, 4, 5, 6, 6])
+    found = forward(times, count=3)
+    assert len(found) == 3
+    for before, held in found:
+        assert 5 in before
+        assert np.nanmax(times[before]) < times[held].min()
+    tested = np.concatenate([held for _, held in found])
+    assert sorted(tested) == [*np.flatnonzero(times >= times[found[0][1]].min())]
+    with pytest.raises(DataError, match="2 different times"):
+        forward(np.array([1.0, 1, 1, 2, 2]), count=3)

@@ -66,6 +66,8 @@ def test_the_number_is_that_of_the_outer_answers_and_the_model_knows_all_rows(wh
     assert len(history(whole).courses) == 2
     with pytest.raises(ConfigError, match="cannot be given more"):
         ts.resume(whole, trials=4, source=table())
+    with pytest.raises(ConfigError, match="To distil, fit a run without --nested"):
+        model.distill(source=table())
     with pytest.raises(ConfigError, match="nested"):
         model.export_code(whole.parent / "code", source=table())
 
@@ -113,6 +115,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(tmp_path: Path) -> None:
         ({"nested": 1}, "whole number from 2 to 20"),
         ({"nested": 3, "trials": 3}, "too few"),
         ({"nested": 3, "split": "who"}, "--split"),
+        ({"nested": 3, "distill": True}, "a student"),
     ):
         with pytest.raises(ConfigError, match=message):
             ts.fit(table(), "label", folder=tmp_path / "run", **asked)  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ def distill(
     if not best.is_dir() or not summary.is_file():
         raise DataError(f"{folder} has no final model yet. Go on: tunesmith resume {folder}")
     request = Request.read(folder)
+    request.refuse_nested(folder, "distil")
     with run.held(), using(open_store() if request.cache else None):
         problem = _problem(folder, request, source)
         results = [*past(run, problem).results.values()]

@@ -148,11 +148,7 @@ def _problem(run: RunFolder, source: Any) -> tuple[Problem, str]:
         ConfigError: It was an object in memory.
     """
     request = Request.read(run.path)
-    if request.nested:
-        raise ConfigError(
-            f"{run.path} was scored by nested validation: no rows were kept apart that a script's "
-            "score could be checked on. Export a run that was fitted without --nested."
-        )
+    request.refuse_nested(run.path, "export")
     place = request.source if source is None else source_name(source)
     if not place:
         raise ConfigError(

@@ -39,7 +39,9 @@ Procedure = Callable[[Run, Problem, Request, Recorded], None]
 Divided = tuple[tuple[Rows, Rows], ...]
 
 
-def check_nested(wanted: object, split_column: str | None, budget: Budget) -> int:
+def check_nested(
+    wanted: object, split_column: str | None, budget: Budget, *, distill: bool = False
+) -> int:
     """The number of outer folds, 0 for none.
 
     Raises:
@@ -56,6 +58,11 @@ def check_nested(wanted: object, split_column: str | None, budget: Budget) -> in
         raise ConfigError(
             f"--nested draws who tests, and --split {split_column!r} says who does. Give only one "
             "of them."
+        )
+    if distill:
+        raise ConfigError(
+            "--nested keeps no rows apart that a student could be scored on. Leave --nested or "
+            "--distill away."
         )
     if budget.trials is not None and budget.trials <= wanted:
         raise ConfigError(

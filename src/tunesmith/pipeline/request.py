@@ -89,6 +89,16 @@ class Request:
                 "written by another version, or changed."
             ) from error
 
+    def refuse_nested(self, folder: Path, what: str) -> None:
+        """Raises:
+        ConfigError: The run has kept no rows apart, which what is to be done needs.
+        """
+        if self.nested:
+            raise ConfigError(
+                f"{folder} was scored by nested validation: no rows were kept apart to check "
+                f"anything else on. To {what}, fit a run without --nested."
+            )
+
     def extended(self, more: Budget | None, *, spent: float, trials: int) -> Request:
         """The same with more time, or more trials, than were spent."""
         if more is None:
