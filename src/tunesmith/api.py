@@ -61,6 +61,7 @@ def fit(
     auto_stack: bool | int = False,
     distill: bool = False,
     sensitive: Sequence[str] = (),
+    interpretable: bool | str = True,
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -118,6 +119,9 @@ def fit(
             saved in the folder `distilled` of the run. `model.distill()` does so later.
         sensitive: Columns by whose groups the model is scored as well (`fairness` in the summary).
             They stay inputs where their kind allows it, and the summary says so.
+        interpretable: A model that can be read, fitted beside the one that answers, with what it
+            costs in score: "scorecard" (two classes), "ebm" (an explainable boosting machine), or
+            True (the default): a scorecard where there can be one; False for none.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -161,6 +165,7 @@ def fit(
         costs=costs,
         weights=weights,
         sensitive=(sensitive,) if isinstance(sensitive, str) else tuple(sensitive),
+        interpretable=interpretable,
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

@@ -68,6 +68,14 @@ def fit(
         str | None,
         typer.Option(metavar="A,B", help="Score by the groups of these columns too: fairness."),
     ] = None,
+    interpretable: Annotated[
+        str,
+        typer.Option(
+            metavar="scorecard|ebm|none",
+            help="A model that can be read, beside the one that answers, and its price in score; "
+            "auto: a scorecard of two classes.",
+        ),
+    ] = "auto",
     costs: Annotated[
         str | None,
         typer.Option(
@@ -141,6 +149,7 @@ def fit(
         "search": options.names(search) or [],
         "stopper": stopper,
         "goals": options.names(goals) or (),
+        "interpretable": {"auto": True, "none": False}.get(interpretable, interpretable),
         "sensitive": options.names(sensitive) or (),
         "workers": workers,
         "track": options.names(track) or (),
@@ -201,10 +210,16 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
         + ", ".join(map(_stage, summary.get("stages", ()))),
         *([summary["interpretable"]["message"]] if summary.get("interpretable") else ()),
         *([summary["distilled"]["message"]] if summary.get("distilled") else ()),
-        *(f"fairness: {one['message']}" for one in summary.get("fairness", {}).values()),
+        *(f"fairness: {one['message']}" for one in _fairness(summary)),
         *prospect_lines(summary.get("prospects") or {}),
         f"saved in {summary['folder']}",
     ]
+
+
+def _fairness(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Of the model that answers, then of the one beside it."""
+    both = (summary, summary.get("interpretable") or {})
+    return [one for told in both for one in told.get("fairness", {}).values()]
 
 
 def corrected_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -184,6 +184,10 @@ class Learner(ABC, Generic[C]):
     def suits(self, problem: Problem) -> str:
         """Empty where it can learn this problem; otherwise the reason it cannot."""
 
+    def refuses(self, problem: Problem, config: C) -> str:
+        """Why it cannot learn this problem by this config; empty where it can."""
+        return ""
+
     def idle(self, problem: Problem) -> tuple[str, ...]:
         """Dimensions of the config that change nothing on this problem."""
         return ()

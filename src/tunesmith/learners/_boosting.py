@@ -95,7 +95,7 @@ class Table:
         valid = columns.matrix(problem.part("valid"))
         weights = problem.weight("train")
         if balanced and problem.classes:
-            weights = _balanced(truth) * (1 if weights is None else weights)
+            weights = class_weights(truth) * (1 if weights is None else weights)
         return Table(problem, columns, train, valid, truth, valid_truth, weights, mean, scale)
 
     @property
@@ -126,7 +126,7 @@ class Table:
         return lambda margins: rate(answer_of(margins, self.problem.classes, self.mean, self.scale))
 
 
-def _balanced(truth: NDArray[np.int64]) -> NDArray[np.float64]:
+def class_weights(truth: NDArray[np.int64]) -> NDArray[np.float64]:
     """Weights by which each class counts alike, 1 on average."""
     counts = np.bincount(truth)
     return np.asarray(len(truth) / ((counts > 0).sum() * counts[truth]), dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,19 @@ def open_model(learner: str, folder: Path) -> Fitted:
     if not places:
         return learners[learner].load(folder)
     return Folded(tuple(learners[learner].load(place) for place in places))
+
+
+def settled(model: Fitted) -> dict[str, Any]:
+    """What selection settled; of folds the middle of what each of them settled."""
+    if not isinstance(model, Folded):
+        return dict(model.settled())
+    each = [one.settled() for one in model.models]
+    found: dict[str, Any] = {}
+    for name in each[0]:
+        values = [one[name] for one in each]
+        is_number = all(type(value) in (int, float) for value in values)
+        found[name] = statistics.median_low(values) if is_number else statistics.mode(values)
+    return found
 
 
 def fit_whole(

@@ -94,6 +94,13 @@ class Scorecard(Fitted):
         ]
         return np.stack(found, axis=1) if found else np.zeros((len(data), 0), dtype=np.int64)
 
+    def contributions(self, data: Dataset) -> dict[str, NDArray[Any]]:
+        """The same by column."""
+        return {
+            one.bins.name: found
+            for one, found in zip(self.features, self.points(data).T, strict=True)
+        }
+
     def predict(self, data: Dataset) -> Prediction:
         odds = (self.points(data).sum(axis=1) - self.scale.offset) / self.scale.factor
         good = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))

@@ -9,7 +9,6 @@ import glob
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,7 +36,7 @@ from tunesmith.export import exporters
 from tunesmith.export._data import Reading, reading
 from tunesmith.export._scores import Measure, measure
 from tunesmith.export._script import write
-from tunesmith.learners._folded import Folded, open_model
+from tunesmith.learners._folded import open_model, settled
 from tunesmith.learners._with_texts import TOPICS
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.fit import fingerprint, framed
@@ -217,21 +216,8 @@ def _chosen(
 
 
 def _one(row: Mapping[str, Any], model: Fitted, weight: float) -> Chosen:
-    config = {**row["config"], **_settled(model)}
+    config = {**row["config"], **settled(model)}
     return Chosen(row["learner"], config, weight, row["trial"], float(row["fit_seconds"]))
-
-
-def _settled(model: Fitted) -> dict[str, Any]:
-    """What selection settled; of folds the middle of what each of them settled."""
-    if not isinstance(model, Folded):
-        return dict(model.settled())
-    each = [one.settled() for one in model.models]
-    found: dict[str, Any] = {}
-    for name in each[0]:
-        values = [one[name] for one in each]
-        is_number = all(type(value) in (int, float) for value in values)
-        found[name] = statistics.median_low(values) if is_number else statistics.mode(values)
-    return found
 
 
 def _refusal(problem: Problem, one: Chosen) -> str:

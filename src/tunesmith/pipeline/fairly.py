@@ -12,9 +12,11 @@ from tunesmith.pipeline.run import Run
 NAMED_GAPS = ("demographic parity difference", "equalised odds difference", "rmse difference")
 
 
-def fairness_facts(run: Run, problem: Problem, answers: Prediction) -> dict[str, Any]:
+def fairness_facts(
+    run: Run, problem: Problem, answers: Prediction, *, of: str = "the model"
+) -> dict[str, Any]:
     """Of each sensitive column its groups and their gaps, as facts for the summary; empty where
-    none is named."""
+    none is named. `of` says whose answers they are."""
     if not run.sensitive:
         return {}
     rows, truth, weights = problem.parts["test"], problem.truth("test"), problem.weight("test")
@@ -23,7 +25,7 @@ def fairness_facts(run: Run, problem: Problem, answers: Prediction) -> dict[str,
         cells = problem.data.values(name)[rows]
         one = fairness(name, cells, truth, answers, seed=problem.seed, weights=weights)
         is_input = name in problem.inputs
-        message = f"{name!r} {'is' if is_input else 'is not'} an input of the model; {said(one)}"
+        message = f"{name!r} {'is' if is_input else 'is not'} an input of {of}; {said(one)}"
         found[name] = {**one.told(), "is_input": is_input, "message": message}
         run.note(f"fairness: {message}")
     return {"fairness": found}

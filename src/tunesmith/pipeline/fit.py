@@ -32,6 +32,7 @@ from tunesmith.pipeline import nested
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.goals import check_goals
+from tunesmith.pipeline.interpretable import learner_of
 from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_network
@@ -62,6 +63,7 @@ def fit(
     pins = read_pins(request.pins)
     check_wanted(request.wanted, pins)
     check_workers(request.workers, request.own_metric)
+    _ = learner_of(request.interpretable)
     request = replace(request, pins=whole_names(pins), goals=check_goals(request.goals))
     _ = named(request.search), stoppers[request.stopper]  # wrong names are told before all else
     refuse_network(source, request.offline)
@@ -172,6 +174,7 @@ def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[L
         stack_levels=request.auto_stack,
         distill=request.distill,
         sensitive=request.sensitive,
+        interpretable=learner_of(request.interpretable),
     )
 
 
@@ -287,6 +290,7 @@ def _candidates(run: Run, problem: Problem, request: Request) -> tuple[Candidate
     candidates, notes = plan(
         problem,
         wanted=request.wanted,
+        asked=request.interpretable if isinstance(request.interpretable, str) else "",
         pins=request.pins or {},
         clock=run.clock,
         offline=run.offline,

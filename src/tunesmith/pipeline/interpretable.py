@@ -12,23 +12,63 @@ import numpy as np
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.errors import ConfigError, TunesmithError
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Part, Problem, Result, Rows
-from tunesmith.core.runfolder import replace_folder
+from tunesmith.core.runfolder import recover_folder, replace_folder
 from tunesmith.core.space import from_dict
 from tunesmith.evaluate.scores import paired_gain, score
 from tunesmith.evaluate.thresholds import tune
 from tunesmith.learners import learners
-from tunesmith.learners._folded import Folded, open_model
+from tunesmith.learners._additive import Additive
+from tunesmith.learners._folded import open_model, settled
+from tunesmith.learners.scorecard import Scorecard
 from tunesmith.metrics import get
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.fairly import fairness_facts
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import INTERPRETABLE_SHARE, READABLE, card_seconds, rank
+from tunesmith.pipeline.standing import INTERPRETABLE_SHARE, card_seconds, rank
 
 FOLDER = "interpretable"
+NAMED = {"scorecard": "a scorecard", "ebm": "an explainable boosting machine"}
+
+
+def learner_of(wanted: object) -> str:
+    """The learner of the model that is to be read; empty for none.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    if wanted is True:
+        return "scorecard"
+    if wanted is False:
+        return ""
+    if wanted not in NAMED:
+        raise ConfigError(
+            f"A model to be read is {' or '.join(map(repr, NAMED))}, True or False; not {wanted!r}."
+        )
+    return str(wanted)
+
+
+def open_readable(run: Path, place: Path) -> tuple[Scorecard | Additive, Path]:
+    """The model of a run that can be read, and the folder of its artifact: the one beside the model
+    that answers, else a part of that, which lies in `place`.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    beside = recover_folder(run / FOLDER)
+    folder = beside if beside.is_dir() else place
+    for fitted, _ in artifact.load(folder).members:
+        if isinstance(fitted, Scorecard | Additive):
+            return fitted, folder
+    raise ConfigError(
+        f"{run} holds no scorecard or other model that can be read. A scorecard is fitted for two "
+        "classes told from numbers, categories and dates; an explainable boosting machine where it "
+        'is asked for: interpretable="ebm" (--interpretable ebm).'
+    )
 
 
 def with_interpretable(
@@ -38,40 +78,44 @@ def with_interpretable(
     answers: Prediction,
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The facts of a summary with a single scorecard beside the model that answers, where one was
-    tried: its score on the test rows, and by how much it is worse there, with a paired interval. It
-    is saved in the run folder, as a model of its own.
+    """The facts of a summary with a single model that can be read, where one was tried: its score
+    on the test rows, by how much it is worse there than the model that answers, with a paired
+    interval, and its fairness. It is saved in the run folder, as a model of its own.
 
     Args:
-        answers: Of the model, for the test rows.
+        answers: Of the model that answers, for the test rows.
+        facts: Of that model, as in the summary.
     """
-    tried = [result for result in rank(problem, results) if result.trial.learner == READABLE]
+    tried = [one for one in rank(problem, results) if one.trial.learner == run.interpretable]
     if not tried or not Path(tried[0].folder).is_dir():
         return dict(facts)
-    needed, spare = card_seconds(problem, tried[0]), run.clock.left() - run.reserve_seconds()
+    best, name = tried[0], run.interpretable
+    needed, spare = card_seconds(problem, best), run.clock.left() - run.reserve_seconds()
     limit = min(spare, INTERPRETABLE_SHARE * run.clock.limit_seconds)
     if limit < needed:
-        why = f"no scorecard beside the model: it takes about {needed:.1f} s of {limit:.1f} s left"
+        why = f"no {name} beside the model: it takes about {needed:.1f} s of {limit:.1f} s left"
         run.note(why)
         return {**facts, "reasons": {**facts["reasons"], "interpretable": why}}
-    run.stage("fitting a scorecard", needed)
+    run.stage(f"fitting {NAMED[name]}", needed)
     new = run.folder.path / f".{FOLDER}.new"
     member = run.folder.path / f".{FOLDER}.member"
     for place in (new, member):
         shutil.rmtree(place, ignore_errors=True)
     try:
-        found = _fitted(problem, tried[0], Clock(limit, run.clock.now))
-        after = After(weights=_decision(problem, tried[0], Clock(limit, run.clock.now)))
+        clock = Clock(limit, run.clock.now)
+        found = _fitted(problem, best, clock)
+        after = After(weights=_decision(problem, best, clock))
         mine = problem.priced("test", after.apply(found.predict(problem.part("test"))))
-        told = _price(problem, mine, answers)
+        told = _price(problem, name, mine, answers)
+        told |= fairness_facts(run, problem, mine, of=NAMED[name])
         member.mkdir()
         found.save(member)
-        members = (Member(READABLE, "", member, 1.0, tried[0].trial.number),)
-        own = {**facts, "interpretable": told, "model_is": "a scorecard, to be read"}
+        members = (Member(name, "", member, 1.0, best.trial.number),)
+        own = {**facts, "interpretable": told, "model_is": f"{NAMED[name]}, to be read"}
         artifact.save(new, problem, members, {"test": told}, own, after)
         replace_folder(new, run.folder.path / FOLDER)
     except TunesmithError as error:
-        run.note(f"no scorecard beside the model: {error}")
+        run.note(f"no {name} beside the model: {error}")
         return dict(facts)
     finally:
         for place in (new, member):
@@ -81,20 +125,19 @@ def with_interpretable(
 
 
 def _fitted(problem: Problem, result: Result, clock: Clock) -> Any:
-    """One card, of all rows that do not test, with what selection settled."""
-    opened = open_model(READABLE, Path(result.folder))
-    models = opened.models if isinstance(opened, Folded) else (opened,)
-    strength = float(np.median([model.settled()["strength"] for model in models]))
+    """One model, of all rows that do not test, with what selection settled."""
+    name = result.trial.learner
+    found = settled(open_model(name, Path(result.folder)))
     rows: Rows = np.union1d(problem.parts["train"], problem.parts["valid"])
     parts: dict[Part, Rows] = {**problem.parts, "train": rows, "valid": rows}
     whole = replace(problem, parts=parts, folds=())
-    learner = learners[READABLE]
-    config = from_dict(learner.config, {**result.trial.config, "strength": strength})
+    learner = learners[name]
+    config = from_dict(learner.config, {**result.trial.config, **found})
     return learner.fit(whole, config, problem.seed, Watch(clock, lambda score, progress: True))
 
 
 def _decision(problem: Problem, result: Result, clock: Clock) -> tuple[float, ...] | None:
-    """The threshold of the card, tuned as that of the model is."""
+    """The threshold of the model, tuned as that of the model is."""
     if not isinstance(result.prediction, ClassScores):
         return None
     metric, truth = get(problem.metric), problem.truth("valid")
@@ -111,7 +154,7 @@ def _decision(problem: Problem, result: Result, clock: Clock) -> tuple[float, ..
     ).weights
 
 
-def _price(problem: Problem, mine: Prediction, answers: Prediction) -> dict[str, Any]:
+def _price(problem: Problem, name: str, mine: Prediction, answers: Prediction) -> dict[str, Any]:
     truth = problem.truth("test")
     metric = get(problem.metric)
     counted = problem.weight("test")
@@ -128,11 +171,11 @@ def _price(problem: Problem, mine: Prediction, answers: Prediction) -> dict[str,
         weights=counted,
     )
     message = (
-        f"price of interpretability: a scorecard has {problem.metric} {own.value:.4f} against "
+        f"price of interpretability: {NAMED[name]} has {problem.metric} {own.value:.4f} against "
         f"{other:.4f}, {gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} test rows"
     )
     return {
-        "learner": READABLE,
+        "learner": name,
         "folder": FOLDER,
         "score": own.value,
         "interval": [own.low, own.high],

@@ -24,6 +24,7 @@ ORDER = (
     "majority",
     "linear",
     "scorecard",
+    "ebm",
     "lightgbm",
     "tabular",
     "catboost",
@@ -39,6 +40,8 @@ WITH_TEXTS = ("majority", "linear", "probe", "neural")
 """The order where there are texts; those of tables follow."""
 BESIDE_TEXTS = ("tabular", "catboost", "xgboost", "forest", "neighbours")
 """Learners that are left out where there are texts, unless asked for."""
+ON_REQUEST = ("ebm",)
+"""Learners that are tried where they are asked for, or a field of theirs is fixed."""
 REASONS = {
     "majority": "what every other model must beat",
     "lightgbm": "boosted trees, the quickest of them",
@@ -46,6 +49,7 @@ REASONS = {
     "xgboost": "boosted trees that grow by depth",
     "tabular": "a network that is an ensemble in one, unlike all trees",
     "scorecard": "a few points for each bin of a column: it can be read",
+    "ebm": "a table for each column, and for a few pairs: it can be read",
     "forest": "trees apart: sturdier where there are few rows",
     "neighbours": "errs otherwise than trees",
 }
@@ -144,16 +148,23 @@ def plan(
     pins: Pins,
     clock: Clock,
     offline: bool,
+    asked: str = "",
 ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     """Candidates in the order they are to be tried, cheap ones first, and notes on what is left
-    out."""
+    out. `asked` is a learner that must be among them.
+
+    Raises:
+        ConfigError: None can learn this, or not the one that was asked for, or not as pinned.
+    """
     found: list[Candidate] = []
     notes: list[str] = []
     left_out: dict[str, list[str]] = {}
     text = problem.data.with_columns(problem.inputs).of_kind("text")
     order = tuple(dict.fromkeys([*WITH_TEXTS, *ORDER])) if text else ORDER
+    usual = [n for n in learners if learners[n].is_proposed and n not in ON_REQUEST]
+    more = [n for n in (asked, *(pins if wanted is None else ())) if n]
     names = sorted(
-        wanted or [n for n in learners if learners[n].is_proposed],
+        dict.fromkeys([*(wanted or usual), *more]),
         key=lambda n: (order.index(n) if n in order else len(order), n),
     )
     for name in names:
@@ -161,13 +172,17 @@ def plan(
         reason = "" if told else learners[name].suits(problem)
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, which lightgbm does too"
+        if reason and name == asked:
+            raise ConfigError(f"The model to be read, {name!r}, cannot be fitted: {reason}.")
         if reason:
             left_out.setdefault(reason, []).append(name)
         elif _has_backbone(name):
             found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
         else:
-            settings = to_dict(default(learners[name].config, pins.get(name, {})))
-            found.append(Candidate(name, settings, _why(name, problem)))
+            chosen = default(learners[name].config, pins.get(name, {}))
+            if wrong := learners[name].refuses(problem, chosen):
+                raise ConfigError(wrong)
+            found.append(Candidate(name, to_dict(chosen), _why(name, problem)))
     found = _with_embedding(_with_pairs(found, problem, pins), problem, pins, notes)
     for reason, several in left_out.items():
         names_told = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))

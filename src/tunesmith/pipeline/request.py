@@ -50,6 +50,7 @@ class Request:
     costs: Any = None
     weights: str | None = None
     sensitive: tuple[str, ...] = ()
+    interpretable: bool | str = True
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}

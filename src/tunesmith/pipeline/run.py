@@ -35,6 +35,8 @@ class Run:
     """Whether it is there to answer the rows of an outer fold, and its model for nothing else."""
     sensitive: tuple[str, ...] = ()
     """Columns by whose groups the model is scored as well."""
+    interpretable: str = "scorecard"
+    """The learner whose model stands beside the one that answers, to be read; empty for none."""
     runner: str = ""
     """Who executes trials, by its name on the shelf; empty for processes of this machine where
     `workers` are told, and for this process where they are not."""

@@ -23,8 +23,8 @@ MOST_PAUSED = 4
 PROOF_SHARE = 0.02
 MOST_PROOF_SECONDS = 4.0
 STACK_SHARE, MOST_STACK_SECONDS = 0.06, 20.0
-READABLE, INTERPRETABLE_SHARE, SCORING_SECONDS = "scorecard", 0.05, 0.3
-"""What stands beside the strongest model, its share of the budget, and what its scores take."""
+INTERPRETABLE_SHARE, SCORING_SECONDS = 0.1, 0.3
+"""Of the budget, what the model to be read may take, and what its scores take."""
 QUICK, SUSPECT_SHARE, MOST_SUSPECT_SECONDS = "linear", 0.03, 20.0
 """What looks for suspect labels, and how much time is kept for that."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
@@ -158,9 +158,9 @@ def later_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
 
 
 def interpretable_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
-    """What is kept for a single scorecard and its score: no more than its share of the budget, and
-    nothing where none was tried."""
-    tried = _ranked_of(problem, results, READABLE) if run.clock.has_deadline() else []
+    """What is kept for a single model that can be read and its score: no more than its share of the
+    budget, and nothing where none was tried."""
+    tried = _ranked_of(problem, results, run.interpretable) if run.clock.has_deadline() else []
     if not tried:
         return 0.0
     limit = INTERPRETABLE_SHARE * run.clock.limit_seconds
@@ -168,7 +168,7 @@ def interpretable_seconds(run: Run, problem: Problem, results: Sequence[Result])
 
 
 def card_seconds(problem: Problem, result: Result) -> float:
-    """About how long one scorecard takes to fit, to tune and to score."""
+    """About how long one model that can be read takes to fit, to tune and to score."""
     return SCORING_SECONDS + 1.5 * result.fit_seconds / max(1, len(problem.folds))
 
 

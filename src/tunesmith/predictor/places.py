@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.runfolder import recover_folder
 from tunesmith.learners.scorecard import Scorecard
-from tunesmith.pipeline import artifact
+from tunesmith.pipeline.interpretable import open_readable
 
 
 def place_of(folder: Path) -> Path:
@@ -57,12 +57,9 @@ def scorecard_of(folder: Path) -> tuple[Scorecard, Path]:
     Raises:
         ConfigError: There is none.
     """
-    beside = recover_folder(folder / "interpretable")
-    place = beside if beside.is_dir() else place_of(folder)
-    for fitted, _ in artifact.load(place).members:
-        if isinstance(fitted, Scorecard):
-            return fitted, place
+    found, place = open_readable(folder, place_of(folder))
+    if isinstance(found, Scorecard):
+        return found, place
     raise ConfigError(
-        f"{folder} holds no scorecard. One is fitted for two classes told from numbers, "
-        "categories and dates, in a run of the learner `scorecard`."
+        f"{folder} holds no scorecard but another model that can be read: see `terms`."
     )

@@ -22,6 +22,7 @@ from tunesmith.pipeline import artifact, decisions
 from tunesmith.pipeline.distill import distill
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
+from tunesmith.pipeline.interpretable import open_readable
 from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.pipeline.suspecting import read_suspects
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
@@ -88,6 +89,32 @@ class Predictor:
         rows = rows_of(artifact.load(model), data)
         found = pd.DataFrame(card.points(rows), columns=[one.bins.name for one in card.features])
         return found.assign(points=found.sum(axis=1))
+
+    def terms(self) -> pd.DataFrame:
+        """The model of the run that can be read, a line for each bin of each of its terms: of a
+        scorecard as `scorecard` says; of an explainable boosting machine the intercept and what
+        each bin of a column, or of a pair, adds to the log odds of the second class, to the logit
+        of each of several, or to the number, and which share of the training rows lie in it.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(open_readable(self.folder, self.place)[0].table())
+
+    def contributions(self, data: Any) -> pd.DataFrame:
+        """What each term of the model that can be read adds for each row, a column a term (of
+        several classes a column for each term and class); added up they are the log odds of the
+        second class, the logits or the number, of a scorecard the points.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        import pandas as pd
+
+        readable, model = open_readable(self.folder, self.place)
+        return pd.DataFrame(readable.contributions(rows_of(artifact.load(model), data)))
 
     def pick(
         self, *, max_latency_ms: float = float("inf"), max_size_mb: float = float("inf")
