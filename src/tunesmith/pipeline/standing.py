@@ -158,13 +158,12 @@ def later_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
 
 
 def interpretable_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
-    """What is kept for a single scorecard and its score: no more than its share of the budget, and
-    nothing where none was tried."""
+    """What is kept for a single scorecard and its score; nothing where none was tried, or it would
+    take more than its share of the budget."""
     tried = _ranked_of(problem, results, READABLE) if run.clock.has_deadline() else []
     if not tried:
         return 0.0
-    limit = INTERPRETABLE_SHARE * run.clock.limit_seconds
-    return min(limit, card_seconds(problem, tried[0]))
+    return _within(card_seconds(problem, tried[0]), INTERPRETABLE_SHARE * run.clock.limit_seconds)
 
 
 def card_seconds(problem: Problem, result: Result) -> float:
@@ -174,13 +173,18 @@ def card_seconds(problem: Problem, result: Result) -> float:
 
 def suspect_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
     """What is kept to look for suspects: the quick learner fitted to all folds with all rows and
-    without the suspect ones, and once before where there are no answers out of fold. No more than
-    its share of the budget, and nothing where that learner was not tried."""
+    without the suspect ones, and once before where there are no answers out of fold; nothing where
+    that learner was not tried, or it would take more than its share of the budget."""
     each = cross_fit_seconds(problem, results) if run.clock.has_deadline() else None
     if each is None:
         return 0.0
     limit = min(MOST_SUSPECT_SECONDS, SUSPECT_SHARE * run.clock.limit_seconds)
-    return min(limit, (2 if problem.folds else 3) * each)
+    return _within((2 if problem.folds else 3) * each, limit)
+
+
+def _within(seconds: float, limit: float) -> float:
+    """A part of what it takes would be kept for nothing."""
+    return seconds if seconds <= limit else 0.0
 
 
 def cross_fit_seconds(problem: Problem, results: Sequence[Result]) -> float | None:
