@@ -16,7 +16,7 @@ from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import later_seconds, spare_seconds
+from tunesmith.pipeline.standing import SLACK, later_seconds, spare_seconds
 from tunesmith.pipeline.suspecting import look_for_suspects
 
 
@@ -47,11 +47,13 @@ def test_time_is_kept_for_what_was_tried_and_can_be_done_in_its_share(
     linear, card = tried(whole, "linear", 2.0), tried(whole, "scorecard", 4.0)
     timed = within(run, 1000)
     draws = len(whole.folds) / 5
-    assert later_seconds(timed, whole, [linear]) == pytest.approx(2 * 2.0 / draws)
+    assert later_seconds(timed, whole, [linear]) == pytest.approx(SLACK * 2 * 2.0 / draws)
     both = later_seconds(timed, whole, [linear, card])
-    assert both == pytest.approx(4.0 / draws + 0.3 + 1.5 * 4.0 / len(whole.folds))
+    assert both == pytest.approx(SLACK * (4.0 / draws + 0.3 + 1.5 * 4.0 / len(whole.folds)))
     short = later_seconds(within(run, 20), whole, [linear, card])
-    assert short == pytest.approx(0.3 + 1.5 * 4.0 / len(whole.folds))  # the card alone can be done
+    assert short == pytest.approx(
+        SLACK * (0.3 + 1.5 * 4.0 / len(whole.folds))
+    )  # the card alone can be done
     assert later_seconds(within(run, 5), whole, [linear, card]) == 0
     assert later_seconds(run, whole, [linear, card]) == 0  # no deadline, nothing to keep
     alone = spare_seconds(timed, whole, [tried(whole, "linear", 0.0)])

@@ -27,6 +27,8 @@ READABLE, INTERPRETABLE_SHARE, SCORING_SECONDS = "scorecard", 0.05, 0.3
 """What stands beside the strongest model, its share of the budget, and what its scores take."""
 QUICK, SUSPECT_SHARE, MOST_SUSPECT_SECONDS = "linear", 0.03, 20.0
 """What looks for suspect labels, and how much time is kept for that."""
+SLACK = 1.4
+"""Of what a stage is forecast to take, what is kept for it."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
 SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length")
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
@@ -183,8 +185,8 @@ def suspect_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
 
 
 def _within(seconds: float, limit: float) -> float:
-    """A part of what it takes would be kept for nothing."""
-    return seconds if seconds <= limit else 0.0
+    """What it takes and a little more; a part of it would be kept for nothing."""
+    return SLACK * seconds if SLACK * seconds <= limit else 0.0
 
 
 def cross_fit_seconds(problem: Problem, results: Sequence[Result]) -> float | None:
