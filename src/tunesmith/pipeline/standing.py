@@ -155,7 +155,9 @@ def distil_seconds(run: Run) -> float:
 
 def later_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
     """What is kept for what comes once the model is saved: one that can be read beside it, and the
-    look for suspect labels."""
+    look for suspect labels; neither is done in an outer fold."""
+    if run.is_outer:
+        return 0.0
     return interpretable_seconds(run, problem, results) + suspect_seconds(run, problem, results)
 
 
