@@ -16,7 +16,7 @@ from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import later_seconds, spare_seconds
+from tunesmith.pipeline.standing import SLACK, later_seconds, spare_seconds
 from tunesmith.pipeline.suspecting import look_for_suspects
 
 
@@ -40,17 +40,21 @@ def within(run: Run, seconds: float) -> Run:
     return replace(run, clock=Clock(seconds, lambda: 0.0, 0.0))
 
 
-def test_time_is_kept_for_what_was_tried_and_no_more_than_its_share(
+def test_time_is_kept_for_what_was_tried_and_can_be_done_in_its_share(
     run: Run, problem: Problem
 ) -> None:
     whole = crossed(problem, count=5)
     linear, card = tried(whole, "linear", 2.0), tried(whole, "scorecard", 4.0)
     timed = within(run, 1000)
     draws = len(whole.folds) / 5
-    assert later_seconds(timed, whole, [linear]) == pytest.approx(2 * 2.0 / draws)
+    assert later_seconds(timed, whole, [linear]) == pytest.approx(SLACK * 2 * 2.0 / draws)
     both = later_seconds(timed, whole, [linear, card])
-    assert both == pytest.approx(4.0 / draws + 0.3 + 1.5 * 4.0 / len(whole.folds))
-    assert later_seconds(within(run, 10), whole, [linear, card]) <= 0.13 * 10
+    assert both == pytest.approx(SLACK * (4.0 / draws + 0.3 + 1.5 * 4.0 / len(whole.folds)))
+    short = later_seconds(within(run, 20), whole, [linear, card])
+    assert short == pytest.approx(
+        SLACK * (0.3 + 1.5 * 4.0 / len(whole.folds))
+    )  # the card alone can be done
+    assert later_seconds(within(run, 5), whole, [linear, card]) == 0
     assert later_seconds(run, whole, [linear, card]) == 0  # no deadline, nothing to keep
     alone = spare_seconds(timed, whole, [tried(whole, "linear", 0.0)])
     assert alone - spare_seconds(timed, whole, [linear]) >= 2 * 2.0 / draws
@@ -74,4 +78,4 @@ def test_without_time_the_reason_is_told(run: Run, problem: Problem, tmp_path: P
     assert facts["reasons"]["winner"] == "it won"
     stages = [e.facts for e in read_journal(run.folder.journal) if e.kind == "stage"]
     (looked,) = (s for s in stages if s["name"] == "looking for suspect labels")
-    assert 0 < looked["planned_seconds"] <= 0.03 * 20
+    assert looked["planned_seconds"] == 0

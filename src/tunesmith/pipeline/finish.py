@@ -95,7 +95,8 @@ def finish(
     run.stage(f"scoring the {SCORED[outer is not None]}", closing)
     problem = outer.problem if outer else problem
     mixed = outer.plain if outer else answer_test(problem, chosen)
-    clock = run.clock.until(run.reserve_seconds())
+    kept = later_seconds(run, problem, results)
+    clock = run.clock.until(run.reserve_seconds() + kept)
     validation = Validation.of(problem)
     validation.write(run.folder.path)
     after = learn(validation, chosen.prediction, clock)
@@ -144,7 +145,6 @@ def finish(
     if may_refit:
         again = sum(refit_seconds(problem, result) for result in chosen.results)
         run.stage("fitting to all rows", min(again, run.clock.left() - run.reserve_seconds()))
-        kept = later_seconds(run, problem, results)
         members, count = refit(run, problem, chosen, kept)
         if count:
             run.stage("saving", run.reserve_seconds())

@@ -27,6 +27,8 @@ INTERPRETABLE_SHARE, SCORING_SECONDS = 0.1, 0.3
 """Of the budget, what the model to be read may take, and what its scores take."""
 QUICK, SUSPECT_SHARE, MOST_SUSPECT_SECONDS = "linear", 0.03, 20.0
 """What looks for suspect labels, and how much time is kept for that."""
+SLACK = 1.4
+"""Of what a stage is forecast to take, what is kept for it."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
 SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length")
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
@@ -153,18 +155,19 @@ def distil_seconds(run: Run) -> float:
 
 def later_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
     """What is kept for what comes once the model is saved: one that can be read beside it, and the
-    look for suspect labels."""
+    look for suspect labels; neither is done in an outer fold."""
+    if run.is_outer:
+        return 0.0
     return interpretable_seconds(run, problem, results) + suspect_seconds(run, problem, results)
 
 
 def interpretable_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
-    """What is kept for a single model that can be read and its score: no more than its share of the
-    budget, and nothing where none was tried."""
+    """What is kept for a single model that can be read and its score; nothing where none was tried,
+    or it would take more than its share of the budget."""
     tried = _ranked_of(problem, results, run.interpretable) if run.clock.has_deadline() else []
     if not tried:
         return 0.0
-    limit = INTERPRETABLE_SHARE * run.clock.limit_seconds
-    return min(limit, card_seconds(problem, tried[0]))
+    return _within(card_seconds(problem, tried[0]), INTERPRETABLE_SHARE * run.clock.limit_seconds)
 
 
 def card_seconds(problem: Problem, result: Result) -> float:
@@ -174,13 +177,18 @@ def card_seconds(problem: Problem, result: Result) -> float:
 
 def suspect_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
     """What is kept to look for suspects: the quick learner fitted to all folds with all rows and
-    without the suspect ones, and once before where there are no answers out of fold. No more than
-    its share of the budget, and nothing where that learner was not tried."""
+    without the suspect ones, and once before where there are no answers out of fold; nothing where
+    that learner was not tried, or it would take more than its share of the budget."""
     each = cross_fit_seconds(problem, results) if run.clock.has_deadline() else None
     if each is None:
         return 0.0
     limit = min(MOST_SUSPECT_SECONDS, SUSPECT_SHARE * run.clock.limit_seconds)
-    return min(limit, (2 if problem.folds else 3) * each)
+    return _within((2 if problem.folds else 3) * each, limit)
+
+
+def _within(seconds: float, limit: float) -> float:
+    """What it takes and a little more; a part of it would be kept for nothing."""
+    return SLACK * seconds if SLACK * seconds <= limit else 0.0
 
 
 def cross_fit_seconds(problem: Problem, results: Sequence[Result]) -> float | None:
