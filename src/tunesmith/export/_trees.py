@@ -7,7 +7,8 @@ from typing import Any
 
 from tunesmith.core.contracts import Recipe, Setting
 from tunesmith.core.records import Problem
-from tunesmith.export._data import Columns, columns_of
+from tunesmith.export._data import Columns, columns_of, given
+from tunesmith.export._writing import fit_head, literal
 
 BY_SIZE = ("mae", "median_absolute_error", "mape")
 """Metrics of the size of an error, for which its absolute value is the loss."""
@@ -36,7 +37,7 @@ class {name}:
     params: dict
     rounds: int
 {fields}
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "{name}":
+{head}
         self.columns = ColumnTransformer(
             [
 {rows}
@@ -65,6 +66,9 @@ class {name}:
 '''
 CLASS_TARGET = """\
         target, weights = truth, compute_sample_weight(self.class_weight, truth)"""
+WEIGHTED_TARGET = """\
+        target = truth
+        weights = weights * compute_sample_weight(self.class_weight, truth)"""
 NUMBER_TARGET = """\
         self.mean, self.deviation = float(truth.mean()), float(truth.std()) or 1.0
         target = (truth - self.mean) / self.deviation"""
@@ -78,6 +82,18 @@ NUMBER_SCORES = "        return {answers} * self.deviation + self.mean"
 def refuses(problem: Problem) -> str:
     """Why trees on these columns have no code; empty where they have."""
     return "there is no code for texts in trees" if columns_of(problem).texts else ""
+
+
+def target(problem: Problem) -> str:
+    """The lines that set what trees learn, and with classes how much each row counts."""
+    if not problem.classes:
+        return NUMBER_TARGET
+    return CLASS_TARGET if problem.weights is None else WEIGHTED_TARGET
+
+
+def weight(problem: Problem, name: str = "weight") -> str:
+    """The argument of a library's rows by which they count; empty where all count alike."""
+    return f", {name}=weights" if problem.classes or problem.weights is not None else ""
 
 
 def is_by_size(problem: Problem) -> bool:
@@ -133,7 +149,8 @@ def recipe(
         library=library,
         fields="    class_weight: str | None\n" if problem.classes else "",
         rows="\n".join(f"                {row}," for row in rows),
-        target=CLASS_TARGET if problem.classes else NUMBER_TARGET,
+        head=fit_head(name, given(problem)),
+        target=target(problem),
         table="with_parts(table)" if columns.dates else "table",
         train=train.replace("{codes}", str(len(codes))),
         scores=scores.format(answers=answers.replace("{codes}", str(len(codes)))),
@@ -160,15 +177,13 @@ def _rows(
     problem: Problem, columns: Columns, codes: list[str], encoded: list[str]
 ) -> tuple[list[str], list[str]]:
     """Lines of the list of a `ColumnTransformer`, and the functions they need."""
-    from tunesmith.export._writing import literal
-
     rows, helpers = [], []
     every = not encoded
     if codes:
         count = len(problem.parts["train"])
         least = max(FEWEST_RARE, min(MOST_RARE, int(count * RARE_SHARE)))
         helpers.append(CODES.format(least=least))
-        rows.append(f'("codes", codes(), {"CATEGORIES" if every else _long(codes, literal)})')
+        rows.append(f'("codes", codes(), {"CATEGORIES" if every else literal(codes)})')
     if columns.numbers:
         rows.append('("numbers", "passthrough", NUMBERS)')
     if columns.dates:
@@ -176,7 +191,7 @@ def _rows(
         rows.append('("dates", "passthrough", [*DATES, *PART_NAMES])')
     if encoded:
         kind = "auto" if problem.classes else "continuous"
-        names = "CATEGORIES" if not codes else _long(encoded, literal)
+        names = "CATEGORIES" if not codes else literal(encoded)
         rows.append(f'("means", TargetEncoder(target_type="{kind}"), {names})')
         if len(rows[-1]) > 71:
             rows[-1] = (
@@ -185,10 +200,6 @@ def _rows(
                 f"                    {names},\n                )"
             )
     return rows, helpers
-
-
-def _long(names: list[str], literal: Any) -> str:
-    return str(literal(names))
 
 
 CODES = '''\

@@ -10,6 +10,8 @@ from tunesmith.core.records import Problem
 from tunesmith.export import _trees
 from tunesmith.export._shelf import exporters
 
+GROUP_ROWS = 20
+"""As the learner has it."""
 TRAIN = """\
         data = lgb.Dataset(features, target{weight}, categorical_feature=list(range({codes})))
         self.booster = lgb.train(self.params, data, self.rounds)"""
@@ -40,6 +42,8 @@ class LightgbmExporter(Exporter):
             "max_bin": config["max_bin"],
             "extra_trees": config["extra_trees"],
             "cat_smooth": config["cat_smooth"],
+            "max_cat_to_onehot": config["one_hot_levels"],
+            "min_data_per_group": GROUP_ROWS,
             "seed": problem.seed % 2**31,
             "verbosity": -1,
         }
@@ -53,7 +57,7 @@ class LightgbmExporter(Exporter):
             alias="lgb",
             package="lightgbm",
             params=params,
-            train=_fitted(lines.replace("{weight}", ", weight=weights" if classes else "")),
+            train=_fitted(lines.replace("{weight}", _trees.weight(problem))),
             answers="self.booster.predict(features)",
             opened='lgb.Booster(model_file=folder / "lightgbm.txt")',
             file="lightgbm.txt",
