@@ -16,7 +16,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.records import Problem
-from tunesmith.export._answers import Answers
+from tunesmith.export._answers import PLAIN, Answers
 from tunesmith.export._data import reading
 from tunesmith.export._ensembles import Part
 from tunesmith.export._scores import measure
@@ -101,15 +101,18 @@ def laid_out() -> Callable[[Path], str]:
 def written(data: Path, load: Load, laid_out: Callable[[Path], str]) -> Callable[..., ModuleType]:
     """Writes the script of recipes for a problem of the table, well laid out, and opens it."""
 
-    def made(problem: Problem, folder: Path, *parts: Part, **more: Answers) -> ModuleType:
-        how, found = reading(str(data), (str(data),)), measure(problem.metric, len(problem.classes))
+    def made(
+        problem: Problem, folder: Path, *parts: Part, source: Path = data, after: Answers = PLAIN
+    ) -> ModuleType:
+        place = str(source)
+        how, found = reading(place, (place,)), measure(problem.metric, len(problem.classes))
         assert found is not None
         script = write(
-            *(problem, how, how.table((str(data),)), [(part, 1 / len(parts)) for part in parts]),
+            *(problem, how, how.table((place,)), [(part, 1 / len(parts)) for part in parts]),
             metric=problem.metric,
             measure=found,
             version="test",
-            **more,
+            after=after,
         )
         (folder / "train.py").write_text(script.code)
         folds = {"folds": [held.tolist() for _, held in problem.folds]} if problem.folds else {}

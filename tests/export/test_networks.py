@@ -132,13 +132,19 @@ def test_what_has_no_code_is_refused_with_its_name(problem: Problem, checkpoint:
 
 
 def test_the_constants_are_those_of_the_learners() -> None:
-    from tunesmith.export import _ensembles, lightgbm, linear
+    from tunesmith.export import _ensembles, forest, lightgbm, linear, neighbours, pool
+    from tunesmith.learners import forest as forests
     from tunesmith.learners import lightgbm as trees
     from tunesmith.learners import linear as planes
+    from tunesmith.learners import neighbours as near
+    from tunesmith.learners import pool as pools
     from tunesmith.learners import stack
     from tunesmith.nn import features
 
     assert linear.MOST_TERMS == planes.MOST_TERMS
+    assert forest.MOST_ROWS_A_TREE == forests.MOST_ROWS_A_TREE
+    assert (neighbours.LEAST_DISTANCE, neighbours.PRIOR) == (near.LEAST_DISTANCE, near.PRIOR)
+    assert pool.HELD == pools.HELD
     assert _ensembles.LEAST == stack.LEAST
     assert lightgbm.GROUP_ROWS == trees.GROUP_ROWS
     for name, parts in READOUTS.items():

@@ -36,6 +36,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "extra_trees": False,
         "cat_smooth": 10.0,
         "one_hot_levels": 16,
+        "rising": 0,
     },
     "xgboost": {**SHARED, "max_depth": 3, "min_child_weight": 1.0},
     "catboost": {

@@ -233,20 +233,26 @@ def build(problem: Problem, members: Sequence[Part], named: Mapping[int, tuple[s
         made = _made(problem, name, constant)
         start = f"    {names[part.trial]} = "
         if part.below:
-            below = f"[{', '.join(names[one.trial] for one in part.below)}]"
+            below = _listed([names[one.trial] for one in part.below], 2)
             arguments = [below, made, f"with_inputs={part.with_inputs}"]
             made = call("Stack", arguments, taken=len(start), indent=1)
         lines.append(start + made)
     if len(members) == 1:
         lines.append(f"    return {names[members[0].trial]}")
     else:
-        models = f"    models = [{', '.join(names[one.trial] for one in members)}]"
-        if len(models) > WIDTH:
-            each = "".join(f"{INDENT * 2}{names[one.trial]},\n" for one in members)
-            models = f"    models = [\n{each}    ]"
+        models = f"    models = {_listed([names[one.trial] for one in members], 1)}"
         lines += [models, "    return Blend(models, WEIGHTS)"]
     return BUILD.format(kind=kind, about="The models", lines="\n".join(lines))
 
 
 def _made(problem: Problem, name: str, constant: str) -> str:
     return f"Folds({name}, {constant})" if problem.folds else f"{name}(**{constant})"
+
+
+def _listed(names: Sequence[str], indent: int) -> str:
+    """A list of names in a statement so many steps in."""
+    flat = f"[{', '.join(names)}]"
+    if len(INDENT * indent) + len("models = ") + len(flat) <= WIDTH:
+        return flat
+    each = "".join(f"{INDENT * (indent + 1)}{name},\n" for name in names)
+    return f"[\n{each}{INDENT * indent}]"

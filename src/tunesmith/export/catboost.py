@@ -78,8 +78,7 @@ class CatboostExporter(Exporter):
         }
         settings = {"params": Setting(params, "As CatBoost names them.")}
         if classes:
-            weight = "balanced" if config["balanced"] else None
-            settings["class_weight"] = Setting(weight, "Whether rare classes count as the others.")
+            settings["class_weight"] = _trees.class_weight(config)
         names = [
             *(["CATEGORIES"] if columns.categories else []),
             *(["NUMBERS"] if columns.numbers else []),
