@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +15,12 @@ import pandas as pd
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.records import Problem
+from tunesmith.export._answers import PLAIN, Answers
+from tunesmith.export._data import reading
+from tunesmith.export._ensembles import Part
+from tunesmith.export._scores import measure
+from tunesmith.export._script import write
 
 NUMBER, LEVEL, DAY, TARGET = '"); import os #', 'it\'s "odd"\n{name}', "day\\", "'''label"
 LABELS = ('say "no"\n', "it's '''yes'''")
@@ -66,3 +75,51 @@ def load() -> Load:
         return module
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def laid_out() -> Callable[[Path], str]:
+    """What a formatter and a linter say of a script; empty where they say nothing."""
+
+    def told(script: Path) -> str:
+        tool = Path(sys.executable).with_name("ruff")
+        commands = (
+            ["format", "--diff", "-q", "--line-length", "88"],
+            ["check", "-q", "--select", "F,I,B,UP"],
+        )
+        return "".join(
+            subprocess.run(
+                [tool, *command, "--isolated", script], capture_output=True, text=True
+            ).stdout
+            for command in commands
+        )
+
+    return told
+
+
+@pytest.fixture(scope="session")
+def written(data: Path, load: Load, laid_out: Callable[[Path], str]) -> Callable[..., ModuleType]:
+    """Writes the script of recipes for a problem of the table, well laid out, and opens it."""
+
+    def made(
+        problem: Problem, folder: Path, *parts: Part, source: Path = data, after: Answers = PLAIN
+    ) -> ModuleType:
+        place = str(source)
+        how, found = reading(place, (place,)), measure(problem.metric, len(problem.classes))
+        assert found is not None
+        script = write(
+            *(problem, how, how.table((place,)), [(part, 1 / len(parts)) for part in parts]),
+            metric=problem.metric,
+            measure=found,
+            version="test",
+            after=after,
+        )
+        (folder / "train.py").write_text(script.code)
+        folds = {"folds": [held.tolist() for _, held in problem.folds]} if problem.folds else {}
+        rows = {name: rows.tolist() for name, rows in problem.parts.items()}
+        told = {"rows": len(problem.data), **rows, **folds}
+        (folder / "split.json").write_text(json.dumps(told))
+        assert laid_out(folder / "train.py") == ""
+        return load(folder)
+
+    return made

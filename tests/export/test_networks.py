@@ -28,16 +28,9 @@ def file_of(folder: Path, names: tuple[str, ...]) -> Path:
     return folder / "data.csv"
 
 
-def looks_formatted(script: Path) -> bool:
-    tool = Path(sys.executable).with_name("ruff")
-    commands = (["format", "--check", "--line-length", "88"], ["check", "--select", "F,I,B,UP"])
-    return all(
-        subprocess.run([tool, *command, "--isolated", script], capture_output=True).returncode == 0
-        for command in commands
-    )
-
-
-def test_a_frozen_network_answers_as_the_run(checkpoint: str, tmp_path: Path, load: Any) -> None:
+def test_a_frozen_network_answers_as_the_run(
+    checkpoint: str, tmp_path: Path, load: Any, laid_out: Any
+) -> None:
     run = ts.fit(
         file_of(tmp_path, ("text", "age", "shop", "label")),
         "label",
@@ -58,12 +51,12 @@ def test_a_frozen_network_answers_as_the_run(checkpoint: str, tmp_path: Path, lo
     assert list(train.predict(table, tmp_path)) == [
         train.CLASSES[code] for code in model.scores(inputs).argmax(axis=1)
     ]
-    assert looks_formatted(tmp_path / "code" / "train.py")
+    assert laid_out(tmp_path / "code" / "train.py") == ""
 
 
 @pytest.mark.parametrize("target", ["label", "stars"])
 def test_a_trained_network_learns_again(
-    target: str, checkpoint: str, tmp_path: Path, load: Any
+    target: str, checkpoint: str, tmp_path: Path, load: Any, laid_out: Any
 ) -> None:
     fixed = {"backbone": checkpoint, "epochs": 4, "lr": 1e-3, "depth": 1.0}
     run = ts.fit(
@@ -87,13 +80,14 @@ def test_a_trained_network_learns_again(
     assert np.allclose(again.scores(inputs.iloc[test]), answers, atol=1e-5)
     value, winner = train.score(truth[test], answers), facts["winner"]
     assert winner["low"] - 0.1 <= value <= winner["high"] + 0.1
-    assert looks_formatted(tmp_path / "code" / "train.py")
+    assert laid_out(tmp_path / "code" / "train.py") == ""
 
 
 CONFIGS: tuple[dict[str, Any], ...] = (
     {"head": 16, "pooling": "max", "head_start": "random", "schedule": "cosine"},
     {"pooling": "final", "head_start": "random", "schedule": "constant", "class_weights": True},
     {"pooling": "first", "head_start": "random", "depth": 0.5, "inner_dropout": True},
+    {"head_start": "random", "focal": 2.0, "class_weights": True},
     {"optimizer": {"kind": "SGD", "momentum": 0.9, "weight_decay": 1e-4, "boost": 300.0}},
 )
 
@@ -138,10 +132,20 @@ def test_what_has_no_code_is_refused_with_its_name(problem: Problem, checkpoint:
 
 
 def test_the_constants_are_those_of_the_learners() -> None:
-    from tunesmith.export import linear
-    from tunesmith.learners.linear import MOST_TERMS
+    from tunesmith.export import _ensembles, forest, lightgbm, linear, neighbours, pool
+    from tunesmith.learners import forest as forests
+    from tunesmith.learners import lightgbm as trees
+    from tunesmith.learners import linear as planes
+    from tunesmith.learners import neighbours as near
+    from tunesmith.learners import pool as pools
+    from tunesmith.learners import stack
     from tunesmith.nn import features
 
-    assert linear.MOST_TERMS == MOST_TERMS
+    assert linear.MOST_TERMS == planes.MOST_TERMS
+    assert forest.MOST_ROWS_A_TREE == forests.MOST_ROWS_A_TREE
+    assert (neighbours.LEAST_DISTANCE, neighbours.PRIOR) == (near.LEAST_DISTANCE, near.PRIOR)
+    assert pool.HELD == pools.HELD
+    assert _ensembles.LEAST == stack.LEAST
+    assert lightgbm.GROUP_ROWS == trees.GROUP_ROWS
     for name, parts in READOUTS.items():
         assert [part.replace(" ", ":") for part in parts] == list(features.READOUTS[name])

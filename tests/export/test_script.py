@@ -149,7 +149,7 @@ def test_two_models_of_one_learner_keep_their_own_code() -> None:
         )
         return Recipe("Answer", {}, code, (), (), (helper,))
 
-    named = [recipe for recipe, _ in _named([(one(n), 1.0) for n in (1, 2, 1, 3)])]
+    named = _named([one(n) for n in (1, 2, 1, 3)])
     blocks = dict.fromkeys(block for r in named for block in (*r.helpers, r.code))
     names: dict[str, Any] = {}
     exec("\n".join(blocks), names)

@@ -141,6 +141,18 @@ def columns_of(problem: Problem) -> Columns:
     return Columns(texts, inputs.of_kind("number"), inputs.of_kind("category"), dates, text)
 
 
+def given(problem: Problem) -> tuple[str, ...]:
+    """What the method `fit` of a model in a script is given."""
+    return ("table", "truth") if problem.weights is None else ("table", "truth", "weights")
+
+
+def lacks_classes(problem: Problem) -> bool:
+    """Whether a model may be fitted to rows that lack some of the classes."""
+    fits = [train for train, _ in problem.folds] or [problem.parts["train"]]
+    labels = problem.data.values(problem.target)
+    return any(len(np.unique(problem.encode(labels[r]))) < len(problem.classes) for r in fits)
+
+
 def constants(problem: Problem, reading: Reading) -> list[str]:
     """The lines that name the data: path, target, columns by kind, classes."""
     columns = columns_of(problem)

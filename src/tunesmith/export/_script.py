@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from tunesmith.core.contracts import Recipe
 from tunesmith.core.records import Problem
+from tunesmith.export import _ensembles as ensembles
+from tunesmith.export._answers import PLAIN, Answers
 from tunesmith.export._data import (
     Reading,
     constants,
@@ -16,7 +18,8 @@ from tunesmith.export._data import (
     read_code,
     truth_code,
 )
-from tunesmith.export._scores import Measure, score_code
+from tunesmith.export._ensembles import Part
+from tunesmith.export._scores import Measure, parameters, score_code
 from tunesmith.export._writing import assignment, imports, settings
 
 if TYPE_CHECKING:
@@ -32,49 +35,19 @@ Written by tunesmith {version}; nothing of tunesmith is needed to run it. Which 
 which part stands in split.json, by number, the first row of the table being 0.
 """
 '''
-SINGLE = '''\
-def build() -> {name}:
-    """The model, not fitted yet."""
-    return {name}(**{settings})
-'''
-BLEND = '''\
-class Blend:
-    """The weighted mean of what several models answer."""
-
-    def __init__(self, models: list, weights: list[float]) -> None:
-        self.models = models
-        self.weights = weights
-
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "Blend":
-        for model in self.models:
-            model.fit(table, truth)
-        return self
-
-    def scores(self, table: pd.DataFrame) -> np.ndarray:
-        parts = zip(self.models, self.weights, strict=True)
-        return sum(weight * model.scores(table) for model, weight in parts)
-
-    def save(self, folder: Path) -> None:
-        for number, model in enumerate(self.models):
-            (folder / str(number)).mkdir(parents=True, exist_ok=True)
-            model.save(folder / str(number))
-
-    def load(self, folder: Path) -> "Blend":
-        for number, model in enumerate(self.models):
-            model.load(folder / str(number))
-        return self
-'''
-BUILD_BLEND = '''\
-def build() -> Blend:
-    """The models, not fitted yet."""
-    models = {models}
-    return Blend(models, WEIGHTS)
-'''
 PREDICT_CLASSES = '''\
-def predict(rows: pd.DataFrame, folder: str | Path = HERE / "model") -> np.ndarray:
-    """The likeliest label of each row of a table, by the model saved in a folder."""
+def predict_proba(
+    rows: pd.DataFrame, folder: str | Path = HERE / "model"
+) -> np.ndarray:
+    """The probability of each class in each row of a table, shape (rows, classes)."""
     scores = build().load(Path(folder)).scores(prepare(rows))
-    return np.array(CLASSES)[scores.argmax(axis=1)]
+    return {calibrated}
+
+
+def predict(rows: pd.DataFrame, folder: str | Path = HERE / "model") -> np.ndarray:
+    """The label to answer in each row of a table, by the model saved in a folder."""
+    scores = predict_proba(rows, folder)
+    return np.array(CLASSES)[{decided}]
 '''
 PREDICT_NUMBERS = '''\
 def predict(rows: pd.DataFrame, folder: str | Path = HERE / "model") -> np.ndarray:
@@ -95,12 +68,13 @@ def main() -> None:
         sys.exit(f"The table has {{len(table):,}} rows, not {{split['rows']:,}}.")
     inputs, truth = prepare(table), truth_of(table)
     train, test = split["train"], split["test"]
-    model = build().fit(inputs.iloc[train], truth[train])
-    value = score(truth[test], model.scores(inputs.iloc[test]))
+{of_rows}{folds}    model = build().fit({train})
+    scores = model.scores(inputs.iloc[test])
+{calibrated}    value = score({test})
     print(f"{{METRIC}} {{value:.4f}} on {{len(test):,}} test rows")
     if arguments.all_rows:
         rows = sorted({{*train, *split["valid"], *test}})
-        model = build().fit(inputs.iloc[rows], truth[rows])
+{all_folds}        model = build().fit({all_rows})
     arguments.out.mkdir(parents=True, exist_ok=True)
     model.save(arguments.out)
     told = {{"metric": METRIC, "score": value, "rows": len(test)}}
@@ -110,6 +84,26 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+"""
+WEIGHTS_OF = '''\
+def weights_of(table: pd.DataFrame, rows: list[int]) -> np.ndarray:
+    """How much each row counts, in units of the mean over some rows."""
+    weights = pd.to_numeric(table[WEIGHT], errors="coerce").fillna(0).to_numpy(float)
+    return weights / weights[rows].mean()
+'''
+OF_ROWS = """\
+    used = sorted({*train, *split["valid"], *test})
+    weights = weights_of(table, used)
+"""
+TRAIN_FOLDS = """\
+    folds = [np.searchsorted(train, held) for held in split["folds"]]
+"""
+ALL_FOLDS = """\
+        dealt = [test[number::FOLDS] for number in range(FOLDS)]
+        folds = [
+            np.searchsorted(rows, [*held, *more])
+            for held, more in zip(split["folds"], dealt, strict=True)
+        ]
 """
 USES = {"glob": "glob.glob(", "re": "re.fullmatch("}
 CHECKPOINT_OPTION = (
@@ -130,50 +124,56 @@ def write(
     problem: Problem,
     reading: Reading,
     table: pd.DataFrame,
-    members: Sequence[tuple[Recipe, float]],
+    members: Sequence[tuple[Part, float]],
     *,
     metric: str,
     measure: Measure,
     version: str,
+    after: Answers = PLAIN,
 ) -> Written:
-    """The script that fits the members again and mixes their answers.
+    """The script that fits the members again and mixes their answers; `after` is what becomes of
+    the mix.
 
     Raises:
         DataError: What pandas reads (`table`) is not what the run read.
     """
-    named = _named(members)
-    names = [recipe.name for recipe, _ in named]
-    what = "a model" if len(named) == 1 else f"a blend of {len(named)} models"
-    head = constants(problem, reading)
-    blocks: list[str] = [
+    parts = [part for part, _ in members]
+    every = ensembles.every(parts)
+    recipes = _named([part.recipe for part in every])
+    each = _each(recipes)
+    named = {
+        part.trial: (recipe.name, _constant(name))
+        for part, (name, recipe) in zip(every, each, strict=True)
+    }
+    is_weighted = problem.weights is not None
+    helpers = [helper for recipe in recipes for helper in recipe.helpers]
+    blocks = [
         read_code(reading),
         *prepare_code(problem, reading, table),
         truth_code(problem, table),
+        *([WEIGHTS_OF] if is_weighted else []),
+        *dict.fromkeys(helpers),
+        *dict.fromkeys(recipe.code for recipe in recipes),
+        *ensembles.blocks(problem, parts),
+        ensembles.build(problem, parts, named),
+        *after.blocks,
+        score_code(metric, measure, after.decided, is_weighted),
+        _predict_code(problem, after),
+        _main_code(problem, after, _only_checkpoint(each)),
     ]
-    every = [helper for recipe, _ in named for helper in recipe.helpers]
-    blocks += list(dict.fromkeys(every))
-    blocks += list(dict.fromkeys(recipe.code for recipe, _ in named))
-    chosen = [settings(_constant(name), recipe.settings) for name, (recipe, _) in _each(named)]
-    if len(named) == 1:
-        blocks.append(SINGLE.format(name=names[0], settings=_constant(names[0])))
-    else:
-        chosen.append(assignment("WEIGHTS", [round(weight, 6) for _, weight in named]))
-        made = [f"{recipe.name}(**{_constant(name)})" for name, (recipe, _) in _each(named)]
-        blocks += [BLEND, BUILD_BLEND.format(models=_list_of(made))]
-    checkpoint = _only_checkpoint(named)
-    blocks += [
-        score_code(metric, measure),
-        PREDICT_CLASSES if problem.classes else PREDICT_NUMBERS,
-        MAIN.format(
-            options=CHECKPOINT_OPTION.format(name=checkpoint) if checkpoint else "",
-            settle=SETTLE_CHECKPOINT.format(name=checkpoint) if checkpoint else "",
-        ),
-    ]
+    chosen = [settings(_constant(name), recipe.settings) for name, recipe in each]
+    if len(members) > 1:
+        chosen.append(assignment("WEIGHTS", [round(weight, 6) for _, weight in members]))
+    chosen += [*ensembles.constants(problem, every), *after.constants]
+    head = constants(problem, reading)
+    if is_weighted:
+        head.append(assignment("WEIGHT", problem.weights_column))
+    what = "a model" if len(members) == 1 else f"a blend of {len(members)} models"
     return Written(
         "\n".join(
             [
                 HEAD.format(what=what, version=version),
-                imports(_imports(blocks, named, measure)),
+                imports(_imports(blocks, recipes, measure, after)),
                 "",
                 "HERE = Path(__file__).parent",
                 "",
@@ -188,28 +188,58 @@ def write(
                 "\n\n".join(blocks),
             ]
         ),
-        _packages(named, reading),
+        _packages(recipes, reading, after),
     )
 
 
-def _each(named: Sequence[tuple[Recipe, float]]) -> list[tuple[str, tuple[Recipe, float]]]:
-    """Members under a name of their own each, as the settings of two of one class differ."""
-    found: list[tuple[str, tuple[Recipe, float]]] = []
-    for member in named:
-        name = member[0].name
-        before = sum(other[0].name == name for _, other in found)
-        found.append((f"{name}_{before + 1}" if before else name, member))
+def _predict_code(problem: Problem, after: Answers) -> str:
+    if not problem.classes:
+        return PREDICT_NUMBERS
+    decided = after.decided.replace("table", "rows")
+    return PREDICT_CLASSES.format(calibrated=after.calibrated, decided=decided)
+
+
+def _main_code(problem: Problem, after: Answers, checkpoint: str) -> str:
+    is_weighted = problem.weights is not None
+
+    def rows(name: str) -> str:
+        found = [f"inputs.iloc[{name}]", f"truth[{name}]"]
+        found += [f"weights[{name}]"] if is_weighted else []
+        return ", ".join([*found, *(["folds"] if problem.folds else [])])
+
+    beside = {"table": "table.iloc[test]", "weights": "weights[test]"}
+    scored = [beside[name] for name in parameters(after.decided, is_weighted)]
+    changed = f"    scores = {after.calibrated}\n" if after.calibrated != "scores" else ""
+    return MAIN.format(
+        options=CHECKPOINT_OPTION.format(name=checkpoint) if checkpoint else "",
+        settle=SETTLE_CHECKPOINT.format(name=checkpoint) if checkpoint else "",
+        of_rows=OF_ROWS if is_weighted else "",
+        folds=TRAIN_FOLDS if problem.folds else "",
+        train=rows("train"),
+        calibrated=changed,
+        test=", ".join(["truth[test]", "scores", *scored]),
+        all_folds=ALL_FOLDS if problem.folds else "",
+        all_rows=rows("rows"),
+    )
+
+
+def _each(recipes: Sequence[Recipe]) -> list[tuple[str, Recipe]]:
+    """Recipes under a name of their own each, as the settings of two of one class differ."""
+    found: list[tuple[str, Recipe]] = []
+    for recipe in recipes:
+        before = sum(other.name == recipe.name for _, other in found)
+        found.append((f"{recipe.name}_{before + 1}" if before else recipe.name, recipe))
     return found
 
 
-def _named(members: Sequence[tuple[Recipe, float]]) -> list[tuple[Recipe, float]]:
+def _named(recipes: Sequence[Recipe]) -> list[Recipe]:
     """Classes and helpers of one name and different code under names of their own."""
     known: dict[str, str] = {}
     found = []
-    for recipe, weight in members:
+    for recipe in recipes:
         recipe = _apart(recipe, known)
         known |= {_defined(block): block for block in (*recipe.helpers, recipe.code)}
-        found.append((recipe, weight))
+        found.append(recipe)
     return found
 
 
@@ -251,33 +281,27 @@ def _constant(name: str) -> str:
     return name.upper()
 
 
-def _list_of(expressions: Sequence[str]) -> str:
-    flat = f"[{', '.join(expressions)}]"
-    if len(f"    models = {flat}") <= 88:
-        return flat
-    return "\n".join(["[", *(f"        {one}," for one in expressions), "    ]"])
-
-
-def _only_checkpoint(named: Sequence[tuple[Recipe, float]]) -> str:
+def _only_checkpoint(each: Sequence[tuple[str, Recipe]]) -> str:
     """The constant that names the checkpoint, where there is one such."""
-    with_one = [_constant(name) for name, (r, _) in _each(named) if "checkpoint" in r.settings]
+    with_one = [_constant(name) for name, recipe in each if "checkpoint" in recipe.settings]
     return with_one[0] if len(with_one) == 1 else ""
 
 
 def _imports(
-    blocks: Sequence[str], named: Sequence[tuple[Recipe, float]], measure: Measure
+    blocks: Sequence[str], recipes: Sequence[Recipe], measure: Measure, after: Answers
 ) -> list[str]:
     found = [
         *("import argparse", "import json", "import sys", "import numpy as np"),
         *("import pandas as pd", "from pathlib import Path"),
-        f"from sklearn.metrics import {measure.function}",
-        *(line for recipe, _ in named for line in recipe.imports),
+        *([f"from sklearn.metrics import {measure.function}"] if measure.function else []),
+        *after.imports,
+        *(line for recipe in recipes for line in recipe.imports),
     ]
     text = "\n".join(blocks)
-    found += [f"import {name}" for name, used in USES.items() if used in text]
-    return found
+    return found + [f"import {name}" for name, used in USES.items() if used in text]
 
 
-def _packages(named: Sequence[tuple[Recipe, float]], reading: Reading) -> tuple[str, ...]:
+def _packages(recipes: Sequence[Recipe], reading: Reading, after: Answers) -> tuple[str, ...]:
     every = ["numpy", "pandas", "scikit-learn", *reading.packages]
-    return tuple(dict.fromkeys([*every, *(p for recipe, _ in named for p in recipe.packages)]))
+    every += ["scipy"] if after.imports else []
+    return tuple(dict.fromkeys([*every, *(p for recipe in recipes for p in recipe.packages)]))

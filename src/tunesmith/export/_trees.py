@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.core.contracts import Recipe, Setting
 from tunesmith.core.records import Problem
-from tunesmith.export._data import Columns, columns_of
+from tunesmith.export._data import Columns, columns_of, given
+from tunesmith.export._writing import fit_head, literal
 
 BY_SIZE = ("mae", "median_absolute_error", "mape")
 """Metrics of the size of an error, for which its absolute value is the loss."""
@@ -36,7 +38,7 @@ class {name}:
     params: dict
     rounds: int
 {fields}
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "{name}":
+{head}
         self.columns = ColumnTransformer(
             [
 {rows}
@@ -65,6 +67,9 @@ class {name}:
 '''
 CLASS_TARGET = """\
         target, weights = truth, compute_sample_weight(self.class_weight, truth)"""
+WEIGHTED_TARGET = """\
+        target = truth
+        weights = weights * compute_sample_weight(self.class_weight, truth)"""
 NUMBER_TARGET = """\
         self.mean, self.deviation = float(truth.mean()), float(truth.std()) or 1.0
         target = (truth - self.mean) / self.deviation"""
@@ -78,6 +83,18 @@ NUMBER_SCORES = "        return {answers} * self.deviation + self.mean"
 def refuses(problem: Problem) -> str:
     """Why trees on these columns have no code; empty where they have."""
     return "there is no code for texts in trees" if columns_of(problem).texts else ""
+
+
+def target(problem: Problem) -> str:
+    """The lines that set what trees learn, and with classes how much each row counts."""
+    if not problem.classes:
+        return NUMBER_TARGET
+    return CLASS_TARGET if problem.weights is None else WEIGHTED_TARGET
+
+
+def weight(problem: Problem, name: str = "weight") -> str:
+    """The argument of a library's rows by which they count; empty where all count alike."""
+    return f", {name}=weights" if problem.classes or problem.weights is not None else ""
 
 
 def is_by_size(problem: Problem) -> bool:
@@ -111,13 +128,14 @@ def recipe(
     answers: str,
     opened: str,
     file: str,
+    answers_below: Sequence[str] = (),
 ) -> Recipe:
     """The code of one library: `train` are lines that set `self.booster` from `features` and
     `target` (and `weights` of classes), `answers` gives what it answers to `features`; in both
-    `{codes}` is the number of columns of codes, which come first."""
-    columns = columns_of(problem)
-    codes, encoded = coded(problem, config)
-    rows, helpers = _rows(problem, columns, codes, encoded)
+    `{codes}` is the number of columns of codes, which come first; then those of the answers of
+    other models, where the trees stand over such."""
+    columns = columns_code(problem, config, bool(answers_below))
+    codes = str(len(coded(problem, config)[0]))
     scores = NUMBER_SCORES
     if problem.classes:
         scores = BINARY_SCORES if len(problem.classes) == 2 else CLASS_SCORES
@@ -125,50 +143,92 @@ def recipe(
         "params": Setting(dict(params), f"As {library} names them."),
         "rounds": Setting(config["rounds"], "Trees, as the validation rows ended the training."),
     }
+    fields = ["    below: list[str]\n"] if answers_below else []
+    if answers_below:
+        about = "Columns of the answers of other models, which the answer may only follow."
+        settings["below"] = Setting(list(answers_below), about)
     if problem.classes:
-        weight = "balanced" if config["balanced"] else None
-        settings["class_weight"] = Setting(weight, "Whether rare classes count as the others.")
+        fields.append("    class_weight: str | None\n")
+        settings["class_weight"] = class_weight(config)
     code = CODE.format(
         name=name,
         library=library,
-        fields="    class_weight: str | None\n" if problem.classes else "",
-        rows="\n".join(f"                {row}," for row in rows),
-        target=CLASS_TARGET if problem.classes else NUMBER_TARGET,
-        table="with_parts(table)" if columns.dates else "table",
-        train=train.replace("{codes}", str(len(codes))),
-        scores=scores.format(answers=answers.replace("{codes}", str(len(codes)))),
+        fields="".join(fields),
+        rows=columns.rows,
+        head=fit_head(name, given(problem)),
+        target=target(problem),
+        table=columns.table,
+        train=train.replace("{codes}", codes),
+        scores=scores.format(answers=answers.replace("{codes}", codes)),
         loaded="[self.columns]" if problem.classes else "self.columns, self.mean, self.deviation",
         saved="self.columns" if problem.classes else "self.columns, self.mean, self.deviation",
         file=file,
         opened=opened,
     )
-    imports = [
+    imports = (
         *("import joblib", f"import {package} as {alias}", "from dataclasses import dataclass"),
+        *columns.imports,
+    )
+    return Recipe(name, settings, code, imports, ("joblib", package), columns.helpers)
+
+
+def class_weight(config: Mapping[str, Any]) -> Setting:
+    """How classes count."""
+    about = "Whether rare classes count as the others."
+    return Setting("balanced" if config["balanced"] else None, about)
+
+
+@dataclass(frozen=True)
+class ColumnsCode:
+    """Lines of a `ColumnTransformer`'s list that makes features for trees, `table` as it must be
+    given to it, and what they and the weights of classes need."""
+
+    rows: str
+    table: str
+    imports: tuple[str, ...]
+    helpers: tuple[str, ...]
+
+
+def columns_code(
+    problem: Problem, config: Mapping[str, Any], is_above: bool = False
+) -> ColumnsCode:
+    """Codes first; then the answers of other models, where the trees stand over such; then the
+    numbers, the parts of dates, and the means of the target."""
+    columns = columns_of(problem)
+    codes, encoded = coded(problem, config)
+    rows, helpers = _rows(problem, columns, codes, encoded, is_above)
+    imports = [
         "from sklearn.compose import ColumnTransformer",
         *(("from sklearn.preprocessing import OrdinalEncoder",) if codes else ()),
         *(("from sklearn.preprocessing import TargetEncoder",) if encoded else ()),
-        *(
-            ("from sklearn.utils.class_weight import compute_sample_weight",)
-            if problem.classes
-            else ()
-        ),
     ]
-    return Recipe(name, settings, code, tuple(imports), ("joblib", package), tuple(helpers))
+    if problem.classes:
+        imports.append("from sklearn.utils.class_weight import compute_sample_weight")
+    return ColumnsCode(
+        "\n".join(f"                {row}," for row in rows),
+        "with_parts(table)" if columns.dates else "table",
+        tuple(imports),
+        tuple(helpers),
+    )
 
 
 def _rows(
-    problem: Problem, columns: Columns, codes: list[str], encoded: list[str]
+    problem: Problem,
+    columns: Columns,
+    codes: list[str],
+    encoded: list[str],
+    is_above: bool,
 ) -> tuple[list[str], list[str]]:
     """Lines of the list of a `ColumnTransformer`, and the functions they need."""
-    from tunesmith.export._writing import literal
-
     rows, helpers = [], []
     every = not encoded
     if codes:
         count = len(problem.parts["train"])
         least = max(FEWEST_RARE, min(MOST_RARE, int(count * RARE_SHARE)))
         helpers.append(CODES.format(least=least))
-        rows.append(f'("codes", codes(), {"CATEGORIES" if every else _long(codes, literal)})')
+        rows.append(f'("codes", codes(), {"CATEGORIES" if every else literal(codes)})')
+    if is_above:
+        rows.append('("answers", "passthrough", self.below)')
     if columns.numbers:
         rows.append('("numbers", "passthrough", NUMBERS)')
     if columns.dates:
@@ -176,7 +236,7 @@ def _rows(
         rows.append('("dates", "passthrough", [*DATES, *PART_NAMES])')
     if encoded:
         kind = "auto" if problem.classes else "continuous"
-        names = "CATEGORIES" if not codes else _long(encoded, literal)
+        names = "CATEGORIES" if not codes else literal(encoded)
         rows.append(f'("means", TargetEncoder(target_type="{kind}"), {names})')
         if len(rows[-1]) > 71:
             rows[-1] = (
@@ -185,10 +245,6 @@ def _rows(
                 f"                    {names},\n                )"
             )
     return rows, helpers
-
-
-def _long(names: list[str], literal: Any) -> str:
-    return str(literal(names))
 
 
 CODES = '''\

@@ -98,6 +98,16 @@ def call(function: str, arguments: Sequence[str], *, taken: int, indent: int) ->
     return "\n".join([f"{function}(", *lines, f"{INDENT * indent})"])
 
 
+TYPES = {"table": "pd.DataFrame", "truth": "np.ndarray", "weights": "np.ndarray", "folds": "list"}
+
+
+def fit_head(name: str, given: Sequence[str] = ("table", "truth")) -> str:
+    """The line that a method `fit` of a class begins with, by what it is given."""
+    told = ", ".join(["self", *(f"{one}: {TYPES[one]}" for one in given)])
+    flat = f'    def fit({told}) -> "{name}":'
+    return flat if len(flat) <= WIDTH else f'    def fit(\n        {told}\n    ) -> "{name}":'
+
+
 def options(values: Mapping[str, Any]) -> list[str]:
     """`name=value` of each."""
     return [f"{name}={_flat(value)}" for name, value in values.items()]

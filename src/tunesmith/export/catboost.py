@@ -8,8 +8,9 @@ from typing import Any
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
 from tunesmith.export import _trees
-from tunesmith.export._data import columns_of
+from tunesmith.export._data import columns_of, given
 from tunesmith.export._shelf import exporters
+from tunesmith.export._writing import fit_head
 
 CODE = '''\
 @dataclass
@@ -23,7 +24,7 @@ class CatBoostTrees:
         columns = {names}
         return Pool({table}[columns], {categories}**named)
 
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "CatBoostTrees":
+{head}
 {target}
         self.model = CatBoost(self.params)
         self.model.fit(self.pool(table, label=target{weight}))
@@ -77,8 +78,7 @@ class CatboostExporter(Exporter):
         }
         settings = {"params": Setting(params, "As CatBoost names them.")}
         if classes:
-            weight = "balanced" if config["balanced"] else None
-            settings["class_weight"] = Setting(weight, "Whether rare classes count as the others.")
+            settings["class_weight"] = _trees.class_weight(config)
         names = [
             *(["CATEGORIES"] if columns.categories else []),
             *(["NUMBERS"] if columns.numbers else []),
@@ -90,8 +90,9 @@ class CatboostExporter(Exporter):
             table="with_parts(table)" if columns.dates else "table",
             names=" + ".join(names),
             categories="cat_features=CATEGORIES, " if columns.categories else "",
-            target=_trees.CLASS_TARGET if classes else _trees.NUMBER_TARGET,
-            weight=", weight=weights" if classes else "",
+            head=fit_head("CatBoostTrees", given(problem)),
+            target=_trees.target(problem),
+            weight=_trees.weight(problem),
             answers=answer
             if classes
             else "self.model.predict(self.pool(table)) * self.deviation + self.mean",

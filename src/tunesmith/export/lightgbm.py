@@ -8,11 +8,19 @@ from typing import Any
 from tunesmith.core.contracts import Exporter, Recipe
 from tunesmith.core.records import Problem
 from tunesmith.export import _trees
+from tunesmith.export._ensembles import answer_name
 from tunesmith.export._shelf import exporters
 
+GROUP_ROWS = 20
+"""As the learner has it."""
 TRAIN = """\
         data = lgb.Dataset(features, target{weight}, categorical_feature=list(range({codes})))
         self.booster = lgb.train(self.params, data, self.rounds)"""
+FOLLOWING = """\
+        rising = [0] * {codes} + [1] * len(self.below)
+        rising += [0] * (features.shape[1] - len(rising))
+        params = {**self.params, "monotone_constraints": rising}
+"""
 
 
 @exporters.add("lightgbm")
@@ -40,23 +48,31 @@ class LightgbmExporter(Exporter):
             "max_bin": config["max_bin"],
             "extra_trees": config["extra_trees"],
             "cat_smooth": config["cat_smooth"],
+            "max_cat_to_onehot": config["one_hot_levels"],
+            "min_data_per_group": GROUP_ROWS,
             "seed": problem.seed % 2**31,
             "verbosity": -1,
         }
+        name = answer_name(problem)
+        below = [f"{name} {number}" for number in range(int(config["rising"]))]
         codes, _ = _trees.coded(problem, config)
         lines = TRAIN if codes else TRAIN.replace(", categorical_feature=list(range({codes}))", "")
+        train = _fitted(lines.replace("{weight}", _trees.weight(problem)))
+        if below:
+            train = FOLLOWING + train.replace("train(self.params,", "train(params,")
         return _trees.recipe(
             problem,
             config,
-            name="LightGBM",
+            name="LightGBMOver" if below else "LightGBM",
             library="LightGBM",
             alias="lgb",
             package="lightgbm",
             params=params,
-            train=_fitted(lines.replace("{weight}", ", weight=weights" if classes else "")),
+            train=train,
             answers="self.booster.predict(features)",
             opened='lgb.Booster(model_file=folder / "lightgbm.txt")',
             file="lightgbm.txt",
+            answers_below=below,
         )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
 from tunesmith.export import _encoder
-from tunesmith.export._data import columns_of
+from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
 from tunesmith.export._shelf import exporters
+from tunesmith.export._writing import fit_head
 from tunesmith.zoo.backbones import blocks_of
 
 POOLS = {
@@ -110,7 +111,7 @@ class Neural:
             found.append({{"params": others, "lr": lr, "weight_decay": 0.0}})
         return [group for group in found if group["params"]]
 
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "Neural":
+{head}
         torch.manual_seed(self.seed)
         dice = np.random.default_rng(self.seed)
         folder = place_of(self.checkpoint)
@@ -226,13 +227,33 @@ CLASS_LOSS = """\
             loss = torch.nn.functional.cross_entropy(
                 answer, wanted[chosen], label_smoothing=self.label_smoothing{weights}
             )"""
+LOSS_BY_ROW = """\
+            loss = torch.nn.functional.cross_entropy(
+                answer,
+                wanted[chosen],
+                label_smoothing=self.label_smoothing,{weights}
+                reduction="none",
+            )
+"""
+FOCAL_LOSS = """\
+            right = answer.softmax(dim=1).gather(1, wanted[chosen][:, None])[:, 0]
+            loss = loss * (1 - right).clamp(min=1e-8) ** self.focal
+"""
+ROW_LOSS = """\
+            loss = loss * counted[chosen]
+"""
 NUMBER_LOSS = """\
             loss = torch.nn.functional.mse_loss(answer[:, 0], wanted[chosen])"""
+WEIGHTED_NUMBER_LOSS = """\
+            loss = (counted[chosen] * (answer[:, 0] - wanted[chosen]) ** 2).mean()"""
+COUNTED = """\
+        counted = torch.tensor(weights, dtype=torch.float32, device=DEVICE)
+"""
 CLASS_TARGET = "        wanted = torch.tensor(truth, device=DEVICE)\n"
 CLASS_WEIGHTS = """\
-        counts = np.maximum(np.bincount(truth, minlength=len(CLASSES)), 1)
-        weights = np.minimum(len(truth) / (len(counts) * counts), 10.0)
-        weights = torch.tensor(weights, dtype=torch.float32, device=DEVICE)
+        counts = np.maximum(np.bincount(truth{weights}, minlength=len(CLASSES)), 1)
+        heavier = np.minimum({total} / (len(counts) * counts), 10.0)
+        heavier = torch.tensor(heavier, dtype=torch.float32, device=DEVICE)
 """
 NUMBER_TARGET = """\
         self.mean, self.deviation = float(truth.mean()), float(truth.std()) or 1.0
@@ -337,6 +358,9 @@ def _settings(
     if problem.classes:
         about = "Share of the target that is spread over all classes."
         found["label_smoothing"] = Setting(config["label_smoothing"], about)
+        if config["focal"]:
+            about = "Gamma of the focal loss: rows that are answered well count less."
+            found["focal"] = Setting(config["focal"], about)
     found |= {
         "dropout": Setting(config["dropout"], "Before the head."),
         "lr": Setting(config["lr"] * boost, "Peak learning rate, of the head."),
@@ -367,7 +391,7 @@ def _code(
 ) -> str:
     has_other, classes = bool(rows), problem.classes
     outputs = "len(CLASSES)" if classes else "1"
-    weighted = bool(classes and config["class_weights"])
+    counted = problem.weights is not None
     listed = "\n".join(f"                {row}," for row in rows)
     is_probed = config["head_start"] == "probe"
     plane = NUMBER_PLANE
@@ -377,9 +401,15 @@ def _code(
     is_adam = config["optimizer"]["kind"] == "AdamW"
     target = NUMBER_TARGET
     if classes:
-        target = CLASS_TARGET + (CLASS_WEIGHTS if weighted else "")
+        target = CLASS_TARGET
+        if config["class_weights"]:
+            target += CLASS_WEIGHTS.format(
+                weights=", weights" if counted else "",
+                total="weights.sum()" if counted else "len(truth)",
+            )
+    target += COUNTED if counted else ""
     return CODE.format(
-        fields="    label_smoothing: float" if classes else "",
+        fields=_fields(problem, config),
         rate_fields=f"    {'beta2' if is_adam else 'momentum'}: float\n",
         other_width="self.width" if has_other else "0",
         outputs=outputs,
@@ -399,15 +429,33 @@ def _code(
         start=START if is_probed else "",
         start_head=START_HEAD.format(plane=plane) if is_probed else "",
         inner=INNER.format(blocks=blocks) if config["inner_dropout"] else "",
-        loss=CLASS_LOSS.format(weights=", weight=weights" if weighted else "")
-        if classes
-        else NUMBER_LOSS,
+        loss=_loss(problem, config),
+        head=fit_head("Neural", given(problem)),
         answers="found.double().softmax(dim=1).numpy()"
         if classes
         else "found[:, 0].double().numpy() * self.deviation + self.mean",
         save_other=_saved(saved, has_other),
         load_other=_loaded(saved, has_other),
     ).replace("trained_blocks: int\n\n    dropout", "trained_blocks: int\n    dropout")
+
+
+def _fields(problem: Problem, config: Mapping[str, Any]) -> str:
+    if not problem.classes:
+        return ""
+    return "    label_smoothing: float" + ("\n    focal: float" if config["focal"] else "")
+
+
+def _loss(problem: Problem, config: Mapping[str, Any]) -> str:
+    counted = problem.weights is not None
+    if not problem.classes:
+        return WEIGHTED_NUMBER_LOSS if counted else NUMBER_LOSS
+    heavier, focal = config["class_weights"], config["focal"]
+    if not (counted or focal):
+        return CLASS_LOSS.format(weights=", weight=heavier" if heavier else "")
+    lines = LOSS_BY_ROW.format(weights="\n                weight=heavier," if heavier else "")
+    lines += (FOCAL_LOSS if focal else "") + (ROW_LOSS if counted else "")
+    mean = "loss.sum() / heavier[wanted[chosen]].sum()" if heavier else "loss.mean()"
+    return f"{lines}            loss = {mean}"
 
 
 WIDTH = "        self.width = self.other.transform({table}[:1]).shape[1]\n"

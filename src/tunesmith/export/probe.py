@@ -8,9 +8,10 @@ from typing import Any
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
 from tunesmith.export import _encoder
-from tunesmith.export._data import columns_of
+from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
 from tunesmith.export._shelf import exporters
+from tunesmith.export._writing import fit_head
 
 READOUTS: Mapping[str, tuple[str, ...]] = {
     "several": ("mean -1", "mean -2", "mean -4", "max"),
@@ -59,12 +60,12 @@ class Probe:
         vectors = (self.read(table[TEXT]) - self.center) / self.scale
         {inputs}
 
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "Probe":
+{head}
         self.open(place_of(self.checkpoint))
         seen = self.read(table[TEXT])
         self.center, self.scale = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-4)
 {fit_other}        model = {model}
-        self.model = model.fit(self.inputs(table), truth)
+        self.model = model.fit({fit})
         return self
 
     def scores(self, table: pd.DataFrame) -> np.ndarray:
@@ -128,6 +129,9 @@ class ProbeExporter(Exporter):
             weight = "balanced" if config["balanced"] else None
             settings["class_weight"] = Setting(weight, "Whether rare classes count as the others.")
         code = CODE.format(
+            head=fit_head("Probe", given(problem)),
+            fit="self.inputs(table), truth"
+            + ("" if problem.weights is None else ", sample_weight=weights"),
             kind="Logistic" if problem.classes else "Ridge",
             weight_field="    class_weight: str | None\n" if problem.classes else "",
             pools="\n".join(f"            pooled.append({POOLS[one]})" for one in pools),

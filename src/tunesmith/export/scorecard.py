@@ -7,8 +7,9 @@ from typing import Any
 
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
-from tunesmith.export._data import columns_of
+from tunesmith.export._data import columns_of, given
 from tunesmith.export._shelf import exporters
+from tunesmith.export._writing import fit_head
 
 HELPERS = (
     '''\
@@ -68,19 +69,20 @@ class Scorecard:
     base_odds: float
     double_odds: float
 
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "Scorecard":
-        self.favoured = int(np.bincount(truth, minlength=2).argmax())
+{head}
+        counted = {counted}
+        self.favoured = int(np.bincount(truth, counted, minlength=2).argmax())
         good = truth == self.favoured
         self.card = {{}}
         columns = []
         for name in table.columns:
-            cut = self.cut(table[name], good)
+            cut = self.cut(table[name], good, counted)
             codes = self.codes(table[name], cut)
-            rows = np.bincount(codes, minlength=cut["count"])
-            goods = np.bincount(codes, weights=good, minlength=cut["count"])
+            rows = np.bincount(codes, counted, minlength=cut["count"])
+            goods = np.bincount(codes, counted * good, minlength=cut["count"])
             odds = (goods + 0.5) / (rows - goods + 0.5)
-            whole = math.log((good.sum() + 0.5) / ((~good).sum() + 0.5))
-            evidence = np.log(odds) - whole
+            sides = counted[good].sum() + 0.5, counted[~good].sum() + 0.5
+            evidence = np.log(odds) - math.log(sides[0] / sides[1])
             evidence[rows == 0] = 0
             if rows[-1] < {fewest_missing}:
                 evidence[-1] = 0
@@ -88,7 +90,7 @@ class Scorecard:
                 self.card[name] = {{**cut, "evidence": evidence}}
                 columns.append(evidence[codes])
         features = np.stack([*columns, np.ones(len(good))], axis=1)
-        weights = self.weights(features, np.where(good, 1, -1))
+        weights = self.weights(features, np.where(good, 1, -1), counted)
         factor, offset = self.scale()
         kept = sum(weight > 1e-6 for weight in weights[:-1])
         share = (factor * weights[-1] + offset) / max(1, kept)
@@ -105,14 +107,15 @@ class Scorecard:
         factor = self.double_odds / math.log(2)
         return factor, self.base_points - factor * math.log(self.base_odds)
 
-    def cut(self, column: pd.Series, good: np.ndarray) -> dict:
+    def cut(self, column: pd.Series, good: np.ndarray, counted: np.ndarray) -> dict:
         """Where a column is cut: edges of a number or date, groups of words."""
-        fewest = self.least_share * len(good)
+        fewest = self.least_share * counted.sum()
         if column.dtype == object:
             place = {{level: i for i, level in enumerate(dict.fromkeys(column))}}
-            levels, whole = list(place), good.mean()
-            counted = self.counted(column.map(place).to_numpy(), good, len(place))
-            bins = [one for one in counted if levels[one[0][0]]]
+            levels, whole = list(place), np.average(good, weights=counted)
+            codes = column.map(place).to_numpy()
+            every = self.counted(codes, good, counted, len(place))
+            bins = [one for one in every if levels[one[0][0]]]
             bins.sort(key=lambda one: (one[2] + 5 * whole) / (one[1] + 5))
             bins = merged(bins, self.bins, fewest)
             groups = [[levels[i] for i in members] for members, _, _ in bins]
@@ -125,7 +128,7 @@ class Scorecard:
             fine = np.unique(np.quantile(values, places, method="higher"))
             fine = fine[fine > values.min()]
             codes = np.searchsorted(fine, values, side="right")
-            bins = self.counted(codes, good[known], len(fine) + 1)
+            bins = self.counted(codes, good[known], counted[known], len(fine) + 1)
             if self.monotone:
                 ways = [monotone(bins, sign) for sign in (1, -1)]
                 bins = max(ways, key=lambda way: sum(likelihood(*b[1:]) for b in way))
@@ -134,9 +137,11 @@ class Scorecard:
             edges = [float(fine[end - 1]) for end in ends]
         return {{"edges": edges, "count": len(edges) + 2}}
 
-    def counted(self, codes: np.ndarray, good: np.ndarray, count: int) -> list[tuple]:
-        rows = np.bincount(codes, minlength=count)
-        goods = np.bincount(codes, weights=good, minlength=count)
+    def counted(
+        self, codes: np.ndarray, good: np.ndarray, counted: np.ndarray, count: int
+    ) -> list[tuple]:
+        rows = np.bincount(codes, counted, minlength=count)
+        goods = np.bincount(codes, counted * good, minlength=count)
         return [((i,), float(rows[i]), float(goods[i])) for i in range(count)]
 
     def numbers(self, column: pd.Series) -> np.ndarray:
@@ -156,17 +161,20 @@ class Scorecard:
         found = np.searchsorted(cut["edges"], np.where(gone, 0, numbers), side="right")
         return np.where(gone, last, found)
 
-    def weights(self, features: np.ndarray, sign: np.ndarray) -> np.ndarray:
+    def weights(
+        self, features: np.ndarray, sign: np.ndarray, counted: np.ndarray
+    ) -> np.ndarray:
         """Logistic regression whose weights are not below zero, the bias last."""
 
         def loss(plane: np.ndarray) -> tuple[float, np.ndarray]:
             margin = sign * (features @ plane)
             held = np.append(plane[:-1], 0) / self.strength
-            slope = features.T @ (-sign * expit(-margin)) + held
-            value = np.logaddexp(0, -margin).sum() + 0.5 * held @ plane
-            return value / len(sign), slope / len(sign)
+            slope = features.T @ (-counted * sign * expit(-margin)) + held
+            value = counted @ np.logaddexp(0, -margin) + 0.5 * held @ plane
+            return value / counted.sum(), slope / counted.sum()
 
-        width, share = features.shape[1] - 1, np.clip((sign > 0).mean(), 1e-6, 1 - 1e-6)
+        width = features.shape[1] - 1
+        share = np.clip(np.average(sign > 0, weights=counted), 1e-6, 1 - 1e-6)
         start = np.append(np.full(width, 0.5), math.log(share / (1 - share)))
         bounds = [(0, None)] * width + [(None, None)]
         return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
@@ -220,5 +228,10 @@ class ScorecardExporter(Exporter):
             "from scipy.optimize import minimize",
             "from scipy.special import expit",
         )
-        code = CODE.format(fine=FINE, fewest_missing=FEWEST_MISSING)
+        code = CODE.format(
+            fine=FINE,
+            fewest_missing=FEWEST_MISSING,
+            head=fit_head("Scorecard", given(problem)),
+            counted="weights" if problem.weights is not None else "np.ones(len(truth))",
+        )
         return Recipe("Scorecard", settings, code, imports, ("scipy",), HELPERS)

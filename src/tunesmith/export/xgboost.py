@@ -46,7 +46,7 @@ class XgboostExporter(Exporter):
             "tree_method": "hist",
             "seed": problem.seed % 2**31,
         }
-        weight = ", weight=weights" if classes else ""
+        weight = _trees.weight(problem)
         made = _trees.recipe(
             problem,
             config,

@@ -1,7 +1,4 @@
-"""The final model of a run as code that stands alone, and whether that code scores the same.
-
-Of a model that is the mean of those of all folds, the script fits one to all rows that do not test.
-"""
+"""The final model of a run as code that stands alone, and whether that code scores the same."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.contracts import Fitted
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.records import Problem
 from tunesmith.core.runfolder import (
@@ -33,12 +29,13 @@ from tunesmith.core.runfolder import (
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.evaluate.scores import score
 from tunesmith.export import exporters
+from tunesmith.export._answers import Answers, answers
 from tunesmith.export._data import Reading, reading
 from tunesmith.export._scores import Measure, measure
 from tunesmith.export._script import write
-from tunesmith.learners._folded import open_model, settled
-from tunesmith.learners._with_texts import TOPICS
-from tunesmith.pipeline import artifact
+from tunesmith.learners._folded import open_model
+from tunesmith.pipeline.after import After
+from tunesmith.pipeline.export_models import Chosen, models, part
 from tunesmith.pipeline.fit import fingerprint, framed
 from tunesmith.pipeline.request import Request, source_name
 
@@ -50,18 +47,6 @@ PATIENCE, LEAST_PATIENCE = 20.0, 600.0
 """A script is ended after so many times its forecast, or so many seconds."""
 EXACT_MINOR = frozenset({"torch"})
 """Packages whose next minor version is another build; see docs/dependencies.md."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A model to be written: its learner, its config with what selection settled, its weight, the
-    trial it came from and how long that took to fit."""
-
-    learner: str
-    config: Mapping[str, Any]
-    weight: float
-    trial: int
-    seconds: float
 
 
 def export_code(
@@ -86,34 +71,25 @@ def export_code(
         raise DataError(f"{folder} has no final model yet. Go on: tunesmith resume {folder}")
     _refuse_full(out)
     problem, place = _problem(run, source)
-    chosen, left_out = _chosen(problem, run, best, read_json(summary)["leaderboard"])
+    chosen, left_out = models(problem, run, best, read_json(summary)["leaderboard"])
     metric, how, aside = _metric(problem, best)
-    if read_json(best / "predictor.json").get("after"):
-        aside.append(
-            "what comes after the mean of the answers (calibration, thresholds) is left out"
-        )
-    if problem.weights is not None:
-        aside.append(f"row weights ({problem.weights_column!r}) are left out: all rows count alike")
-    if problem.costs is not None:
-        aside.append("costs are left out: the script gives the likeliest answer")
+    after = _after(problem, best, aside, whole=not left_out)
     files = _files(place)
     how_read = reading(place, files)
     written = write(
         problem,
         how_read,
         how_read.table(files),
-        [(exporters[c.learner].recipe(problem, c.config), c.weight) for c in chosen],
+        [(part(problem, c), c.weight) for c in chosen],
         metric=metric,
         measure=how,
         version=metadata.version("tunesmith"),
+        after=after,
     )
     forecast = round(_forecast(chosen), 1)
     facts: dict[str, Any] = {
         "run": str(folder.absolute()),
-        "models": [
-            {"learner": c.learner, "trial": c.trial, "weight": c.weight, "config": dict(c.config)}
-            for c in chosen
-        ],
+        "models": [c.told() for c in chosen],
         "left_out": left_out,
         "notes": aside,
         "metric": metric,
@@ -177,57 +153,6 @@ def _files(place: str) -> tuple[str, ...]:
     return tuple(p for p in sorted(glob.glob(place, recursive=True)) if os.path.isfile(p))
 
 
-def _chosen(
-    problem: Problem, run: RunFolder, best: Path, board: Sequence[Mapping[str, Any]]
-) -> tuple[list[Chosen], list[dict[str, Any]]]:
-    """All members of the final model where each can be written as code; else the best single model
-    of the run that can. Also which members could not, and why.
-
-    Raises:
-        ConfigError: None can.
-    """
-    by_trial = {row["trial"]: row for row in board}
-    fitted = [model for model, _ in artifact.load(best).members]
-    members = [
-        _one(by_trial[told["trial"]], model, told["weight"])
-        for told, model in zip(read_json(best / "predictor.json")["members"], fitted, strict=True)
-    ]
-    refused = [
-        {"learner": m.learner, "trial": m.trial, "weight": m.weight, "reason": why}
-        for m in members
-        if (why := _refusal(problem, m))
-    ]
-    if not refused:
-        return members, []
-    single = sorted(
-        (m for m in members if not _refusal(problem, m)), key=lambda member: -member.weight
-    )
-    for row in board if not single else ():
-        place = run.trial(row["trial"]) / "model"
-        if row["rank"] and row["learner"] in exporters and place.is_dir():
-            other = _one(row, open_model(row["learner"], place), 1.0)
-            if not _refusal(problem, other):
-                single.append(other)
-                break
-    if not single:
-        told = "; ".join(f"{one['learner']}: {one['reason']}" for one in refused)
-        raise ConfigError(f"No model of {run.path} can be written as code. {told}.")
-    return [replace(single[0], weight=1.0)], refused
-
-
-def _one(row: Mapping[str, Any], model: Fitted, weight: float) -> Chosen:
-    config = {**row["config"], **settled(model)}
-    return Chosen(row["learner"], config, weight, row["trial"], float(row["fit_seconds"]))
-
-
-def _refusal(problem: Problem, one: Chosen) -> str:
-    if one.learner not in exporters:
-        return f"there is no exporter for the learner {one.learner!r}"
-    if one.config.get("text", TOPICS) != TOPICS:
-        return "there is no code for texts that an encoder reads beside columns"
-    return exporters[one.learner].refuses(problem, one.config)
-
-
 def _metric(problem: Problem, best: Path) -> tuple[str, Measure, list[str]]:
     """The metric that the script prints: the run's own where it can be written, else the first of
     those that were reported."""
@@ -238,6 +163,19 @@ def _metric(problem: Problem, best: Path) -> tuple[str, Measure, list[str]]:
             aside = f"the metric {problem.metric!r} is not written as code: {name} is in its place"
             return name, found, [] if name == problem.metric else [aside]
     raise DataError(f"{best} holds no score on test rows that a script could give again.")
+
+
+def _after(problem: Problem, best: Path, aside: list[str], *, whole: bool) -> Answers:
+    """What becomes of the mean of the answers; what was learned for the mean of all models is not
+    for one of them."""
+    learned = After.from_json(read_json(best / "predictor.json").get("after"))
+    if whole:
+        return answers(problem, learned.calibration, learned.weights)
+    if learned.calibration or learned.weights:
+        aside.append(
+            "calibration and threshold are left out: they were learned for models that are not here"
+        )
+    return answers(problem)
 
 
 def _winner(
@@ -256,20 +194,24 @@ def _winner(
     place = run.trial(chosen[0].trial) / "model"
     if not place.is_dir():
         return None
-    answers = open_model(chosen[0].learner, place).predict(problem.part("test"))
-    found = score(metric, problem.truth("test"), answers, seed=problem.seed)
+    learner = "stack" if chosen[0].below else chosen[0].learner
+    given = problem.priced("test", open_model(learner, place).predict(problem.part("test")))
+    weights = problem.weight("test")
+    found = score(metric, problem.truth("test"), given, seed=problem.seed, weights=weights)
     return {"score": found.value, "low": found.low, "high": found.high, "rows": found.rows}
 
 
 def _forecast(chosen: Sequence[Chosen]) -> float:
-    return START_SECONDS + sum(c.seconds * exporters[c.learner].slower for c in chosen)
+    every = {one.trial: one for c in chosen for one in c.every()}
+    return START_SECONDS + sum(c.seconds * exporters[c.learner].slower for c in every.values())
 
 
 def _write(out: Path, code: str, packages: Sequence[str], problem: Problem) -> None:
     split = {name: [int(row) for row in rows] for name, rows in problem.parts.items()}
     write_bytes(out / SCRIPT, code.encode())
     write_bytes(out / REQUIREMENTS, "".join(f"{_range(p)}\n" for p in packages).encode())
-    told = json.dumps({"rows": len(problem.data), **split})
+    folds = [[int(row) for row in held] for _, held in problem.folds]
+    told = json.dumps({"rows": len(problem.data), **split, **({"folds": folds} if folds else {})})
     write_bytes(out / SPLIT, told.encode())
 
 

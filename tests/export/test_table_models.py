@@ -1,0 +1,77 @@
+"""Scripts of forests, neighbours and networks of a table answer as their learners do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Watch
+from tunesmith.core.records import Problem
+from tunesmith.core.space import default, to_dict
+from tunesmith.data.read import read
+from tunesmith.export import exporters
+from tunesmith.export._ensembles import Part
+from tunesmith.learners import learners
+from tunesmith.pipeline.frame import frame
+
+CONFIGS: dict[str, tuple[str, dict[str, Any], float]] = {
+    "forest": ("forest", {"trees": 60}, 0.15),
+    "extra trees": ("forest", {"trees": 60, "extra": True, "most_codes": 1000}, 0.15),
+    "neighbours": ("neighbours", {"count": 10}, 0.01),
+    "alike": ("neighbours", {"count": 5, "relevant": False, "by_distance": False}, 0.01),
+}
+"""By a name of the case: the learner, what is not as usual, and how far answers may be apart in the
+mean, in deviations of the target."""
+
+
+def framed(data: Path, target: str) -> Problem:
+    rows = read(data, target=target)
+    kept = [name for name in rows.names if name not in ("first", "second")]
+    return frame(rows.with_columns(kept), target, seed=0, folds=0)
+
+
+@pytest.mark.parametrize("target", ["'''label", "amount"])
+@pytest.mark.parametrize("case", list(CONFIGS))
+def test_a_model_as_code_answers_as_its_learner(
+    case: str, target: str, data: Path, tmp_path: Path, written: Callable[..., ModuleType]
+) -> None:
+    name, changes, apart = CONFIGS[case]
+    problem, learner = framed(data, target), learners[name]
+    config = default(learner.config, changes)
+    plain = to_dict(config)
+    assert exporters[name].refuses(problem, plain) == ""
+    train = written(problem, tmp_path, Part(exporters[name].recipe(problem, plain), 1))
+    table = train.read(train.DATA)
+    inputs, truth = train.prepare(table), train.truth_of(table)
+    rows, held = problem.parts["train"], problem.parts["test"]
+    train.build().fit(inputs.iloc[rows], truth[rows]).save(tmp_path)
+    answers = train.build().load(tmp_path).scores(inputs.iloc[held])
+    fitted = learner.fit(problem, config, 0, Watch(Clock(), lambda score, progress: True))
+    wanted = fitted.predict(problem.part("test")).array()
+    assert answers.shape == wanted.shape
+    spread = 1.0 if problem.classes else float(np.std(truth[rows]))
+    assert np.abs(answers - wanted).mean() < apart * spread
+
+
+@pytest.mark.parametrize("name", ["forest"])
+def test_row_weights_count(name: str, data: Path, tmp_path: Path, written: Any) -> None:
+    problem = framed(data, "'''label")
+    heavy = np.where(problem.encode(problem.data.values(problem.target)) == 1, 20.0, 1.0)
+    heavy = replace(problem, weights=heavy, weights_column="amount")
+    plain = to_dict(default(learners[name].config, CONFIGS[name][1]))
+    rows, held = problem.parts["train"], problem.parts["test"]
+    shares = []
+    for one, counted in ((problem, []), (heavy, [heavy.weights[rows]])):
+        train = written(one, tmp_path, Part(exporters[name].recipe(one, plain), 1))
+        table = train.read(train.DATA)
+        inputs, truth = train.prepare(table), train.truth_of(table)
+        model = train.build().fit(inputs.iloc[rows], truth[rows], *counted)
+        shares.append(model.scores(inputs.iloc[held])[:, 1].mean())
+    assert shares[1] > shares[0] + 0.15
