@@ -1,4 +1,4 @@
-"""How the contents of a row become what a network reads: token ids of a text, pixels of a picture."""
+"""How the contents of a row become what a network reads: ids of a text, pixels of a picture."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PictureReader:
     kind: str = "image"
 
     def length(self, encoder: Any, config: Any) -> int:
-        return int(config.size) or int(encoder.size)
+        return (int(config.size) if encoder.any_size else 0) or int(encoder.size)
 
     def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
         from tunesmith.modalities.pictures import pixels
