@@ -11,9 +11,12 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from tunesmith import _torchvision
+
 # Waiting threads that spin make two threads slower than one beside any other work; OpenMP reads
 # this once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_torchvision.watch()
 
 if TYPE_CHECKING:
     from tunesmith.api import TextPrediction, fit, load, resume, scout

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError
 from tunesmith.nn.batches import Rows
 from tunesmith.nn.shards import StoreError, active
-from tunesmith.nn.tokens import Tokens
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
@@ -44,14 +43,14 @@ class Below:
         whole = self.cut == len(self.trunk.encoder.blocks)
         return POOLED.get(self.pool, "") if whole else ""
 
-    def known(self, ids: Sequence[Tokens]) -> NDArray[np.bool_]:
+    def known(self, ids: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
         """Which rows are stored, shape (rows,)."""
         from tunesmith.nn import activations
 
         return activations.known(self.trunk, ids, None if self.readout else self.cut)
 
     def rows(
-        self, ids: Sequence[Tokens], dense: NDArray[np.float32], clock: Clock | None = None
+        self, ids: Sequence[NDArray[Any]], dense: NDArray[np.float32], clock: Clock | None = None
     ) -> Rows:
         """Rows with what the store holds of them, computed and stored first where it does not.
 
@@ -61,7 +60,7 @@ class Below:
         """
         from tunesmith.nn import activations
 
-        pad = self.trunk.encoder.pad_id
+        pad = getattr(self.trunk.encoder, "pad_id", 0)
         if self.readout:
             vectors = activations.features(self.trunk, ids, self.readout)
             return Rows(ids, dense, pad, pooled=vectors)
@@ -81,7 +80,7 @@ def _stopping(clock: Clock | None, count: int) -> Callable[[int], None] | None:
 
 
 def choose(
-    below: Below, ids: Sequence[Tokens], *, epochs: int, forward_seconds: float
+    below: Below, ids: Sequence[NDArray[Any]], *, epochs: int, forward_seconds: float
 ) -> tuple[bool, str]:
     """Whether to train from the store, and why. `ids` are the training rows, `forward_seconds` what
     one row costs to run through the whole trunk (0 where not known)."""
@@ -97,7 +96,10 @@ def choose(
         return True, f"all {len(ids):,} training rows are stored"
     if below.readout:
         return True, "only a head trains: one pooled vector a row is all it reads"
-    size, room = activations.state_bytes(below.trunk, [ids[i] for i in new]), store.room_bytes()
+    size, room = (
+        activations.state_bytes(below.trunk, [ids[i] for i in new], below.cut),
+        store.room_bytes(),
+    )
     if size > room:
         why = store.trouble or f"there is room for {room / 1e9:.2f} GB"
         return False, f"storing {len(new):,} rows takes {size / 1e9:.2f} GB; {why}"

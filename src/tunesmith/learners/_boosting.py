@@ -36,12 +36,14 @@ BY_SIZE = ("mae", "median_absolute_error", "mape")
 
 
 def why_not(problem: Problem, package: str = "", line: str = "") -> str:
-    """Why trees cannot learn this: there are but texts, or a package is not there, which the line
+    """Why trees cannot learn this: there are but texts and pictures, or a package is not there, which the line
     installs. Empty where they can."""
     if package and find_spec(package) is None:
         return f"{package} is not installed: {line}"
     kinds = {problem.data.column(name).kind for name in problem.inputs}
-    return "there are only texts here, and it reads columns" if kinds == {"text"} else ""
+    if kinds == {"image"}:
+        return "there are only pictures here, and it reads columns"
+    return "" if kinds - {"text", "image"} else "there are only texts here, and it reads columns"
 
 
 def idle(problem: Problem, of_categories: tuple[str, ...]) -> tuple[str, ...]:

@@ -46,8 +46,8 @@ def fit(
     base = backbone(config.backbone)
     train, valid = problem.part("train"), problem.part("valid")
     inputs = Inputs.fit(train, problem.inputs)
-    length = min(config.max_length, base.encoder.max_tokens)
-    ids = base.ids(inputs.texts(train), length)
+    length = base.length(config)
+    ids = base.ids(inputs.contents(train), length)
     below, forward = _look_ahead(problem, config, base, inputs, ids, watch, seed)
     network, shape, head_start = _build(problem, config, base, inputs, train, watch)
     network.to(devices.device())
@@ -56,7 +56,7 @@ def fit(
         problem.classes,
         inputs,
         network,
-        base.tokenizer,
+        base.reader,
         length,
         mean,
         scale,
@@ -131,7 +131,7 @@ def fit(
         problem.classes,
         inputs,
         network.eval(),
-        base.tokenizer,
+        base.reader,
         length,
         mean,
         scale,
@@ -150,7 +150,7 @@ def _look_ahead(
     config: NeuralConfig,
     base: Backbone,
     inputs: Inputs,
-    ids: list[NDArray[np.int32]],
+    ids: list[NDArray[Any]],
     watch: Watch,
     seed: int,
 ) -> tuple[Below | None, float]:
@@ -160,13 +160,13 @@ def _look_ahead(
     Raises:
         BudgetError: It would not finish.
     """
-    count, length = len(base.encoder.blocks), min(config.max_length, base.encoder.max_tokens)
+    count, length = len(base.encoder.blocks), base.length(config)
     trained = blocks_of(config.depth, count)
     below = Below(base.trunk, count - trained, config.pooling)
     new = int((~below.known(ids)).sum()) if below.cut else len(ids)
     forward = 0.0
     if new:
-        forward = forward_seconds(base, inputs.texts(problem.part("train")), length, watch, seed)
+        forward = forward_seconds(base, inputs.contents(problem.part("train")), length, watch, seed)
     is_stored, reason = choose(below, ids, epochs=config.epochs, forward_seconds=forward)
     watch.tell("store", reason)
     refuse_too_slow(
@@ -203,18 +203,22 @@ def _build(
     # A course that was settled (by a trial before) only fits the start that it was settled with.
     is_settled = bool(config.stop_after) or not config.epochs
     started = _starts_with_probe(config) and start_head(
-        network, problem, base, inputs, config.max_length, watch, must=is_settled
+        network, problem, base, inputs, base.length(config), watch, must=is_settled
     )
     return network, shape, "probe" if started else "random"
 
 
-def micro_batch_of(encoder: Encoder, config: NeuralConfig) -> int:
-    """Rows that go through at once within the free memory; the gradients of a batch add up."""
+def micro_batch_of(base: Backbone, config: NeuralConfig) -> int:
+    """Rows that go through at once within the free memory; the gradients of a batch add up. Of
+    pictures the whole batch, until memory runs out."""
     from tunesmith.nn import devices, memory
 
+    encoder = base.encoder
+    if base.reader.kind == "image":
+        return config.batch_size
     return memory.micro_batch(
         config.batch_size,
-        min(config.max_length, encoder.max_tokens),
+        base.length(config),
         width=encoder.width,
         blocks=blocks_of(config.depth, len(encoder.blocks)),
         heads=int(encoder.model.config.num_attention_heads),

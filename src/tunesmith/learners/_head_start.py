@@ -31,7 +31,7 @@ def start_head(
     problem: Problem,
     base: Backbone,
     inputs: Inputs,
-    max_length: int,
+    length: int,
     watch: Watch,
     *,
     must: bool,
@@ -46,8 +46,7 @@ def start_head(
     import torch
 
     train = problem.part("train")
-    texts = inputs.texts(train)
-    length = min(max_length, base.encoder.max_tokens)
+    texts = inputs.contents(train)
     rows = np.arange(len(texts))
     if watch.clock.has_deadline():
         rows = known_rows(base, texts, length)

@@ -14,14 +14,14 @@ from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import WeightsError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
-from tunesmith.core.runfolder import read_json, write_bytes, write_json
+from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import Below, StoreError
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.batches import Rows
 from tunesmith.nn.shards import active
-from tunesmith.zoo import encoders
-from tunesmith.zoo.backbones import token_ids
-from tunesmith.zoo.encoders import Source, Tokenizer
+from tunesmith.zoo import encoders, pictures
+from tunesmith.zoo.encoders import Source
+from tunesmith.zoo.reading import PictureReader, Reader, TextReader
 
 if TYPE_CHECKING:
     from tunesmith.nn.network import Network
@@ -34,8 +34,8 @@ class NeuralModel(Fitted):
     classes: tuple[str, ...]
     inputs: Inputs
     network: Network
-    tokenizer: Tokenizer
-    max_length: int
+    reader: Reader
+    length: int
     mean: float
     scale: float
     shape: dict[str, Any]
@@ -56,16 +56,16 @@ class NeuralModel(Fitted):
 
         if self.known is not None and _is_same(self.known[0], data):
             return self.known[1]
-        texts = self.inputs.texts(data)
-        ids = token_ids(self.tokenizer, texts, self.max_length, remember=self.remembers)
+        contents = self.inputs.contents(data)
+        ids = self.reader.rows(contents, self.length, remember=self.remembers)
         rows = self.rows(ids, self.inputs.dense(data))
         return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
 
     def rows(
-        self, ids: list[NDArray[np.int32]], dense: NDArray[np.float32], watch: Watch | None = None
+        self, ids: list[NDArray[Any]], dense: NDArray[np.float32], watch: Watch | None = None
     ) -> Rows:
         """The network's input: what lies below the cut from the store, where one is in use."""
-        plain = Rows(ids, dense, self.network.encoder.pad_id)
+        plain = Rows(ids, dense, getattr(self.network.encoder, "pad_id", 0))
         if self.below is None or active() is None:
             return plain
         try:
@@ -99,7 +99,8 @@ class NeuralModel(Fitted):
             {
                 "classes": self.classes,
                 "inputs": self.inputs.state(),
-                "max_length": self.max_length,
+                "reads": self.reader.kind,
+                "length": self.length,
                 "mean": self.mean,
                 "scale": self.scale,
                 "shape": self.shape,
@@ -108,8 +109,7 @@ class NeuralModel(Fitted):
                 **self._course(),
             },
         )
-        write_json(folder / "config.json", self.network.encoder.model.config.to_dict())
-        write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
+        self.reader.save(self.network.encoder, folder)
         if frozen:
             encoders.write(self.network.encoder, folder, self.source)
         state = {
@@ -139,12 +139,11 @@ def load(folder: Path) -> NeuralModel:
     from tunesmith.nn.network import Network
 
     saved = read_json(folder / "model.json")
-    config = encoders.read_config(folder)
     own = folder / encoders.OWN_FILE
     try:
         state = load_file(folder / "network.safetensors")
         with torch.device("meta"):  # no memory is taken for shapes that the file does not have
-            blank = Network(encoders.from_config(config), **saved["shape"])
+            blank = Network(_shaped(folder, saved["reads"]), **saved["shape"])
         shapes, frozen = blank.state_dict(), saved["frozen_blocks"]
         if type(frozen) is not int or not 0 <= frozen <= len(blank.encoder.blocks):
             raise ValueError(f"frozen_blocks is {frozen!r}")
@@ -156,7 +155,7 @@ def load(folder: Path) -> NeuralModel:
         wrong = [name for name in state if state[name].shape != shapes[name].shape]
         if wrong:
             raise ValueError(f"{wrong[0]} has another shape than its description")
-        encoder = encoders.load(folder, own.name) if own.is_file() else encoders.blank(config)
+        encoder = _encoder(folder, saved["reads"], own)
         network = Network(encoder, **saved["shape"])
         network.load_state_dict(state, strict=False)
     except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
@@ -167,8 +166,8 @@ def load(folder: Path) -> NeuralModel:
         classes=tuple(saved["classes"]),
         inputs=Inputs.restore(saved["inputs"]),
         network=network,
-        tokenizer=encoders.read_tokenizer(folder),
-        max_length=saved["max_length"],
+        reader=_reader(folder, saved["reads"]),
+        length=saved["length"],
         mean=saved["mean"],
         scale=saved["scale"],
         shape=saved["shape"],
@@ -178,6 +177,27 @@ def load(folder: Path) -> NeuralModel:
         stop_after=saved["stop_after"],
         head_start=saved["head_start"],
     )
+
+
+def _shaped(folder: Path, reads: str) -> Any:
+    """The shape of a saved encoder."""
+    if reads == "image":
+        return pictures.shaped(folder)
+    return encoders.from_config(encoders.read_config(folder))
+
+
+def _encoder(folder: Path, reads: str, own: Path) -> Any:
+    """The encoder as it came, from the file of its own where it has one; else its shape, whose
+    weights are about to be set."""
+    if reads == "image":
+        return pictures.load(folder, own.name) if own.is_file() else pictures.shaped(folder)
+    if own.is_file():
+        return encoders.load(folder, own.name)
+    return encoders.blank(encoders.read_config(folder))
+
+
+def _reader(folder: Path, reads: str) -> Reader:
+    return PictureReader() if reads == "image" else TextReader(encoders.read_tokenizer(folder))
 
 
 def _is_encoder(name: str) -> bool:

@@ -11,7 +11,7 @@ from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
-from tunesmith.zoo.backbones import Backbone, token_ids
+from tunesmith.zoo.backbones import Backbone
 
 if TYPE_CHECKING:
     from tunesmith.nn.loop import Step
@@ -35,9 +35,9 @@ def forward_seconds(
 
     drawn = generator(seed, "timing").permutation(len(texts))[: 2 * TIMED_ROWS]
     warm, timed = ([texts[row] for row in part] for part in (drawn[::2], drawn[1::2]))
-    embed(base.encoder, token_ids(base.tokenizer, warm, length, remember=False))
+    embed(base.encoder, base.reader.rows(warm, length, remember=False))
     began = watch.clock.elapsed()
-    embed(base.encoder, token_ids(base.tokenizer, timed, length, remember=False))
+    embed(base.encoder, base.reader.rows(timed, length, remember=False))
     return (watch.clock.elapsed() - began) / max(1, len(timed))
 
 

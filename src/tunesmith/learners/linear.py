@@ -208,7 +208,8 @@ class Linear(Learner[LinearConfig]):
     config = LinearConfig
 
     def suits(self, problem: Problem) -> str:
-        return ""
+        kinds = {problem.data.column(name).kind for name in problem.inputs}
+        return "there are only pictures here, and it reads columns" if kinds == {"image"} else ""
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
         text = problem.data.with_columns(problem.inputs).of_kind("text")

@@ -15,7 +15,7 @@ from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._shelf import learners
 from tunesmith.nn.adapters import BitFit, Full, LoRA
 from tunesmith.nn.optim import SGD, AdamW, Lion
-from tunesmith.zoo.backbones import backbone, why_not
+from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
 
 
 @config
@@ -71,6 +71,8 @@ class NeuralConfig:
     """Looks at the valid rows without a gain before it ends; 0 never looks."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
+    size: Annotated[int, Choice(0, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
 
 
 @learners.add("neural")
@@ -83,10 +85,11 @@ class Neural(Learner[NeuralConfig]):
     version = 2
 
     def suits(self, problem: Problem) -> str:
-        return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
+        return why_not_read(problem.data.with_columns(problem.inputs))
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        return () if problem.classes else ("class_weights", "label_smoothing", "focal")
+        of_classes = () if problem.classes else ("class_weights", "label_smoothing", "focal")
+        return (*idle_of_reading(problem), *of_classes)
 
     def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
         import torch
@@ -94,8 +97,8 @@ class Neural(Learner[NeuralConfig]):
         from tunesmith.learners._course import fit, micro_batch_of
         from tunesmith.nn.devices import forget_memory
 
-        encoder = backbone(config.backbone).encoder  # loading draws: before the seed is set
-        first = micro_batch_of(encoder, config)
+        base = backbone(config.backbone)  # loading draws: before the seed is set
+        first = micro_batch_of(base, config)
         for micro_batch in (first, max(1, first // 4)):
             try:
                 with torch.random.fork_rng():
@@ -104,7 +107,7 @@ class Neural(Learner[NeuralConfig]):
             except torch.OutOfMemoryError:
                 forget_memory()
         raise BudgetError(
-            f"there is not enough memory for {micro_batch} rows of {config.max_length} tokens"
+            f"there is not enough memory for {micro_batch} rows of length {base.length(config)}"
         )
 
     def load(self, folder: Path) -> Fitted:

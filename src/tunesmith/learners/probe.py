@@ -14,7 +14,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
-from tunesmith.core.runfolder import read_json, write_bytes, write_json
+from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.space import Choice, config
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._regularised import (
@@ -35,15 +35,15 @@ from tunesmith.zoo.backbones import (
     backbone,
     cuts,
     features_within,
+    idle_of_reading,
     known_rows,
-    token_ids,
-    why_not,
+    why_not_read,
 )
-from tunesmith.zoo.encoders import Source, Tokenizer
+from tunesmith.zoo.encoders import Source
+from tunesmith.zoo.reading import Reader, restored
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
-    from tunesmith.nn.encoder import Encoder
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Inverse strengths for standardised features; many rows never want the strongest."""
@@ -58,6 +58,8 @@ class ProbeConfig:
     """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
+    size: Annotated[int, Choice(0, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     readout: Annotated[str, Choice("several", "deep", "last", "ends")] = "several"
     """Which layers are read and how they are pooled; see `nn/features.py`."""
     balanced: Annotated[bool, Choice(False, True)] = False
@@ -73,9 +75,9 @@ class ProbeModel(Fitted):
 
     classes: tuple[str, ...]
     inputs: Inputs
-    encoder: Encoder
-    tokenizer: Tokenizer
-    max_length: int
+    encoder: Any
+    reader: Reader
+    length: int
     center: NDArray[np.float32]
     plane: Plane
     strength: float
@@ -92,9 +94,9 @@ class ProbeModel(Fitted):
         from tunesmith.nn import activations
         from tunesmith.nn.features import embed
 
-        texts = self.inputs.texts(data)
         store = active()
-        ids = token_ids(self.tokenizer, texts, self.max_length, remember=store is not None)
+        contents = self.inputs.contents(data)
+        ids = self.reader.rows(contents, self.length, remember=store is not None)
         if self.trunk is None or store is None:
             return embed(self.encoder, ids, self.readout)
         return activations.features(self.trunk, ids, self.readout)
@@ -106,14 +108,14 @@ class ProbeModel(Fitted):
         state = {
             "classes": self.classes,
             "inputs": self.inputs.state(),
-            "max_length": self.max_length,
+            "reads": self.reader.kind,
+            "length": self.length,
             "strength": self.strength,
             "readout": self.readout,
             "trunk": self.trunk.key if self.trunk else "",
         }
         write_json(folder / "model.json", state)
-        write_json(folder / "config.json", self.encoder.model.config.to_dict())
-        write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
+        self.reader.save(self.encoder, folder)
         encoders.write(self.encoder, folder, self.source)
         _save_plane(folder / "head.safetensors", self.plane, self.center)
 
@@ -132,22 +134,22 @@ class Probe(Learner[ProbeConfig]):
     config = ProbeConfig
 
     def suits(self, problem: Problem) -> str:
-        return why_not(problem.data.with_columns(problem.inputs).of_kind("text"))
+        return why_not_read(problem.data.with_columns(problem.inputs))
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        return () if problem.classes else ("balanced",)
+        return (*idle_of_reading(problem), *(() if problem.classes else ("balanced",)))
 
     def fit(self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch) -> Fitted:
         base = backbone(config.backbone)
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
-        length = min(config.max_length, base.encoder.max_tokens)
+        length = base.length(config)
         keep = cuts(base, watch.depths)
-        each = _read_all(base, inputs.texts(valid), length, watch, seed, keep)
-        after = each and each * _unknown(base, inputs.texts(problem.part("test")), length)
+        each = _read_all(base, inputs.contents(valid), length, watch, seed, keep)
+        after = each and each * _unknown(base, inputs.contents(problem.part("test")), length)
         rows, seen = features_within(
             base,
-            inputs.texts(train),
+            inputs.contents(train),
             max_length=length,
             clock=watch.clock.until(after) if after else watch.clock,
             seed=seed,
@@ -161,7 +163,7 @@ class Probe(Learner[ProbeConfig]):
             problem.classes,
             inputs,
             base.encoder,
-            base.tokenizer,
+            base.reader,
             length,
             center,
             blank,
@@ -186,13 +188,13 @@ class Probe(Learner[ProbeConfig]):
 
         saved = read_json(folder / "model.json")
         head = load_file(folder / "head.safetensors")
-        encoder = encoders.restore(folder)
+        encoder, reader = restored(folder, saved["reads"])
         return ProbeModel(
             classes=tuple(saved["classes"]),
             inputs=Inputs.restore(saved["inputs"]),
             encoder=encoder,
-            tokenizer=encoders.read_tokenizer(folder),
-            max_length=saved["max_length"],
+            reader=reader,
+            length=saved["length"],
             center=head["center"],
             plane=Plane(head["weights"], head["bias"]),
             strength=saved["strength"],

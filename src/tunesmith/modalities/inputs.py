@@ -56,6 +56,17 @@ class Inputs:
         empty = np.empty((len(data), 0), dtype=np.float32)
         return np.concatenate([empty, *parts], axis=1)
 
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.kind == "image")
+
+    def contents(self, data: Dataset) -> list[str]:
+        """What an encoder reads of each row: the place of its picture, where a column is of those,
+        else its text; empty where it has none."""
+        if not self.image_names:
+            return self.texts(data)
+        return [value or "" for value in data.values(self.image_names[0])]
+
     def texts(self, data: Dataset) -> list[str]:
         """One text a row: the text columns in order, each after its name if there are several."""
         names = self.text_names

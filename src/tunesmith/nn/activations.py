@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from tunesmith.nn import features as pooled
-from tunesmith.nn.batches import Rows, by_length, collate
+from tunesmith.nn.batches import Batch, Rows, by_length, collate
 from tunesmith.nn.devices import autocast, precision
-from tunesmith.nn.encoder import Encoder
+from tunesmith.nn.features import AnyEncoder
+from tunesmith.nn.picture_encoder import PictureEncoder
 from tunesmith.nn.shards import Key, Space, Store, StoreError, active, as_floats, as_stored
 from tunesmith.nn.tally import FROZEN
-from tunesmith.nn.tokens import Tokens
 
 VERSION = 1
 """Raise it when the same row would be stored otherwise."""
@@ -38,14 +38,15 @@ After = Callable[[int], None]
 class Trunk:
     """A frozen encoder and the hash of all that decides what it answers: weights and config."""
 
-    encoder: Encoder
+    encoder: AnyEncoder
     key: str
     name: str
 
 
-def row_key(ids: Tokens) -> Key:
-    """What a row is known by: a hash of its token ids."""
-    return hashlib.blake2b(np.asarray(ids, dtype=np.int32).tobytes(), digest_size=16).digest()
+def row_key(ids: NDArray[Any]) -> Key:
+    """What a row is known by: a hash of its token ids, or of its pixels."""
+    kept = ids if ids.ndim == 3 else np.asarray(ids, dtype=np.int32)
+    return hashlib.blake2b(kept.tobytes(), digest_size=16).digest()
 
 
 def _space(store: Store, trunk: Trunk, what: str) -> Space:
@@ -64,7 +65,7 @@ def _at(cut: int) -> str:
 
 
 def features(
-    trunk: Trunk, ids: Sequence[Tokens], readout: str = "several", *, keep: Sequence[int] = ()
+    trunk: Trunk, ids: Sequence[NDArray[Any]], readout: str = "several", *, keep: Sequence[int] = ()
 ) -> NDArray[np.float32]:
     """A read-out of each row, shape (rows, width), what is stored read and the rest computed. The
     pass that computes also keeps the token vectors at the cuts `keep`, as far as there is room."""
@@ -80,29 +81,32 @@ def features(
         share.append(1 - len(spilled) / max(1, len(new)))
     store.counts.read_rows += len(keys) - len(new)
     places = pooled.places(trunk.encoder, readout)
-    found = np.empty((len(ids), len(places), trunk.encoder.width), dtype=np.float32)
+    found = np.empty((len(ids), len(places)), dtype=np.float32)
     for number, key in enumerate(keys):
-        found[number] = as_floats((spilled[key] if key in spilled else space.get(key))[places])
-    return found.reshape(len(ids), -1)
+        row = spilled[key] if key in spilled else space.get(key)
+        found[number] = as_floats(row.reshape(-1)[places])
+    return found
 
 
 def _fill(
     store: Store,
     trunk: Trunk,
-    ids: list[Tokens],
+    ids: list[NDArray[Any]],
     keys: list[Key],
     space: Space,
     keep: Sequence[int],
 ) -> Mapping[Key, Any]:
     """Compute the pooled vectors of rows and store them; gives those that the store refused."""
     spilled: dict[Key, Any] = {}
-    cuts = {cut: _space(store, trunk, _at(cut)) for cut in keep if _has_room(trunk, ids, store)}
+    cuts = {
+        cut: _space(store, trunk, _at(cut)) for cut in keep if _has_room(trunk, ids, cut, store)
+    }
     for chosen, states, vectors in pooled.read(
         trunk.encoder, ids, precision=precision(), keep=tuple(cuts)
     ):
         FROZEN.add(len(chosen), len(trunk.encoder.blocks))
         for number, row in zip(chosen, vectors, strict=True):
-            stored = as_stored(row)
+            stored = as_stored(row.reshape(-1, _row_width(trunk, row)))
             try:
                 space.put(keys[number], stored)
             except StoreError:
@@ -124,25 +128,44 @@ def _put(
     space: Space,
     hidden: torch.Tensor,
     chosen: NDArray[np.int64],
-    ids: Sequence[Tokens],
+    ids: Sequence[NDArray[Any]],
     keys: Sequence[Key],
 ) -> None:
-    """Store the token vectors of a batch, without its padding."""
-    stored = as_stored(hidden.float().cpu().numpy())
+    """Store the token vectors of a batch, without its padding; of pictures, all there is."""
+    stored = as_stored(hidden.float().cpu().contiguous().numpy())
     for place, number in enumerate(chosen):
-        space.put(keys[number], stored[place, : len(ids[number])].copy())
+        is_picture = ids[number].ndim == 3
+        kept = stored[place] if is_picture else stored[place, : len(ids[number])]
+        space.put(keys[number], kept.reshape(len(kept), -1).copy())
 
 
-def state_bytes(trunk: Trunk, ids: Sequence[Tokens]) -> int:
+def state_bytes(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int) -> int:
     """What the token vectors of rows take at one cut."""
-    return sum(map(len, ids)) * trunk.encoder.width * BYTES_A_NUMBER
+    encoder = trunk.encoder
+    if isinstance(encoder, PictureEncoder):
+        numbers = int(np.prod(encoder.shape_at(cut, len(ids[0])))) if ids else 0
+        return len(ids) * numbers * BYTES_A_NUMBER
+    return sum(map(len, ids)) * encoder.width * BYTES_A_NUMBER
 
 
-def _has_room(trunk: Trunk, ids: Sequence[Tokens], store: Store) -> bool:
-    return state_bytes(trunk, ids) <= store.room_bytes()
+def _row_width(trunk: Trunk, row: NDArray[Any]) -> int:
+    """How the pooled vectors of a row are stored: those of tokens one under the other, those of
+    pictures, which differ in width, in a line."""
+    return len(row) if isinstance(trunk.encoder, PictureEncoder) else trunk.encoder.width
 
 
-def known(trunk: Trunk, ids: Sequence[Tokens], cut: int | None = None) -> NDArray[np.bool_]:
+def _shape(trunk: Trunk, cut: int, ids: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    """Of what the blocks below a cut leave of a picture; empty of tokens."""
+    encoder = trunk.encoder
+    is_picture = isinstance(encoder, PictureEncoder) and len(ids)
+    return encoder.shape_at(cut, len(ids[0])) if is_picture else ()
+
+
+def _has_room(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int, store: Store) -> bool:
+    return state_bytes(trunk, ids, cut) <= store.room_bytes()
+
+
+def known(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int | None = None) -> NDArray[np.bool_]:
     """Which rows have their pooled vectors stored, or their token vectors at a cut; shape (rows,).
     Computes nothing."""
     store = active()
@@ -157,16 +180,21 @@ def known(trunk: Trunk, ids: Sequence[Tokens], cut: int | None = None) -> NDArra
 
 @dataclass(frozen=True)
 class States:
-    """Token vectors of rows at a cut, each read when asked for."""
+    """Token vectors of rows at a cut, each read when asked for; of pictures, arrays of a `shape`."""
 
     space: Space
     keys: Sequence[Key]
     width: int
+    shape: tuple[int, ...] = ()
 
     def padded(self, chosen: NDArray[np.int64], tokens: int) -> torch.Tensor:
-        """Those of the chosen rows, zero behind their end, (chosen, tokens, width); fp16 or
-        fp32."""
+        """Those of the chosen rows, zero behind their end, (chosen, tokens, width); fp16 or fp32.
+        Of pictures as the blocks left them."""
         rows = [self.space.get(self.keys[i]) for i in chosen]
+        if self.shape:
+            is_half = all(row.dtype == np.float16 for row in rows)
+            whole = np.stack(rows if is_half else [as_floats(row) for row in rows])
+            return torch.from_numpy(whole.reshape(-1, *self.shape))
         if all(row.dtype == np.float16 for row in rows):
             found = np.zeros((len(rows), tokens, self.width), dtype=np.float16)
         else:
@@ -177,7 +205,9 @@ class States:
         return torch.from_numpy(found)
 
 
-def states(trunk: Trunk, ids: Sequence[Tokens], cut: int, after: After | None = None) -> States:
+def states(
+    trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int, after: After | None = None
+) -> States:
     """Token vectors of rows after `cut` blocks, what is stored read and the rest computed, from the
     highest cut below that has them. `after` is told how many rows are done, and may raise.
 
@@ -191,39 +221,37 @@ def states(trunk: Trunk, ids: Sequence[Tokens], cut: int, after: After | None = 
     space = _space(store, trunk, _at(cut))
     new = space.missing(keys)
     todo, named = [ids[i] for i in new], [keys[i] for i in new]
-    if todo and not _has_room(trunk, todo, store):
+    if todo and not _has_room(trunk, todo, cut, store):
         raise StoreError(
-            f"it would take {state_bytes(trunk, todo) / 1e9:.2f} GB, there is room for "
+            f"it would take {state_bytes(trunk, todo, cut) / 1e9:.2f} GB, there is room for "
             f"{store.room_bytes() / 1e9:.2f} GB"
         )
     with FROZEN.storing():
         _fill_cut(store, trunk, todo, named, cut, space, after)
     store.counts.read_rows += len(keys) - len(new)
-    return States(space, keys, trunk.encoder.width)
+    return States(space, keys, trunk.encoder.width, _shape(trunk, cut, ids))
 
 
 @torch.no_grad()
 def _fill_cut(
     store: Store,
     trunk: Trunk,
-    ids: list[Tokens],
+    ids: list[NDArray[Any]],
     keys: list[Key],
     cut: int,
     space: Space,
     after: After | None,
 ) -> None:
     encoder, done = trunk.encoder.eval(), 0
-    start, below = _below(store, trunk, keys, cut)
+    start, below = _below(store, trunk, ids, keys, cut)
     dense = np.empty((len(ids), 0), dtype=np.float32)
-    rows = Rows(ids, dense, encoder.pad_id, below)
+    rows = Rows(ids, dense, getattr(encoder, "pad_id", 0), below)
     device = next(encoder.parameters()).device
     try:
         for chosen in by_length(rows.lengths(), pooled.BATCH):
             batch = collate(rows, chosen, device)
-            mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
             with autocast(precision()):
-                hidden = encoder.stem(batch.ids, mask) if batch.hidden is None else batch.hidden
-                hidden = encoder.run(hidden, encoder.context(hidden, mask), start, cut)
+                hidden = _risen(encoder, batch, start, cut)
             FROZEN.add(len(chosen), cut - start)
             _put(space, hidden, chosen, ids, keys)
             done += len(chosen)
@@ -233,11 +261,23 @@ def _fill_cut(
         space.flush()
 
 
-def _below(store: Store, trunk: Trunk, keys: Sequence[Key], cut: int) -> tuple[int, States | None]:
+def _risen(encoder: AnyEncoder, batch: Batch, start: int, cut: int) -> torch.Tensor:
+    """What is left by the blocks from `start` up to the cut."""
+    if isinstance(encoder, PictureEncoder):
+        hidden = encoder.stem(batch.ids) if batch.hidden is None else batch.hidden
+        return encoder.run(hidden, encoder.context(hidden), start, cut)
+    mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
+    hidden = encoder.stem(batch.ids, mask) if batch.hidden is None else batch.hidden
+    return encoder.run(hidden, encoder.context(hidden, mask), start, cut)
+
+
+def _below(
+    store: Store, trunk: Trunk, ids: Sequence[NDArray[Any]], keys: Sequence[Key], cut: int
+) -> tuple[int, States | None]:
     """The highest cut below this one at which all the rows are stored, and what is there."""
     for lower in range(cut - 1, 0, -1):
         if store.has(_name(trunk, _at(lower))):
             space = _space(store, trunk, _at(lower))
             if keys and not space.missing(keys):
-                return lower, States(space, keys, trunk.encoder.width)
+                return lower, States(space, keys, trunk.encoder.width, _shape(trunk, lower, ids))
     return 0, None

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from tunesmith.nn.tokens import Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -30,11 +28,12 @@ class Stored(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """Model input of some rows: ids of any length, and dense inputs of shape (rows, width);
+    """Model input of some rows: token ids of any length, or pixels of shape (side, side, 3); and
+    dense inputs of shape (rows, width);
     `states` where the frozen part has been run over them, `pooled` (rows, width) where nothing but
     the head trains and that is all it needs."""
 
-    ids: Sequence[Tokens]
+    ids: Sequence[NDArray[Any]]
     dense: NDArray[np.float32]
     pad_id: int
     states: Stored | None = None
@@ -49,7 +48,8 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """`ids` and `mask` (batch, tokens); `dense` (batch, width); `rows` says which rows these are.
+    """`ids` and `mask` (batch, tokens), or pixels (batch, side, side, 3) without a mask; `dense`
+    (batch, width); `rows` says which rows these are.
     `mask` is None where no row is padded; `hidden` are token vectors at the cut (batch, tokens,
     width) in fp32, `pooled` one vector a row (batch, width); None where to be computed."""
 
@@ -62,10 +62,12 @@ class Batch:
 
 
 def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -> Batch:
-    """Pad the chosen rows to the longest of them."""
+    """Pad the chosen rows to the longest of them; pictures are of one size."""
     import torch
 
     ids = [rows.ids[i] for i in chosen]
+    if ids[0].ndim == 3:
+        return _pictures(rows, chosen, np.stack(ids), device)
     longest = max(len(one) for one in ids)
     longest += -longest % PAD_MULTIPLE
     padded = np.full((len(ids), longest), rows.pad_id, dtype=np.int64)
@@ -79,6 +81,22 @@ def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -
         chosen,
         torch.from_numpy(padded).to(device),
         None if whole else torch.from_numpy(mask).to(device),
+        torch.from_numpy(rows.dense[chosen]).to(device),
+        None if hidden is None else hidden.to(device).float(),
+        None if rows.pooled is None else torch.from_numpy(rows.pooled[chosen]).to(device),
+    )
+
+
+def _pictures(
+    rows: Rows, chosen: NDArray[np.int64], pixels: NDArray[np.uint8], device: torch.device | str
+) -> Batch:
+    import torch
+
+    hidden = None if rows.states is None else rows.states.padded(chosen, 0)
+    return Batch(
+        chosen,
+        torch.from_numpy(pixels).to(device),
+        None,
         torch.from_numpy(rows.dense[chosen]).to(device),
         None if hidden is None else hidden.to(device).float(),
         None if rows.pooled is None else torch.from_numpy(rows.pooled[chosen]).to(device),

@@ -229,6 +229,11 @@ class Encoder(nn.Module):
     def blocks(self) -> nn.ModuleList:
         return self.family.blocks(self.model)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of the vectors after the stem, and after each block."""
+        return (self.width,) * (len(self.blocks) + 1)
+
     def stem(self, ids: torch.Tensor, mask: torch.Tensor) -> Hidden:
         """Ids and mask (batch, tokens) to the first token vectors."""
         return self.family.stem(self.model, ids, mask)

@@ -6,6 +6,7 @@ Imports torch: import this file where it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from tunesmith.nn.batches import Batch, Rows, by_length, collate
 from tunesmith.nn.devices import autocast, precision_for
 from tunesmith.nn.encoder import Encoder
-from tunesmith.nn.tokens import Tokens
+from tunesmith.nn.picture_encoder import PictureEncoder
 
+AnyEncoder = Encoder | PictureEncoder
 BATCH = 64
 MOST_LAYERS = 13
 TOP_LAYERS = 4
+ENDS = ("max", "first", "final")
+"""Of the last layer alone; the final token of a picture is its mean, as none of them is the last."""
 READOUTS: Mapping[str, tuple[str, ...]] = {
     "several": ("mean:-1", "mean:-2", "mean:-4", "max"),
     "last": ("mean:-1",),
@@ -32,7 +36,7 @@ READOUTS: Mapping[str, tuple[str, ...]] = {
 the one before; `max`, `first` and `final` (token) are of the last layer."""
 
 
-def layers(encoder: Encoder) -> list[int]:
+def layers(encoder: AnyEncoder) -> list[int]:
     """The layers whose mean is kept, as numbers of blocks run: all of them, or of deep encoders the
     top four and some spread evenly below."""
     count = len(encoder.blocks)
@@ -42,34 +46,38 @@ def layers(encoder: Encoder) -> list[int]:
     return sorted({*spread.tolist(), *range(count - TOP_LAYERS + 1, count + 1)})
 
 
-def names(encoder: Encoder) -> tuple[str, ...]:
+def names(encoder: AnyEncoder) -> tuple[str, ...]:
     """The pooled vectors that can be kept of an encoder, in their order."""
     return (*(f"mean:{layer}" for layer in layers(encoder)), "max", "first", "final")
 
 
-def places(encoder: Encoder, readout: str) -> list[int]:
-    """Where the vectors of a read-out stand among `names`. A layer below the first is the first."""
+def places(encoder: AnyEncoder, readout: str) -> NDArray[np.int64]:
+    """Where the numbers of a read-out stand among those of all `names` one after the other, shape
+    (width,). A layer below the first is the first."""
     count, kept = len(encoder.blocks), layers(encoder)
+    widths = [encoder.widths[layer] for layer in kept] + [encoder.width] * len(ENDS)
+    starts = np.concatenate([[0], np.cumsum(widths)])
     found = []
     for one in READOUTS[readout]:
         kind, _, place = one.partition(":")
-        if kind != "mean":
-            found.append(len(kept) + ("max", "first", "final").index(kind))
-            continue
-        layer = max(0, count + 1 + int(place))
-        found.append(min(range(len(kept)), key=lambda i: abs(kept[i] - layer)))
-    return found
+        if kind == "mean":
+            layer = max(0, count + 1 + int(place))
+            number = min(range(len(kept)), key=lambda i: abs(kept[i] - layer))
+        else:
+            number = len(kept) + ENDS.index(kind)
+        found.append(np.arange(starts[number], starts[number + 1]))
+    return np.concatenate(found)
 
 
-def width(encoder: Encoder, readout: str = "several") -> int:
+def width(encoder: AnyEncoder, readout: str = "several") -> int:
     """Numbers a row of a read-out."""
-    return encoder.width * len(READOUTS[readout])
+    return len(places(encoder, readout))
 
 
 @torch.no_grad()
 def embed(
-    encoder: Encoder,
-    ids: Sequence[Tokens],
+    encoder: AnyEncoder,
+    ids: Sequence[NDArray[Any]],
     readout: str = "several",
     *,
     precision: str | None = None,
@@ -81,7 +89,7 @@ def embed(
     found = np.empty((len(ids), width(encoder, readout)), dtype=np.float32)
     done = 0
     for chosen, _, pooled in read(encoder, ids, precision=precision or precision_for(len(ids))):
-        found[chosen] = pooled[:, chosen_places].reshape(len(chosen), -1)
+        found[chosen] = pooled[:, chosen_places]
         done += len(chosen)
         if after:
             after(done)
@@ -90,18 +98,21 @@ def embed(
 
 @torch.no_grad()
 def read(
-    encoder: Encoder, ids: Sequence[Tokens], *, precision: str, keep: Sequence[int] = ()
+    encoder: AnyEncoder, ids: Sequence[NDArray[Any]], *, precision: str, keep: Sequence[int] = ()
 ) -> Iterator[tuple[NDArray[np.int64], dict[int, torch.Tensor], NDArray[np.float32]]]:
     """One pass over all rows, a batch of like length at a time: which rows, the token vectors after
-    each number of blocks in `keep` (batch, tokens, width), and all pooled vectors (batch, `names`,
-    width)."""
+    each number of blocks in `keep` (batch, tokens, width), and all pooled vectors side by side, in
+    the order of `names`, (batch, numbers). Of pictures the states are as the blocks leave them."""
     encoder.eval()
     device = next(encoder.parameters()).device
-    rows = Rows(ids, np.empty((len(ids), 0), dtype=np.float32), encoder.pad_id)
+    rows = Rows(ids, np.empty((len(ids), 0), dtype=np.float32), getattr(encoder, "pad_id", 0))
     for chosen in by_length(rows.lengths(), BATCH):
         batch = collate(rows, chosen, device)
         with autocast(precision):
-            states, pooled = _pooled(encoder, batch, keep)
+            if isinstance(encoder, PictureEncoder):
+                states, pooled = _pooled_pictures(encoder, batch, keep)
+            else:
+                states, pooled = _pooled(encoder, batch, keep)
         yield chosen, states, pooled.cpu().numpy()
 
 
@@ -126,4 +137,21 @@ def _pooled(
     last = hidden.float()
     most = last.masked_fill(mask.unsqueeze(-1) == 0, float("-inf")).amax(dim=1)
     final = last[torch.arange(len(last), device=last.device), count - 1]
-    return states, torch.stack([*means, most, last[:, 0], final], dim=1)
+    return states, torch.cat([*means, most, last[:, 0], final], dim=1)
+
+
+def _pooled_pictures(
+    encoder: PictureEncoder, batch: Batch, keep: Sequence[int]
+) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+    hidden = encoder.stem(batch.ids)
+    context, kept = encoder.context(hidden), layers(encoder)
+    states, means, place = {}, [], 0
+    for stop in sorted({*kept, *keep}):
+        hidden = encoder.run(hidden, context, place, stop) if stop > place else hidden
+        place = stop
+        if stop in keep:
+            states[stop] = hidden
+        if stop in kept:
+            means.append(encoder.pool(hidden, "mean").float())
+    ends = [encoder.pool(hidden, "max"), encoder.pool(hidden, "first")]
+    return states, torch.cat([*means, *(one.float() for one in ends), means[-1]], dim=1)

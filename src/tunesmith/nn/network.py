@@ -93,7 +93,8 @@ class Network(nn.Module):
         inner_dropout: bool = False,
     ) -> None:
         super().__init__()
-        self.inner_dropout = inner_dropout
+        self.reads_pictures = getattr(encoder, "reads_pictures", False)
+        self.inner_dropout = inner_dropout and not self.reads_pictures
         self.encoder = encoder
         self.pool = Pool(pool, encoder.width)
         self.head = Head(encoder.width + dense, outputs, hidden, dropout)
@@ -124,8 +125,29 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Logits (batch, outputs) in fp32."""
-        pooled = self.pool(*self.hidden(batch)) if batch.pooled is None else batch.pooled
+        pooled = self._pooled(batch) if batch.pooled is None else batch.pooled
         return self.head(torch.cat([pooled, batch.dense], dim=1)).float()  # type: ignore[no-any-return]
+
+    def _pooled(self, batch: Batch) -> torch.Tensor:
+        if not self.reads_pictures:
+            return self.pool(*self.hidden(batch))  # type: ignore[no-any-return]
+        kind = self.pool.kind if self.pool.kind in ("max", "first") else "mean"
+        return self.encoder.pool(self._hidden_pictures(batch), kind).float()  # type: ignore[no-any-return]
+
+    def _hidden_pictures(self, batch: Batch) -> torch.Tensor:
+        """What the last block leaves of pictures."""
+        encoder, count = self.encoder, len(self.encoder.blocks)
+        hidden = batch.hidden
+        if hidden is None:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_stem):
+                hidden = encoder.stem(batch.ids)
+            if self.first_trained:
+                FROZEN.add(len(hidden), self.first_trained)
+                with torch.no_grad():
+                    hidden = encoder.run(hidden, encoder.context(hidden), 0, self.first_trained)
+        if self.first_trained == count:
+            return hidden
+        return encoder.run(hidden, encoder.context(hidden), self.first_trained)  # type: ignore[no-any-return]
 
     def hidden(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Token vectors of the last block (batch, tokens, width), and their mask."""

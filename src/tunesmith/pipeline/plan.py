@@ -57,6 +57,8 @@ OPERATIONS_A_SECOND = 1.7e11
 """Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
 SOLVER_SECONDS = 8e-8
 """Of the linear model on top, for a row, a width and a class; measured."""
+PICTURE_SECONDS = 3e-9
+"""Of a convolutional network at its own size, for a picture and a weight, with two cores."""
 LETTERS_A_TOKEN = 4.5
 START_SECONDS = 6.0
 SHORT_SHARE = 0.25
@@ -131,6 +133,11 @@ def check_search(
 def spelled(search: str | Sequence[str]) -> str:
     """A search, or several, by name."""
     return search if isinstance(search, str) else ", ".join(search)
+
+
+def modality_of(problem: Problem) -> str:
+    """What an encoder reads of the inputs: "image" or "text"."""
+    return "image" if problem.data.with_columns(problem.inputs).of_kind("image") else "text"
 
 
 def fixed(name: str, problem: Problem, pins: Pins) -> dict[str, Any]:
@@ -259,7 +266,7 @@ def _with_cards(
         asked = pin.values if isinstance(pin, Choice) else (pin,)
         cards: Sequence[Card] = [zoo.card_for(str(one)) for one in asked]
     else:
-        here = [card for card in zoo.cards("text") if zoo.is_here(card)]
+        here = [card for card in zoo.cards(modality_of(problem)) if zoo.is_here(card)]
         cards = here or _to_fetch(problem)
     usable = [card for card in cards if not offline or zoo.is_here(card)]
     if not usable:
@@ -281,6 +288,8 @@ def _with_cards(
 def _to_fetch(problem: Problem) -> list[Card]:
     """What is brought where no checkpoint is here: the lightest good one that reads the language of
     the texts."""
+    if modality_of(problem) == "image":
+        return sorted(zoo.cards("image"), key=lambda card: card.download_bytes)[:1]
     names = problem.data.with_columns(problem.inputs).of_kind("text")
     texts = [cell or "" for name in names for cell in problem.data.values(name)[:LANGUAGE_ROWS]]
     main = detect(texts, seed=problem.seed).main
@@ -315,6 +324,9 @@ def _seconds(card: Card, problem: Problem) -> float:
     """About how long one pass over the rows takes."""
     text = problem.data.with_columns(problem.inputs).of_kind("text")
     rows = sum(len(problem.parts[part]) for part in ("train", "valid"))
+    if card.modality == "image":
+        solver = rows * card.width * len(problem.classes) * SOLVER_SECONDS
+        return rows * card.parameters * PICTURE_SECONDS + solver
     sample = np.linspace(0, len(problem.data) - 1, num=min(500, len(problem.data)), dtype=np.int64)
     letters = sum(
         np.mean([len(cell or "") for cell in problem.data.values(name)[sample]]) for name in text

@@ -15,7 +15,7 @@ from tunesmith.core.seeds import derive
 from tunesmith.nn.devices import share_of_threads
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.history import History
-from tunesmith.pipeline.plan import Pins
+from tunesmith.pipeline.plan import Pins, modality_of
 from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
@@ -287,6 +287,8 @@ class Proposals:
     def _scout(self) -> None:
         """Rank the checkpoints that are here by frozen features of some training rows."""
         run, problem = self._run, self._problem
+        if modality_of(problem) == "image":
+            return  # the probes of the first two of the zoo tell as much
         cards, gone = cards_here(None) if any(map(zoo.is_here, zoo.cards("text"))) else ((), {})
         seconds = self._may_scout()
         if len(cards) < 2 or seconds < LEAST_SCOUT_SECONDS:

@@ -254,8 +254,9 @@ def _is_stored(problem: Problem, result: Result) -> bool:
         return True
     base = backbone(str(config["backbone"]))
     inputs = Inputs.fit(problem.part("train"), problem.inputs)
-    texts = [text for part in ("train", "valid") for text in inputs.texts(problem.part(part))]
-    return len(known_rows(base, texts, int(config["max_length"]))) == len(texts)
+    contents = [one for part in ("train", "valid") for one in inputs.contents(problem.part(part))]
+    asked = from_dict(learners[result.trial.learner].config, config)
+    return len(known_rows(base, contents, base.length(asked))) == len(contents)
 
 
 def _fitted_parts(

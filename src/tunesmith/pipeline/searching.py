@@ -41,6 +41,8 @@ from tunesmith.stoppers import stoppers
 
 PATIENCE_TRIALS = 8
 """Of a learner without a gain, for each that runs at a time: the search then leaves it alone."""
+HOW_READ = ("max_length", "size")
+"""Of a learner's config, what says how much of a text or a picture is read."""
 MOST_DRAWS = 30
 MOST_FAILURES, MORE_FAILURES = 2, 30
 """One after another, of one learner, which is then left alone too; more where several run at a
@@ -281,7 +283,8 @@ class Search:
                 pins.setdefault(path, chosen)
         held: dict[str, Any] = {}
         if self._reads_anew_too_long(name):
-            held = {"max_length": self._best_of(name).trial.config["max_length"]}
+            best = self._best_of(name).trial.config
+            held = {read: best[read] for read in HOW_READ if read in best}
         pins |= held
         study = self._study(name, held)
         tried = self._tried.get(name, {})
@@ -315,7 +318,7 @@ class Search:
         """Whether there is no time for features of another length, which are not stored."""
         if not self._run.clock.has_deadline() or learners[name].uses_all_time:
             return False
-        if "max_length" not in self._space(name):
+        if not any(read in self._space(name) for read in HOW_READ):
             return False
         costs = [result.fit_seconds for result in self._results.of(name)]
         longest = max([*costs, self._reading_seconds()], default=0.0)

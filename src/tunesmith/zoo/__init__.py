@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.core.errors import ConfigError, WeightsError, did_you_mean
 from tunesmith.core.records import Card
-from tunesmith.zoo import encoders, sources
+from tunesmith.zoo import encoders, pictures, sources
 
 __all__ = ["card_for", "cards", "fetch", "folder", "is_here", "ready"]
 
@@ -18,7 +18,8 @@ HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 
 def cards(modality: str | None = None) -> tuple[Card, ...]:
     """The built-in cards, the most promising first."""
-    found = [card for card in encoders.CARDS if modality in (None, card.modality)]
+    every = (*encoders.CARDS, *pictures.CARDS)
+    found = [card for card in every if modality in (None, card.modality)]
     return tuple(sorted(found, key=lambda card: -card.quality))
 
 
@@ -37,7 +38,8 @@ def card_for(name: str) -> Card:
     if name.startswith("folder:") or path.is_dir():
         if not path.is_dir():
             raise WeightsError(f"There is no folder {path} with a checkpoint in it.")
-        return encoders.describe(path, str(path.absolute()), f"folder:{path.absolute()}")
+        describe = pictures.describe if pictures.is_one(path) else encoders.describe
+        return describe(path, str(path.absolute()), f"folder:{path.absolute()}")
     like = [card for card in cards() if name.lower() in card.name.lower()]
     if len(name) >= FEWEST_LETTERS and len(like) == 1:
         return like[0]

