@@ -11,16 +11,14 @@ Importing this costs nothing: neither torch nor torchvision is imported by it.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import torch
+from typing import Any
 
 NAME = "torchvision"
 REGISTERING = ("_meta_registrations", "_autograd_registrations")
@@ -50,8 +48,7 @@ def _prepare() -> None:
     spec = importlib.util.find_spec(NAME)
     if spec is None or not spec.submodule_search_locations:
         return
-    import torch
-
+    torch = importlib.import_module("torch")
     libraries = sorted(Path(spec.submodule_search_locations[0]).glob("_C*.*"))
     try:
         for library in libraries:
@@ -62,8 +59,7 @@ def _prepare() -> None:
 
 def _stand_in() -> None:
     """Modules in place of those that need the compiled part, and two operators of it."""
-    import torch
-
+    torch = importlib.import_module("torch")
     extension = ModuleType(f"{NAME}.extension")
     extension.__dict__.update(
         _load_library=lambda name: False,
@@ -85,10 +81,9 @@ def _stand_in() -> None:
     _KEPT.append(operators)
 
 
-def _nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+def _nms(dets: Any, scores: Any, iou_threshold: float) -> Any:
     """Boxes (boxes, 4) that no better one overlaps by more than a threshold, best first."""
-    import torch
-
+    torch = importlib.import_module("torch")
     order = scores.argsort(descending=True, stable=True)
     areas = (dets[:, 2] - dets[:, 0]) * (dets[:, 3] - dets[:, 1])
     kept = []
@@ -102,10 +97,7 @@ def _nms(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torc
     return torch.stack(kept) if kept else order
 
 
-def _roi_align(*given: Any) -> torch.Tensor:
+def _roi_align(*given: Any) -> Any:
     """torchvision's own reference, as it is: compiling it takes half a minute."""
-    from torchvision.ops import roi_align  # type: ignore[import-not-found]
-
-    module = sys.modules[roi_align.__module__]
-    reference = module._roi_align
-    return getattr(reference, "__wrapped__", reference)(*given)  # type: ignore[no-any-return]
+    reference = importlib.import_module(f"{NAME}.ops.roi_align")._roi_align
+    return getattr(reference, "__wrapped__", reference)(*given)

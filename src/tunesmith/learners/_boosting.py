@@ -36,8 +36,8 @@ BY_SIZE = ("mae", "median_absolute_error", "mape")
 
 
 def why_not(problem: Problem, package: str = "", line: str = "") -> str:
-    """Why trees cannot learn this: there are but texts and pictures, or a package is not there, which the line
-    installs. Empty where they can."""
+    """Why trees cannot learn this: there are but texts and pictures, or a package is not there,
+    which the line installs. Empty where they can."""
     if package and find_spec(package) is None:
         return f"{package} is not installed: {line}"
     kinds = {problem.data.column(name).kind for name in problem.inputs}

@@ -180,7 +180,7 @@ def known(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int | None = None) -> 
 
 @dataclass(frozen=True)
 class States:
-    """Token vectors of rows at a cut, each read when asked for; of pictures, arrays of a `shape`."""
+    """Token vectors of rows at a cut, each read when asked for; of pictures arrays of a `shape`."""
 
     space: Space
     keys: Sequence[Key]
@@ -265,7 +265,7 @@ def _risen(encoder: AnyEncoder, batch: Batch, start: int, cut: int) -> torch.Ten
     """What is left by the blocks from `start` up to the cut."""
     if isinstance(encoder, PictureEncoder):
         hidden = encoder.stem(batch.ids) if batch.hidden is None else batch.hidden
-        return encoder.run(hidden, encoder.context(hidden), start, cut)
+        return encoder.run(hidden, None, start, cut)
     mask = torch.ones_like(batch.ids) if batch.mask is None else batch.mask
     hidden = encoder.stem(batch.ids, mask) if batch.hidden is None else batch.hidden
     return encoder.run(hidden, encoder.context(hidden, mask), start, cut)

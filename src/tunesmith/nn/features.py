@@ -22,7 +22,7 @@ BATCH = 64
 MOST_LAYERS = 13
 TOP_LAYERS = 4
 ENDS = ("max", "first", "final")
-"""Of the last layer alone; the final token of a picture is its mean, as none of them is the last."""
+"""Of the last layer alone; the final token of a picture is its mean, as none of them is last."""
 READOUTS: Mapping[str, tuple[str, ...]] = {
     "several": ("mean:-1", "mean:-2", "mean:-4", "max"),
     "last": ("mean:-1",),
@@ -144,10 +144,10 @@ def _pooled_pictures(
     encoder: PictureEncoder, batch: Batch, keep: Sequence[int]
 ) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
     hidden = encoder.stem(batch.ids)
-    context, kept = encoder.context(hidden), layers(encoder)
+    kept = layers(encoder)
     states, means, place = {}, [], 0
     for stop in sorted({*kept, *keep}):
-        hidden = encoder.run(hidden, context, place, stop) if stop > place else hidden
+        hidden = encoder.run(hidden, None, place, stop) if stop > place else hidden
         place = stop
         if stop in keep:
             states[stop] = hidden

@@ -190,14 +190,14 @@ class PictureEncoder(nn.Module):
         scaled = scaled.contiguous(memory_format=torch.channels_last)
         return self.family.stem(self.model, (scaled - self.mean) / self.std)
 
-    def context(self, hidden: Hidden) -> None:
+    def context(self, hidden: Hidden) -> object:
         """Nothing is shared by the blocks."""
-        return
+        return None
 
     def run(
-        self, hidden: Hidden, context: None = None, start: int = 0, stop: int | None = None
+        self, hidden: Hidden, context: object = None, start: int = 0, stop: int | None = None
     ) -> Hidden:
-        """Run blocks start..stop (all by default); what ends the family's trunk follows the last."""
+        """Run blocks start..stop (all by default); what ends the trunk follows the last."""
         blocks = self.blocks
         stop = len(blocks) if stop is None else stop
         for number in range(start, stop):
@@ -209,8 +209,8 @@ class PictureEncoder(nn.Module):
         return self.run(self.stem(pixels))
 
     def pool(self, hidden: Hidden, kind: str) -> torch.Tensor:
-        """One vector a picture, (batch, channels): "mean" or "max" over places, or the "first" token
-        where the family has one of its own for the whole, else the mean."""
+        """One vector a picture, (batch, channels): "mean" or "max" over places, or the "first"
+        token where the family has one of its own for the whole, else the mean."""
         layout = self.family.layout
         if layout == "tokens":
             own = int(getattr(self.model, "num_prefix_tokens", 0))

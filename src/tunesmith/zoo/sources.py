@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tunesmith.core.clock import Clock
@@ -135,6 +136,10 @@ class Form:
     beside: tuple[Part, ...] = ()
 
 
+def _convert_pictures(name: str, given: Sequence[Path], new: Path) -> None:
+    pictures.convert(_only(given[0], "*.pth"), new, name)
+
+
 PLAIN = "huggingface"
 FORMS: Mapping[str, Form] = {
     "onnx-bert": Form(
@@ -158,7 +163,7 @@ FORMS: Mapping[str, Form] = {
     ),
     **{
         f"timm:{name}": Form(
-            lambda given, new, name=name: pictures.convert(_only(given[0], "*.pth"), new, name),
+            partial(_convert_pictures, name),
             pictures.VERSION,
             "timm",
             "image",
