@@ -16,8 +16,9 @@ from tunesmith.tasks.classification import BAD, GOOD, PLAIN
 
 @pytest.fixture(scope="session", autouse=True)
 def _store_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests leave the user's activation store alone."""
+    """Tests leave the user's activation store and resized pictures alone."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNESMITH_PICTURES", str(tmp_path_factory.mktemp("pictures")))
         patch.setenv("TUNESMITH_STORE", str(tmp_path_factory.mktemp("store")))
         yield
 
