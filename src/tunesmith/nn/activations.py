@@ -157,8 +157,9 @@ def _row_width(trunk: Trunk, row: NDArray[Any]) -> int:
 def _shape(trunk: Trunk, cut: int, ids: Sequence[NDArray[Any]]) -> tuple[int, ...]:
     """Of what the blocks below a cut leave of a picture; empty of tokens."""
     encoder = trunk.encoder
-    is_picture = isinstance(encoder, PictureEncoder) and len(ids)
-    return encoder.shape_at(cut, len(ids[0])) if is_picture else ()
+    if not isinstance(encoder, PictureEncoder) or not len(ids):
+        return ()
+    return encoder.shape_at(cut, len(ids[0]))
 
 
 def _has_room(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int, store: Store) -> bool:

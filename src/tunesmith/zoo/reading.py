@@ -77,7 +77,7 @@ class PictureReader:
         from tunesmith.modalities.pictures import pixels
 
         cells = [content or None for content in contents]
-        found, _ = pixels(cells, length, offline=self.offline, remember=remember)
+        found, _ = pixels(cells, length, offline=self.offline)
         return list(found)
 
     def save(self, encoder: Any, folder: Path) -> None:
