@@ -27,7 +27,7 @@ from tunesmith.tasks.classification import labels
 
 FEWEST_ROWS = 10
 MOST_FOLDS = 50
-INPUT_KINDS = ("text", "number", "category", "date")
+INPUT_KINDS = ("text", "number", "category", "date", "image")
 SPELLINGS = {"binary": "classification", "multiclass": "classification"}
 
 
@@ -334,7 +334,7 @@ def _inputs(data: Dataset, taken: set[str]) -> tuple[tuple[str, ...], str]:
     if not used:
         raise DataError(
             f"{data.source} has no column to learn from besides the target: "
-            f"{', '.join(left) or 'nothing else is there'}. Give text, numbers, categories or "
+            f"{', '.join(left) or 'nothing else is there'}. Give text, pictures, numbers, categories or "
             "dates; if a kind was guessed wrong, say it with --kind COLUMN=KIND."
         )
     told = ", ".join(f"{name} ({data.column(name).kind})" for name in used)
