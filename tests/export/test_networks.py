@@ -132,18 +132,38 @@ def test_what_has_no_code_is_refused_with_its_name(problem: Problem, checkpoint:
 
 
 def test_the_constants_are_those_of_the_learners() -> None:
-    from tunesmith.export import _ensembles, forest, lightgbm, linear, neighbours, pool
+    from tunesmith.export import (
+        _ensembles,
+        _tabular_networks,
+        forest,
+        lightgbm,
+        linear,
+        neighbours,
+        pool,
+        tabular,
+    )
+    from tunesmith.learners import _tabular_inputs, stack
     from tunesmith.learners import forest as forests
     from tunesmith.learners import lightgbm as trees
     from tunesmith.learners import linear as planes
     from tunesmith.learners import neighbours as near
     from tunesmith.learners import pool as pools
-    from tunesmith.learners import stack
+    from tunesmith.learners import tabular as networks
     from tunesmith.nn import features
+    from tunesmith.nn import tabular as network
 
     assert linear.MOST_TERMS == planes.MOST_TERMS
     assert forest.MOST_ROWS_A_TREE == forests.MOST_ROWS_A_TREE
     assert (neighbours.LEAST_DISTANCE, neighbours.PRIOR) == (near.LEAST_DISTANCE, near.PRIOR)
+    assert (tabular.MOST_LEVELS, tabular.FEW_LEVELS) == (
+        _tabular_inputs.MOST_LEVELS,
+        _tabular_inputs.FEW_LEVELS,
+    )
+    assert tabular.HEAVIEST == networks.HEAVIEST
+    assert (_tabular_networks.ONE_HOT, _tabular_networks.EMBEDDED) == (
+        network.ONE_HOT,
+        network.EMBEDDED,
+    )
     assert pool.HELD == pools.HELD
     assert _ensembles.LEAST == stack.LEAST
     assert lightgbm.GROUP_ROWS == trees.GROUP_ROWS

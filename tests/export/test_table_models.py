@@ -14,21 +14,39 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
 from tunesmith.core.records import Problem
-from tunesmith.core.space import default, to_dict
+from tunesmith.core.space import default, from_dict, to_dict
 from tunesmith.data.read import read
 from tunesmith.export import exporters
 from tunesmith.export._ensembles import Part
 from tunesmith.learners import learners
 from tunesmith.pipeline.frame import frame
 
-CONFIGS: dict[str, tuple[str, dict[str, Any], float]] = {
-    "forest": ("forest", {"trees": 60}, 0.15),
-    "extra trees": ("forest", {"trees": 60, "extra": True, "most_codes": 1000}, 0.15),
-    "neighbours": ("neighbours", {"count": 10}, 0.01),
-    "alike": ("neighbours", {"count": 5, "relevant": False, "by_distance": False}, 0.01),
+TRAINED = {"epochs": 8, "stop_after": 6.0, "patience": 0}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "forest": ("forest", {"trees": 60}),
+    "extra trees": ("forest", {"trees": 60, "extra": True, "most_codes": 1000}),
+    "neighbours": ("neighbours", {"count": 10}),
+    "alike": ("neighbours", {"count": 5, "relevant": False, "by_distance": False}),
+    "TabM": ("tabular", {}),
+    "plain TabM": (
+        "tabular",
+        {"network": {"kind": "TabM", "numbers": {"kind": "Plain"}, "members": 8}},
+    ),
+    "RealMLP": (
+        "tabular",
+        {
+            "scaling": "quantile",
+            "balanced": True,
+            "network": {"kind": "RealMLP", "width": 64, "numbers": {"kind": "Periodic"}},
+        },
+    ),
+    "ResNet": ("tabular", {"network": {"kind": "ResNet", "width": 64}}),
+    "FTTransformer": (
+        "tabular",
+        {"schedule": "coslog4", "network": {"kind": "FTTransformer", "width": 32}},
+    ),
 }
-"""By a name of the case: the learner, what is not as usual, and how far answers may be apart in the
-mean, in deviations of the target."""
+"""By a name of the case: the learner, and what is not as usual."""
 
 
 def framed(data: Path, target: str) -> Problem:
@@ -42,9 +60,12 @@ def framed(data: Path, target: str) -> Problem:
 def test_a_model_as_code_answers_as_its_learner(
     case: str, target: str, data: Path, tmp_path: Path, written: Callable[..., ModuleType]
 ) -> None:
-    name, changes, apart = CONFIGS[case]
+    name, changes = CONFIGS[case]
+    if name == "tabular":
+        pytest.importorskip("tabm")
+        changes = {**TRAINED, **changes}
     problem, learner = framed(data, target), learners[name]
-    config = default(learner.config, changes)
+    config = from_dict(learner.config, changes)
     plain = to_dict(config)
     assert exporters[name].refuses(problem, plain) == ""
     train = written(problem, tmp_path, Part(exporters[name].recipe(problem, plain), 1))
@@ -53,11 +74,16 @@ def test_a_model_as_code_answers_as_its_learner(
     rows, held = problem.parts["train"], problem.parts["test"]
     train.build().fit(inputs.iloc[rows], truth[rows]).save(tmp_path)
     answers = train.build().load(tmp_path).scores(inputs.iloc[held])
-    fitted = learner.fit(problem, config, 0, Watch(Clock(), lambda score, progress: True))
-    wanted = fitted.predict(problem.part("test")).array()
-    assert answers.shape == wanted.shape
+    watch = Watch(Clock(), lambda score, progress: True)
+    one, *others = (
+        learner.fit(problem, config, seed, watch).predict(problem.part("test")).array()
+        for seed in range(4)
+    )
+    assert answers.shape == one.shape
+    # About as near to the learner's answers as those of other seeds are.
     spread = 1.0 if problem.classes else float(np.std(truth[rows]))
-    assert np.abs(answers - wanted).mean() < apart * spread
+    usual = max(np.abs(other - one).mean() for other in others)
+    assert np.abs(answers - one).mean() < 1.5 * usual + 0.02 * spread
 
 
 @pytest.mark.parametrize("name", ["forest"])

@@ -47,10 +47,22 @@ def within(facts: dict[str, Any], value: float) -> bool:
     return bool(facts["winner"]["low"] <= value <= facts["winner"]["high"])
 
 
-def test_of_a_table(tmp_path: Path) -> None:
+OPTIONS: dict[str, dict[str, Any]] = {
+    "found": {},
+    "forest, neighbours, network": {"learners": ["forest", "neighbours", "tabular"]},
+    "stack, costs": {
+        "learners": ["linear", "lightgbm"],
+        "auto_stack": 2,
+        "costs": {0: {1: 5}, 1: {0: 1}},
+    },
+}
+
+
+@pytest.mark.parametrize("how", list(OPTIONS))
+def test_of_a_table(how: str, tmp_path: Path) -> None:
     data = load_breast_cancer(as_frame=True).frame
     data.to_csv(tmp_path / "data.csv", index=False)
-    run = ts.fit(tmp_path / "data.csv", "target", trials=3, folder=tmp_path / "run")
+    run = ts.fit(tmp_path / "data.csv", "target", trials=3, folder=tmp_path / "run", **OPTIONS[how])
     assert within(*scored_alone(run, tmp_path))
 
 

@@ -114,7 +114,18 @@ def options(values: Mapping[str, Any]) -> list[str]:
 
 
 STANDARD = frozenset(
-    {"argparse", "dataclasses", "glob", "json", "math", "pathlib", "re", "shutil", "sys"}
+    {
+        "argparse",
+        "dataclasses",
+        "glob",
+        "json",
+        "math",
+        "pathlib",
+        "re",
+        "shutil",
+        "sys",
+        "warnings",
+    }
 )
 
 

@@ -10,6 +10,7 @@ from tunesmith.core.records import Problem
 from tunesmith.export import _encoder
 from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
+from tunesmith.export._rates import rate_code
 from tunesmith.export._shelf import exporters
 from tunesmith.export._writing import fit_head
 from tunesmith.zoo.backbones import blocks_of
@@ -55,17 +56,6 @@ HIDDEN_LAYERS = """\
         torch.nn.init.zeros_(self.head.bias)"""
 PLAIN_HEAD = "self.head(features)"
 HIDDEN_HEAD = "self.head(self.drop(torch.nn.functional.gelu(self.hidden(features))))"
-SCHEDULES = {
-    "linear": "1 - rest",
-    "cosine": "0.5 * (1 + math.cos(math.pi * rest))",
-}
-RATE = '''\
-def rate(progress: float, warmup: float) -> float:
-    """The share of the peak learning rate at a share of the schedule."""
-    if progress < warmup:
-        return max(progress / warmup, 0.02)
-{fall}
-'''
 CODE = '''\
 @dataclass
 class Neural:
@@ -299,7 +289,6 @@ class NeuralExporter(Exporter):
         other, has_other = dense(columns), columns.has_dense
         checkpoint, place, found, blocks = _encoder.checkpoint(config)
         is_probed = config["head_start"] == "probe"
-        schedule = SCHEDULES.get(config["schedule"], "")
         kind = "LogisticRegression" if problem.classes else "Ridge"
         imports = [
             *("import math", "from dataclasses import dataclass", *_encoder.IMPORTS, *found),
@@ -318,12 +307,6 @@ class NeuralExporter(Exporter):
             else "",
             pool=POOLS[config["pooling"]],
         )
-        fall = "    return 1.0"
-        if schedule:
-            fall = (
-                "    rest = min(1.0, (progress - warmup) / max(1e-9, 1 - warmup))\n"
-                f"    return {schedule}"
-            )
         return Recipe(
             "Neural",
             _settings(problem, config, checkpoint),
@@ -332,7 +315,7 @@ class NeuralExporter(Exporter):
             (*_encoder.PACKAGES, *(("joblib",) if has_other else ())),
             (
                 *(_encoder.DEVICE, place, _encoder.TOKENIZER, _encoder.PADDED, _encoder.TOKENS),
-                *(SHUFFLED, network, RATE.format(fall=fall)),
+                *(SHUFFLED, network, rate_code(config["schedule"])),
                 *(other.helpers if has_other else ()),
             ),
         )

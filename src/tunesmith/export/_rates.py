@@ -1,0 +1,34 @@
+"""Learning-rate schedules as code."""
+
+from __future__ import annotations
+
+FALLS = {
+    "linear": "1 - rest",
+    "cosine": "0.5 * (1 + math.cos(math.pi * rest))",
+}
+RATE = '''\
+def rate(progress: float, warmup: float) -> float:
+    """The share of the peak learning rate at a share of the schedule."""
+    if progress < warmup:
+        return max(progress / warmup, 0.02)
+{fall}
+'''
+WAVES = '''\
+def rate(progress: float, warmup: float) -> float:
+    """The share of the peak learning rate at a share of the schedule: down and up four
+    times, ever more slowly."""
+    turns = math.log2(1 + 15 * min(progress, 1.0))
+    return 0.5 * (1 - math.cos(2 * math.pi * turns))
+'''
+
+
+def rate_code(schedule: str) -> str:
+    """The function `rate(progress, warmup)`."""
+    if schedule == "coslog4":
+        return WAVES
+    if schedule not in FALLS:
+        return RATE.format(fall="    return 1.0")
+    return RATE.format(
+        fall="    rest = min(1.0, (progress - warmup) / max(1e-9, 1 - warmup))\n"
+        f"    return {FALLS[schedule]}"
+    )
