@@ -334,8 +334,8 @@ def _inputs(data: Dataset, taken: set[str]) -> tuple[tuple[str, ...], str]:
     if not used:
         raise DataError(
             f"{data.source} has no column to learn from besides the target: "
-            f"{', '.join(left) or 'nothing else is there'}. Give text, pictures, numbers, categories or "
-            "dates; if a kind was guessed wrong, say it with --kind COLUMN=KIND."
+            f"{', '.join(left) or 'nothing else is there'}. Give text, pictures, numbers, "
+            "categories or dates; if a kind was guessed wrong, say it with --kind COLUMN=KIND."
         )
     told = ", ".join(f"{name} ({data.column(name).kind})" for name in used)
     return used, told + (f"; left out: {', '.join(left)}" if left else "")
