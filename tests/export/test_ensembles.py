@@ -130,3 +130,16 @@ def test_a_stack_learns_from_answers_out_of_fold(
     for model in pooled.top.models:
         assert (model.weights >= 0).all()
         assert model.weights.sum() > 0.5
+
+
+def test_probabilities_are_put_right_after_resampling(
+    file: Path, tmp_path: Path, written: Callable[..., ModuleType]
+) -> None:
+    problem = frame(read(file, target=TARGET), TARGET, seed=0, folds=0)
+    plain = to_dict(default(learners["linear"].config, {"strength": 1.0, "resample": "under"}))
+    recipe = exporters["linear"].recipe(problem, plain)
+    train = written(problem, tmp_path, Part(recipe, 1), source=file)
+    table = train.read(train.DATA)
+    inputs, truth = train.prepare(table), train.truth_of(table)
+    shares = train.build().fit(inputs, truth).scores(inputs).mean(axis=0)
+    assert shares == pytest.approx(np.bincount(truth) / len(truth), abs=0.03)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,13 @@ def problem() -> Problem:
     return frame(data.with_columns(("text", "age", "label")), "label", seed=0)
 
 
+@pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.parametrize("changes", CONFIGS, ids=lambda changes: "-".join(map(str, changes)))
 def test_every_choice_has_code_that_is_laid_out_well(
-    changes: dict[str, Any], problem: Problem, checkpoint: str, tmp_path: Path
+    changes: dict[str, Any], is_weighted: bool, problem: Problem, checkpoint: str, tmp_path: Path
 ) -> None:
+    if is_weighted:
+        problem = replace(problem, weights=np.ones(len(problem.data)), weights_column="age")
     from tunesmith.core.space import from_dict, to_dict
     from tunesmith.export._writing import imports
     from tunesmith.learners import learners

@@ -1,4 +1,4 @@
-"""Scripts of forests, neighbours and networks of a table answer as their learners do."""
+"""Scripts of models of a table answer as their learners do."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from tunesmith.pipeline.frame import frame
 
 TRAINED = {"epochs": 8, "stop_after": 6.0, "patience": 0}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "fewer rows": ("linear", {"strength": 1.0, "resample": "under"}),
+    "more rows": ("linear", {"strength": 1.0, "resample": "over"}),
     "forest": ("forest", {"trees": 60}),
     "extra trees": ("forest", {"trees": 60, "extra": True, "most_codes": 1000}),
     "neighbours": ("neighbours", {"count": 10}),

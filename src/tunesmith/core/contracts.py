@@ -367,7 +367,8 @@ class Setting:
 class Recipe:
     """One model as code that stands without this library.
 
-    `code` is a class `name` with the methods `fit(table, truth)`, `scores(table)` (shape (rows,
+    `code` is a class `name` with the methods `fit(table, truth)` (`weights` of the rows behind
+    them, where the problem has such), `scores(table)` (shape (rows,
     classes), or (rows,) for numbers), `save(folder)` and `load(folder)`, made with `settings` by
     name; `table` holds the input columns as `export/_data.py` types them. `helpers` are functions
     that other recipes may need too, `imports` whole import lines, `packages` what pip calls them.

@@ -3,7 +3,7 @@ shape (rows, members, outputs) out. `features` is the module `Features` of a scr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -240,64 +240,84 @@ class NetworkCode:
     packages: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class NumbersCode:
+    """The class `Features` by how it embeds numbers, what it is made with, and what it needs."""
+
+    helpers: tuple[str, ...]
+    arguments: tuple[str, ...]
+    settings: Mapping[str, Setting]
+    imports: tuple[str, ...] = ()
+    start: str = "normal"
+    """How the scalings of TabM begin."""
+    cuts: bool = False
+
+
+def _features(about: str, given: Sequence[str], numbers: str, forward: str) -> str:
+    head = call("def __init__", ["self", *given], taken=13, indent=1)
+    return FEATURES.format(about=about, head=head, numbers=numbers, forward=forward)
+
+
+def _numbers_code(numbers: Mapping[str, Any]) -> NumbersCode:
+    counted = ("numbers: int", "levels: list[int]")
+    arguments = ("self.numbers", "self.levels")
+    if numbers["kind"] == "Plain":
+        helper = _features("as they are", counted, PLAIN, PLAIN_FORWARD)
+        return NumbersCode((helper,), arguments, {}, start="random-signs")
+    width = {"number_width": Setting(numbers["width"], "Of what a number becomes.")}
+    if numbers["kind"] == "Periodic":
+        about = "by sines and cosines of learned frequencies"
+        named = (*counted, "width: int", "frequencies: int", "sigma: float")
+        return NumbersCode(
+            (_features(about, named, PERIODIC, EMBEDDED_FORWARD),),
+            (*arguments, "self.number_width", "self.frequencies", "self.sigma"),
+            {
+                **width,
+                "frequencies": Setting(numbers["frequencies"]),
+                "sigma": Setting(numbers["sigma"], "Spread of the frequencies at first."),
+            },
+            ("from rtdl_num_embeddings import PeriodicEmbeddings",),
+        )
+    given = ("numbers: list[torch.Tensor]", "levels: list[int]", "width: int")
+    return NumbersCode(
+        (BINS, _features("by their place among bins", given, PIECEWISE, EMBEDDED_FORWARD)),
+        ("self.edges", "self.levels", "self.number_width"),
+        {**width, "bins": Setting(numbers["bins"], "At most, of a number.")},
+        ("import warnings", "from rtdl_num_embeddings import PiecewiseLinearEmbeddings"),
+        cuts=True,
+    )
+
+
+IMPORTS = {
+    "TabM": ("import tabm",),
+    "RealMLP": (),
+    "ResNet": ("from rtdl_revisiting_models import ResNet",),
+    "FTTransformer": ("import warnings", "from rtdl_revisiting_models import FTTransformer"),
+}
+PACKAGES = ("tabm", "rtdl_num_embeddings", "rtdl_revisiting_models")
+
+
 def network_code(network: Mapping[str, Any]) -> NetworkCode:
     """The code of a network by its config."""
     kind = str(network["kind"])
     names = [*(["members"] if kind == "TabM" else []), "width", "blocks", "dropout"]
     settings = {name: Setting(network[name]) for name in names}
+    own = ["outputs", *(f"self.{name}" for name in names)]
     if kind == "FTTransformer":
-        made = ["self.numbers", "self.levels", "outputs", *(f"self.{name}" for name in names)]
-        imports = ("import warnings", "from rtdl_revisiting_models import FTTransformer")
-        return NetworkCode(
-            (TRANSFORMER,), _call(made), False, settings, imports, ("rtdl_revisiting_models",)
-        )
-    numbers, about = network["numbers"], "as they are"
-    features, imports, packages = ["self.numbers", "self.levels"], [], []
-    body, forward = PLAIN, PLAIN_FORWARD
-    given = ["self", "numbers: int", "levels: list[int]"]
-    helpers: list[str] = []
-    cuts = numbers["kind"] == "PiecewiseLinear"
-    if numbers["kind"] != "Plain":
-        forward = EMBEDDED_FORWARD
-        given.append("width: int")
-        settings["number_width"] = Setting(numbers["width"], "Of what a number becomes.")
-        features.append("self.number_width")
-        packages.append("rtdl_num_embeddings")
-    if cuts:
-        about, body = "by their place among bins", PIECEWISE
-        given[1] = "numbers: list[torch.Tensor]"
-        features[0] = "self.edges"
-        settings["bins"] = Setting(numbers["bins"], "At most, of a number.")
-        helpers.append(BINS)
-        imports += ["import warnings"]
-        imports += ["from rtdl_num_embeddings import PiecewiseLinearEmbeddings"]
-    elif numbers["kind"] == "Periodic":
-        about, body = "by sines and cosines of learned frequencies", PERIODIC
-        given += ["frequencies: int", "sigma: float"]
-        settings["frequencies"] = Setting(numbers["frequencies"])
-        settings["sigma"] = Setting(numbers["sigma"], "Spread of the frequencies at first.")
-        features += ["self.frequencies", "self.sigma"]
-        imports += ["from rtdl_num_embeddings import PeriodicEmbeddings"]
-    helpers.append(
-        FEATURES.format(
-            about=about,
-            head=call("def __init__", given, taken=13, indent=1),
-            numbers=body,
-            forward=forward,
-        )
+        numbers = NumbersCode((), ("self.numbers", "self.levels"), {})
+        made = [*numbers.arguments, *own]
+    else:
+        numbers = _numbers_code(network["numbers"])
+        made = [call("Features", numbers.arguments, taken=13, indent=3), *own]
+    imports = (*numbers.imports, *IMPORTS[kind])
+    return NetworkCode(
+        (*numbers.helpers, CLASSES[kind].replace("{start}", numbers.start)),
+        _call(made),
+        numbers.cuts,
+        {**settings, **numbers.settings},
+        imports,
+        tuple(name for name in PACKAGES if any(name in line for line in imports)),
     )
-    helpers.append(CLASSES[kind].replace("{start}", "random-signs" if body is PLAIN else "normal"))
-    if kind == "TabM":
-        imports, packages = [*imports, "import tabm"], [*packages, "tabm"]
-    if kind == "ResNet":
-        imports = [*imports, "from rtdl_revisiting_models import ResNet"]
-        packages = [*packages, "rtdl_revisiting_models"]
-    made = [
-        call("Features", features, taken=13, indent=3),
-        "outputs",
-        *(f"self.{name}" for name in names),
-    ]
-    return NetworkCode(tuple(helpers), _call(made), cuts, settings, tuple(imports), tuple(packages))
 
 
 def _call(arguments: list[str]) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
-from tunesmith.export._data import columns_of
+from tunesmith.export._data import columns_of, given
 from tunesmith.export._shelf import exporters
+from tunesmith.export._writing import fit_head
 
 MOST_LEVELS, FEWEST_OF_LEVEL, STEP, LR = 200, 3, 25, 0.03
 """As the learner has them."""
@@ -28,14 +29,14 @@ class ExplainableBoosting:
     falling: list
     seed: int
 
-    def fit(self, table: pd.DataFrame, truth: np.ndarray) -> "ExplainableBoosting":
+{head}
         self.levels, self.models = {{}}, []
         for name in table.columns[table.dtypes == object]:
             counts = table[name][table[name].fillna("") != ""].value_counts()
             self.levels[name] = sorted(counts.index[counts >= {fewest}][:{most}])
-        features, weights = self.features(table), None
+        {features}
         if self.balanced:
-            weights = compute_sample_weight("balanced", truth)
+            weights = {counted}compute_sample_weight("balanced", truth)
 {target}
         margins = np.zeros({shape}) + self.start
         signs = [(n in self.rising) - (n in self.falling) for n in table.columns]
@@ -147,13 +148,18 @@ class EbmExporter(Exporter):
         return "" if config["rounds"] else "its rounds were never settled"
 
     def recipe(self, problem: Problem, config: Mapping[str, Any]) -> Recipe:
-        classes = len(problem.classes)
+        classes, is_weighted = len(problem.classes), problem.weights is not None
         kind = f"ExplainableBoosting{'Classifier' if classes else 'Regressor'}"
         start = "logs[1] - logs[0]" if classes == 2 else "logs - logs.max()"
         found = "softmax(found, axis=1)"
         if classes == 2:
             found = "np.column_stack([expit(-found), expit(found)])"
         code = CODE.format(
+            head=fit_head("ExplainableBoosting", given(problem)),
+            features="features = self.features(table)"
+            if is_weighted
+            else "features, weights = self.features(table), None",
+            counted="weights * " if is_weighted else "",
             fewest=FEWEST_OF_LEVEL,
             most=MOST_LEVELS,
             step=STEP,

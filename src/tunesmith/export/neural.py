@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
-from tunesmith.export import _encoder
+from tunesmith.export import _encoder, _losses
 from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
 from tunesmith.export._rates import rate_code
@@ -213,43 +213,6 @@ CLASSES_PLANE = """\
 NUMBER_PLANE = """\
         plane = Ridge(alpha=100.0).fit(both, (truth - self.mean) / self.deviation)
         weights, bias = plane.coef_[None], np.array([plane.intercept_])"""
-CLASS_LOSS = """\
-            loss = torch.nn.functional.cross_entropy(
-                answer, wanted[chosen], label_smoothing=self.label_smoothing{weights}
-            )"""
-LOSS_BY_ROW = """\
-            loss = torch.nn.functional.cross_entropy(
-                answer,
-                wanted[chosen],
-                label_smoothing=self.label_smoothing,{weights}
-                reduction="none",
-            )
-"""
-FOCAL_LOSS = """\
-            right = answer.softmax(dim=1).gather(1, wanted[chosen][:, None])[:, 0]
-            loss = loss * (1 - right).clamp(min=1e-8) ** self.focal
-"""
-ROW_LOSS = """\
-            loss = loss * counted[chosen]
-"""
-NUMBER_LOSS = """\
-            loss = torch.nn.functional.mse_loss(answer[:, 0], wanted[chosen])"""
-WEIGHTED_NUMBER_LOSS = """\
-            loss = (counted[chosen] * (answer[:, 0] - wanted[chosen]) ** 2).mean()"""
-COUNTED = """\
-        counted = torch.tensor(weights, dtype=torch.float32, device=DEVICE)
-"""
-CLASS_TARGET = "        wanted = torch.tensor(truth, device=DEVICE)\n"
-CLASS_WEIGHTS = """\
-        counts = np.maximum(np.bincount(truth{weights}, minlength=len(CLASSES)), 1)
-        heavier = np.minimum({total} / (len(counts) * counts), 10.0)
-        heavier = torch.tensor(heavier, dtype=torch.float32, device=DEVICE)
-"""
-NUMBER_TARGET = """\
-        self.mean, self.deviation = float(truth.mean()), float(truth.std()) or 1.0
-        wanted = (truth - self.mean) / self.deviation
-        wanted = torch.tensor(wanted, dtype=torch.float32, device=DEVICE)
-"""
 STEM = """\
         network.encoder.requires_grad_(True)
         seen = {id(p) for layer in layers for p in layer}
@@ -374,7 +337,6 @@ def _code(
 ) -> str:
     has_other, classes = bool(rows), problem.classes
     outputs = "len(CLASSES)" if classes else "1"
-    counted = problem.weights is not None
     listed = "\n".join(f"                {row}," for row in rows)
     is_probed = config["head_start"] == "probe"
     plane = NUMBER_PLANE
@@ -382,15 +344,6 @@ def _code(
         plane = BINARY_PLANE if len(classes) == 2 else CLASSES_PLANE
     saved = [] if classes else ["self.mean", "self.deviation"]
     is_adam = config["optimizer"]["kind"] == "AdamW"
-    target = NUMBER_TARGET
-    if classes:
-        target = CLASS_TARGET
-        if config["class_weights"]:
-            target += CLASS_WEIGHTS.format(
-                weights=", weights" if counted else "",
-                total="weights.sum()" if counted else "len(truth)",
-            )
-    target += COUNTED if counted else ""
     return CODE.format(
         fields=_fields(problem, config),
         rate_fields=f"    {'beta2' if is_adam else 'momentum'}: float\n",
@@ -408,11 +361,11 @@ def _code(
         other=OTHER_VALUE.format(table=table)
         if has_other
         else "torch.zeros(len(table), 0, device=DEVICE)",
-        target=target,
+        target=_losses.target(problem, config),
         start=START if is_probed else "",
         start_head=START_HEAD.format(plane=plane) if is_probed else "",
         inner=INNER.format(blocks=blocks) if config["inner_dropout"] else "",
-        loss=_loss(problem, config),
+        loss=_losses.loss(problem, config),
         head=fit_head("Neural", given(problem)),
         answers="found.double().softmax(dim=1).numpy()"
         if classes
@@ -426,19 +379,6 @@ def _fields(problem: Problem, config: Mapping[str, Any]) -> str:
     if not problem.classes:
         return ""
     return "    label_smoothing: float" + ("\n    focal: float" if config["focal"] else "")
-
-
-def _loss(problem: Problem, config: Mapping[str, Any]) -> str:
-    counted = problem.weights is not None
-    if not problem.classes:
-        return WEIGHTED_NUMBER_LOSS if counted else NUMBER_LOSS
-    heavier, focal = config["class_weights"], config["focal"]
-    if not (counted or focal):
-        return CLASS_LOSS.format(weights=", weight=heavier" if heavier else "")
-    lines = LOSS_BY_ROW.format(weights="\n                weight=heavier," if heavier else "")
-    lines += (FOCAL_LOSS if focal else "") + (ROW_LOSS if counted else "")
-    mean = "loss.sum() / heavier[wanted[chosen]].sum()" if heavier else "loss.mean()"
-    return f"{lines}            loss = {mean}"
 
 
 WIDTH = "        self.width = self.other.transform({table}[:1]).shape[1]\n"
