@@ -15,8 +15,9 @@ import pytest
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.records import Column
 from tunesmith.data.cells import Cells, number, same
-from tunesmith.data.kinds import labels
+from tunesmith.data.kinds import infer, labels
 from tunesmith.data.read import read
+from tunesmith.data.readers import readers
 from tunesmith.data.readers._table import objects
 
 RNG = np.random.default_rng(0)
@@ -83,7 +84,7 @@ DISTINCT_WORDS = [
     ],
 )
 def test_kind_of(name: str, cells: list[Any], kind: str) -> None:
-    column = read({name: cells}).column(name)
+    column = infer(readers["frames"].read({name: cells})).column(name)
     assert column.kind == kind, column.reason
     assert any(letter.isdigit() for letter in column.reason)
 

@@ -58,7 +58,7 @@ def test_no_permission(unprivileged: Path) -> None:
 
 def test_unknown_ending(tmp_path: Path) -> None:
     (tmp_path / "data.foo").write_text(CSV)
-    with pytest.raises(DataError, match=r"ending '\.foo'.*csv, excel, frames, jsonl, parquet"):
+    with pytest.raises(DataError, match=r"ending '\.foo'.*csv, excel, folder, frames, jsonl"):
         read(tmp_path / "data.foo")
 
 

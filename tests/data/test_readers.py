@@ -45,8 +45,8 @@ def as_records() -> list[dict[str, Any]]:
     return [dict(zip(ROWS, row, strict=True)) for row in zip(*ROWS.values(), strict=True)]
 
 
-def test_five_readers_stand_on_the_shelf() -> None:
-    assert list(readers) == ["csv", "excel", "frames", "jsonl", "parquet"]
+def test_six_readers_stand_on_the_shelf() -> None:
+    assert list(readers) == ["csv", "excel", "folder", "frames", "jsonl", "parquet"]
 
 
 def test_pandas() -> None:

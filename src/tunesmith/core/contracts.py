@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from tunesmith.core.records import (
     Card,
     Column,
     Dataset,
+    Kind,
     Problem,
     Rows,
 )
@@ -33,7 +34,8 @@ class RawTable:
     """What a reader hands over before kinds are inferred: cells as they came, with their place.
 
     `cells[name]` is an object array of shape (rows,) of str, int, float, bool, datetime or None;
-    text formats give str only. `lines` as in `Dataset`.
+    text formats give str only. `lines` as in `Dataset`. `kinds` are those that the source itself
+    tells, such as those of a folder of pictures.
     """
 
     source: str
@@ -41,6 +43,7 @@ class RawTable:
     cells: Mapping[str, NDArray[np.object_]]
     lines: Rows
     bad: tuple[BadCell, ...] = ()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
 
 class Reader(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import bz2
 import gzip
 import lzma
@@ -126,6 +127,7 @@ def _open_zip(path: str) -> Archive:
         for info in listed
         if not info.is_dir()
     }
+    atexit.register(file.close)
     return Archive(members, file, threading.Lock())
 
 
@@ -150,6 +152,7 @@ def _open_tar(path: str, size: int) -> Archive:
             if not entry.isdir():
                 trouble = _trouble_of_tar(entry)
                 members[entry.name] = Member(entry.name, entry.size, trouble, entry.offset_data)
+    atexit.register(file.close)
     return Archive(members, file, threading.Lock())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.records import Dataset, Rows
 from tunesmith.core.seeds import generator
+from tunesmith.data.pictures import PictureError, content_key, size_of
 
 Hashes = NDArray[np.uint64]
 
@@ -62,7 +64,8 @@ def same_inputs(data: Dataset, inputs: Sequence[str]) -> Rows:
     texts are missing, or everything is where there are no texts."""
     group = np.zeros(len(data), dtype=np.int64)
     for name in inputs:
-        codes = _cell_codes(data.values(name))
+        is_image = data.column(name).kind == "image"
+        codes = (_picture_codes if is_image else _cell_codes)(data.values(name))
         joint = group * (int(codes.max(initial=0)) + 1) + codes
         group = np.unique(joint, return_inverse=True)[1].reshape(len(data))
     written = [name for name in inputs if data.column(name).kind in ("text", "image")]
@@ -128,6 +131,29 @@ def near_groups(
         some = np.sort(np.concatenate([before, others])[:MOST_TEXTS])
         remark = f" (looked for among {MOST_TEXTS:,} of {len(known):,} texts)"
     return some[near([words[i] for i in some.tolist()], seed=seed)], remark
+
+
+def _picture_codes(values: NDArray[Any]) -> Rows:
+    """A number for each picture, the same for files of the same bytes. Only those that another has
+    the size of are read."""
+    cells = values.tolist()
+    sizes = [size_of(cell) if cell else 0 for cell in cells]
+    shared = Counter(sizes)
+    return exact(
+        [
+            f"{size}" if size and shared[size] == 1 else _picture_key(cell)
+            for cell, size in zip(cells, sizes, strict=True)
+        ]
+    )
+
+
+def _picture_key(cell: str | None) -> str:
+    if cell is None or size_of(cell) is None:
+        return cell or ""
+    try:
+        return content_key(cell, offline=True).hex()
+    except PictureError:
+        return cell
 
 
 def _cell_codes(values: NDArray[Any]) -> Rows:

@@ -13,6 +13,7 @@ from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.records import KINDS, BadCell, Column, Dataset, Kind
 from tunesmith.data.cells import CODE, MISSING, TARGET_MISSING, Cells, same, written
+from tunesmith.data.pictures import cell_of
 from tunesmith.data.readers._table import objects
 from tunesmith.data.rules import RULES
 
@@ -49,7 +50,8 @@ def infer(
         if like and name not in before and name not in kinds and name != target:
             continue
         cells = _cells(raw, name, before.get(name), is_target=name == target)
-        column = _column(cells, kinds.get(name), before.get(name), is_target=name == target)
+        known = before.get(name) or _told(raw, name)
+        column = _column(cells, kinds.get(name), known, is_target=name == target)
         is_imposed = name in before and name not in kinds
         if column.kind == "number" and not is_imposed:
             _refuse_infinite(cells, raw.source)
@@ -113,6 +115,12 @@ def _column(cells: Cells, given: Kind | None, before: Column | None, *, is_targe
     return Column(cells.name, kind, reason)
 
 
+def _told(raw: RawTable, name: str) -> Column | None:
+    """A column whose kind the source itself tells."""
+    kind = raw.kinds.get(name)
+    return None if kind is None else Column(name, kind, f"told by the form of {raw.source}")
+
+
 def _reason_given(cells: Cells, kind: Kind) -> str:
     fits: Mapping[Kind, Callable[[], Any]] = {
         "number": lambda: np.isfinite(cells.numbers) | np.isinf(cells.numbers),
@@ -171,6 +179,8 @@ def _typed(cells: Cells, kind: Kind, *, is_target: bool) -> NDArray[Any]:
         return cells.dates
     if kind == "text":
         return objects(text if text and text.strip() else None for text in cells.texts)
+    if kind == "image":
+        return objects(None if word is None else cell_of(word) for word in cells.words)
     if is_target:
         return objects(cells.words)
     return objects(None if word is None else same(word) for word in cells.words)

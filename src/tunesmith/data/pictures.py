@@ -68,6 +68,12 @@ def is_base64(text: str) -> bool:
     return _BASE64.match(text[:80]) is not None
 
 
+def names_picture(text: str) -> bool:
+    """Whether a text ends as the name of a picture file does, or as the address of one."""
+    name = re.split(r"[?#]", text)[0] if is_url(text) else text
+    return ENDINGS.search(name) is not None
+
+
 def from_base64(text: str) -> str:
     """The cell of a text in base64."""
     return f"{DATA_URI}{format_of(_decoded(text[:80])) or 'png'};base64,{''.join(text.split())}"
@@ -246,6 +252,21 @@ def identity(cell: str) -> bytes:
             return _hash(cell.encode("utf-8", "surrogatepass"))
         said = f"{os.path.abspath(cell)}\0{facts.st_mtime_ns}\0{facts.st_size}"
     return _hash(said.encode("utf-8", "surrogatepass"))
+
+
+def size_of(cell: str) -> int | None:
+    """The bytes of a picture file, found without reading it; of a data URI the letters. None where
+    it cannot be told, as of what lies on the network."""
+    if cell.startswith(DATA_URI):
+        return len(cell)
+    if is_url(cell):
+        return None
+    try:
+        if (inside := INSIDE.fullmatch(cell)) is not None:
+            return open_archive(inside[1]).members[inside[2]].size
+        return os.stat(cell).st_size
+    except (OSError, ValueError, KeyError, DataError):
+        return None
 
 
 _KEYS: dict[bytes, bytes] = {}

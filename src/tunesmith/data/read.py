@@ -16,6 +16,7 @@ from tunesmith.core.contracts import RawTable, Reader
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean, need
 from tunesmith.core.records import BadCell, Column, Dataset, Kind
 from tunesmith.data.kinds import infer, refuse_lacking
+from tunesmith.data.picture_columns import folder_of, settle
 from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import ending, fetch, is_url
 from tunesmith.data.readers._table import objects
@@ -55,14 +56,20 @@ def read(
     if isinstance(source, Dataset):
         refuse_lacking(source.source, source.names, like or (), target)
         return _retype(source, kinds or {}, like or (), target)
-    tables = [_reader_of(one).read(one) for one in _expand(source)]
+    sources = _expand(source)
+    tables = [_reader_of(one).read(one) for one in sources]
     if bad_rows == "stop":
         _refuse_bad_rows(tables)
     raw = _join(tables, str(source))
     if not len(raw.lines):
         left_out = f" All {len(raw.bad):,} rows were left out as bad." if raw.bad else ""
         raise DataError(f"{raw.source} has 0 rows.{left_out} Give at least a few rows of data.")
-    return infer(raw, kinds, like, target)
+    data = infer(raw, kinds, like, target)
+    if not data.of_kind("image"):
+        return data
+    pairs = zip(sources, tables, strict=True)
+    folders = [folder_of(one) for one, table in pairs for _ in table.lines]
+    return settle(data, folders, is_new=like is not None)
 
 
 def _expand(source: Any) -> list[Any]:
@@ -104,7 +111,8 @@ def _reader_of(source: Any) -> Reader:
         fetch(source)  # a missing file or a folder is the first thing to say
         raise DataError(
             f"{source} does not tell its format by its ending {ending(source)!r}. Known formats: "
-            f"{formats}; name it .csv, .tsv, .parquet, .jsonl or .xlsx."
+            f"{formats}; name it .csv, .tsv, .parquet, .jsonl or .xlsx, or give a folder or "
+            "archive of pictures."
         )
     raise DataError(
         f"A {type(source).__name__} cannot be read as data. Give a path, a pattern, a URL, a "
@@ -150,7 +158,8 @@ def _join(tables: Sequence[RawTable], source: str) -> RawTable:
     cells = {name: np.concatenate([table.cells[name] for table in tables]) for name in first.names}
     lines = np.concatenate([table.lines for table in tables])
     bad = tuple(_placed(cell, table.source) for table in tables for cell in table.bad)
-    return RawTable(f"{source} ({len(tables)} files)", first.names, cells, lines, bad)
+    joined = f"{source} ({len(tables)} files)"
+    return RawTable(joined, first.names, cells, lines, bad, first.kinds)
 
 
 def _placed(cell: BadCell, source: str) -> BadCell:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tunesmith.core.records import Kind
 from tunesmith.data.cells import Cells
+from tunesmith.data.pictures import DATA_URI, is_base64, names_picture
 
 MOST = 0.95
 """Share of cells that must be numbers or dates; the others are then taken as missing."""
@@ -21,7 +22,6 @@ WORDS_OF_TEXT = 3.0
 LENGTH_OF_TEXT = 20.0
 SAMPLE = 2_000
 
-_IMAGE = re.compile(r"(?i)\.(jpe?g|png|gif|bmp|webp|tiff?)$")
 _ID_NAME = re.compile(r"(?i:(.*[_\-. ])?(id|[ug]uid)|unnamed: 0)|.*[a-z](Id|ID)")
 _CODE = re.compile(r"[A-Za-z0-9][\w.:/@+#-]{0,63}", re.ASCII)
 _UUID = re.compile(r"(?i)\{?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}\}?")
@@ -52,13 +52,19 @@ def date(cells: Cells) -> str:
 
 
 def image(cells: Cells) -> str:
-    if cells.number_share >= MOST:
+    if cells.is_native or cells.plain is not None:
         return ""
-    found = sum(count for word, count in cells.counts.items() if _IMAGE.search(word))
-    share = found / cells.present
+    held = _counted(cells, lambda word: word.startswith(DATA_URI) or is_base64(word))
+    if held >= IMAGES:
+        return f"{_percent(held)} of {cells.present:,} cells hold a picture as base64 or bytes"
+    share = _counted(cells, names_picture) + held
     if share < IMAGES:
         return ""
     return f"{_percent(share)} of {cells.present:,} cells end as picture files do"
+
+
+def _counted(cells: Cells, holds: Callable[[str], bool]) -> float:
+    return sum(count for word, count in cells.counts.items() if holds(word)) / cells.present
 
 
 def identifier(cells: Cells) -> str:
@@ -111,8 +117,8 @@ def category(cells: Cells) -> str:
 RULES: tuple[tuple[Kind, Callable[[Cells], str]], ...] = (
     ("constant", constant),
     ("category", truth),
-    ("date", date),
     ("image", image),
+    ("date", date),
     ("identifier", identifier),
     ("number", number),
     ("text", text),

@@ -106,7 +106,7 @@ def _as_rgb(image: Any) -> Any:
     if image.mode.startswith("I") or image.mode == "F":
         return _scaled(image).convert("RGB")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        clear = image.convert("RGBA")
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
         white = need("PIL.Image", extra="image").new("RGB", clear.size, (255, 255, 255))
         white.paste(clear, mask=clear.getchannel("A"))
         return white

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import DataError
-from tunesmith.core.records import BadCell
+from tunesmith.core.records import BadCell, Kind
+from tunesmith.data.pictures import cell_of, format_of, is_feature, is_pil
 
 EXACT = 2.0**53
 """Up to here every whole number has a float of its own."""
@@ -58,6 +59,8 @@ def plain(value: Any) -> Any:
         return datetime(value.year, value.month, value.day)
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
+    if is_picture(value):
+        return cell_of(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
     if isinstance(value, np.ndarray):
@@ -65,6 +68,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
+
+
+def is_picture(value: Any) -> bool:
+    """Whether a cell holds a picture itself: bytes that begin as one, what Hugging Face data sets
+    have for one, a PIL image, or an array of uint8 with 3 or 4 colours."""
+    if isinstance(value, bytes):
+        return bool(format_of(value))
+    if isinstance(value, np.ndarray):
+        return value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] in (3, 4)
+    return is_feature(value) or is_pil(value)
 
 
 def check_names(names: Sequence[str], source: str) -> None:
@@ -94,6 +107,7 @@ def table(
     *,
     lines: Sequence[int] | None = None,
     bad: Sequence[BadCell] = (),
+    kinds: Mapping[str, Kind] | None = None,
 ) -> RawTable:
     """A raw table of columns in the order of their names; rows count from 1 without `lines`.
 
@@ -104,7 +118,7 @@ def table(
     cells = {name: column_of(column) for name, column in zip(names, columns, strict=True)}
     rows = len(next(iter(cells.values())))
     where = np.asarray(range(1, rows + 1) if lines is None else lines, dtype=np.int64)
-    return RawTable(source, tuple(names), cells, where, tuple(bad))
+    return RawTable(source, tuple(names), cells, where, tuple(bad), dict(kinds or {}))
 
 
 def arrow_table(source: str, arrow: Any) -> RawTable:
