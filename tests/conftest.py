@@ -55,6 +55,27 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def picture_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A ResNet of four small blocks with random weights, for pictures of 32 pixels."""
+    pytest.importorskip("timm")
+    import torch
+    from safetensors.torch import save_file
+
+    from tunesmith.zoo import pictures
+
+    folder = tmp_path_factory.mktemp("small")
+    told = {
+        "architecture": "resnet10t",
+        "pretrained_cfg": {"input_size": [3, 32, 32]},
+        "model_args": {"channels": [8, 8, 16, 16]},
+    }
+    torch.manual_seed(0)
+    save_file(pictures._made(told, folder).state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(told))
+    return str(folder)
+
+
 @pytest.fixture(scope="session", params=["classification", "regression"])
 def example(request: pytest.FixtureRequest) -> Problem:
     """A small problem of each task."""

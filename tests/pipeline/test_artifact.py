@@ -208,7 +208,7 @@ def test_a_forged_config_is_refused_before_memory_is_taken(tmp_path: Path) -> No
     config = {"model_type": "bert", "hidden_size": 4_800_000}
     (tmp_path / "members" / "0").mkdir(parents=True)
     (tmp_path / "members" / "0" / "config.json").write_text(json.dumps(config))
-    state = {"shape": {}, "classes": []}
+    state = {"shape": {}, "classes": [], "reads": "text"}
     (tmp_path / "members" / "0" / "model.json").write_text(json.dumps(state))
     tensors = {"w": np.ones(3, np.float32)}
     save_file(tensors, tmp_path / "members" / "0" / "network.safetensors")

@@ -40,7 +40,8 @@ class Recorded:
     def count(self) -> int:
         """How many trials have ended, but for those that are made of others."""
         every = (result.trial for result in self.results.values())
-        return len({one.number for one in every if learners[one.learner].is_proposed})
+        made = {name for name in learners if not learners[name].is_proposed}
+        return len({one.number for one in every if one.learner not in made})
 
     def known(self, trial: Trial) -> Result | None:
         """What came of just this trial before; None where it has not ended."""

@@ -22,7 +22,7 @@ VERSION = 1
 """Raise it when the resulting bytes change."""
 SCALARS = """
     img_size patch_size embed_dim depth num_heads mlp_ratio class_token reg_tokens global_pool
-    channel_multiplier stem_size num_features window_size stem_width init_values
+    stem_size num_features window_size stem_width init_values
 """
 LISTS = "depths dims layers channels"
 """Of `model_args`, numbers and lists of numbers that the networks of these families are made from.
@@ -46,7 +46,7 @@ def _lite(number: int, parameters: int, size: int, file: str, sha256: str, quali
         family="EfficientNet",
         modality="image",
         parameters=parameters,
-        blocks=16 if number == 0 else 23,
+        blocks=16 if number == 0 else 21,
         width=1280,
         download_bytes=size,
         languages=(),

@@ -1,0 +1,118 @@
+"""Learning from pictures: by frozen features and by fine-tuning, through the activation store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("timm")
+Image = pytest.importorskip("PIL.Image")
+
+from tunesmith.core.clock import Clock  # noqa: E402
+from tunesmith.core.contracts import Watch  # noqa: E402
+from tunesmith.core.records import Problem  # noqa: E402
+from tunesmith.core.space import default  # noqa: E402
+from tunesmith.data.read import read  # noqa: E402
+from tunesmith.learners import learners  # noqa: E402
+from tunesmith.nn.shards import Store, using  # noqa: E402
+from tunesmith.nn.tally import FROZEN  # noqa: E402
+from tunesmith.pipeline.frame import frame  # noqa: E402
+
+GIB = 2**30
+PINS: dict[str, dict[str, Any]] = {
+    "probe": {},
+    "neural": {"epochs": 2, "lr": 1e-3, "batch_size": 16, "depth": 0.5, "patience": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    """Sixty pictures, light above or light below; one is missing."""
+    folder, dice = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    cells: list[str | None] = []
+    labels = []
+    for number in range(60):
+        pixels = dice.integers(0, 120, (40, 40, 3), dtype=np.uint8)
+        above = number % 2 == 0
+        pixels[slice(0, 20) if above else slice(20, 40)] += 130
+        file = folder / f"{number}.png"
+        Image.fromarray(pixels).save(file)
+        cells.append(str(file))
+        labels.append("above" if above else "below")
+    cells[7] = None
+    return frame(read({"image": cells, "label": labels}), "label", seed=0)
+
+
+def fitted(
+    problem: Problem, name: str, checkpoint: str, pins: Mapping[str, Any] | None = None
+) -> tuple[Any, dict[str, str]]:
+    notes: dict[str, str] = {}
+    watch = Watch(Clock(), lambda score, progress: True, tell=lambda a, t: notes.update({a: t}))
+    chosen = {**PINS[name], "backbone": checkpoint, **(pins or {})}
+    config = default(learners[name].config, chosen)
+    assert not learners[name].suits(problem)
+    return learners[name].fit(problem, config, 0, watch), notes
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_what_is_saved_answers_the_same_alone(
+    name: str, problem: Problem, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    model, _ = fitted(problem, name, picture_checkpoint)
+    every = problem.data
+    answers = model.predict(every)
+    assert answers.array().shape == (60, 2)
+    model.save(tmp_path)
+    again = learners[name].load(tmp_path).predict(every)
+    assert np.allclose(again.array(), answers.array(), atol=1e-4)
+    assert not [file for file in tmp_path.iterdir() if file.suffix in (".pt", ".pth", ".pkl")]
+
+
+def test_light_above_is_told_from_light_below(problem: Problem, picture_checkpoint: str) -> None:
+    model, _ = fitted(problem, "probe", picture_checkpoint, {"readout": "last"})
+    right = model.predict(problem.part("valid")).codes() == problem.truth("valid")
+    assert right.mean() >= 0.75
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.5])
+def test_training_from_the_store_equals_training_with_the_frozen_part_run_again(
+    depth: float, problem: Problem, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    found = []
+    for store in (Store(tmp_path / "store", GIB), None):
+        with using(store):
+            pins = {"depth": depth, "head_start": "random"}
+            model, notes = fitted(problem, "neural", picture_checkpoint, pins)
+            found.append(model.predict(problem.part("test")).array())
+            assert ("no store" in notes["store"]) == (store is None)
+    assert np.allclose(*found, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_a_second_fit_runs_no_frozen_part(
+    name: str, problem: Problem, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    with using(Store(tmp_path / "store", GIB)):
+        fitted(problem, name, picture_checkpoint)
+        before = FROZEN.rows
+        fitted(problem, name, picture_checkpoint)
+        assert FROZEN.rows == before
+
+
+def test_a_size_is_a_matter_of_the_config(problem: Problem, picture_checkpoint: str) -> None:
+    model, _ = fitted(problem, "probe", picture_checkpoint, {"size": 96})
+    assert model.length == 96
+    assert fitted(problem, "probe", picture_checkpoint)[0].length == 32
+
+
+def test_texts_beside_pictures_are_refused_with_the_reason(problem: Problem) -> None:
+    pictures = problem.data.values("image")[:30].tolist()
+    texts = [f"some words of which there are {n}" for n in range(30)]
+    labels = problem.data.values("label")[:30].tolist()
+    mixed = frame(read({"image": pictures, "text": texts, "label": labels}), "label", seed=0)
+    assert "there are text, image" in learners["probe"].suits(mixed)
+    assert "only pictures" in learners["linear"].suits(problem)

@@ -1,0 +1,88 @@
+"""Networks that read pictures: block by block they answer as timm's own forward pass does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+timm = pytest.importorskip("timm")
+
+from tunesmith.nn.picture_encoder import FAMILIES, PictureEncoder  # noqa: E402
+
+SMALL: dict[str, dict[str, Any]] = {
+    "resnet10t": {"channels": (8, 8, 16, 16)},
+    "vgg11": {},
+    "tf_efficientnet_lite0": {},
+    "mobilenetv2_100": {},
+    "mobilenetv3_small_050": {},
+    "mobilenetv4_conv_small_035": {},
+    "convnext_atto": {"depths": (1, 1, 2, 1), "dims": (8, 8, 16, 16)},
+    "vit_tiny_patch16_224": {"embed_dim": 24, "depth": 2, "num_heads": 3, "img_size": 64},
+    "deit_tiny_distilled_patch16_224": {"embed_dim": 24, "depth": 2, "img_size": 64},
+    "vit_small_patch14_dinov2": {"embed_dim": 24, "depth": 2, "num_heads": 3, "img_size": 56},
+    "vit_base_patch16_clip_224": {"embed_dim": 24, "depth": 2, "num_heads": 3, "img_size": 64},
+    "swin_tiny_patch4_window7_224": {
+        "embed_dim": 12,
+        "depths": (1, 1),
+        "num_heads": (2, 2),
+        "img_size": 56,
+    },
+    "eva02_tiny_patch14_224": {"embed_dim": 24, "depth": 2, "num_heads": 3, "img_size": 56},
+}
+
+
+def encoder(name: str) -> PictureEncoder:
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, num_classes=0, **SMALL[name]).eval()
+    size = SMALL[name].get("img_size", 64)
+    mean, std = model.default_cfg["mean"], model.default_cfg["std"]
+    return PictureEncoder(model, size=size, mean=mean, std=std, shape={}).eval()
+
+
+def pixels(size: int, count: int = 2) -> torch.Tensor:
+    dice = np.random.default_rng(0)
+    return torch.from_numpy(dice.integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@torch.no_grad()
+def test_blocks_one_by_one_are_the_whole_forward_pass(name: str) -> None:
+    made = encoder(name)
+    given = pixels(made.size)
+    scaled = (given.permute(0, 3, 1, 2).float() / 255 - made.mean) / made.std
+    wanted = made.model.forward_features(scaled)
+    hidden = made.stem(given)
+    for number in range(len(made.blocks)):
+        assert tuple(hidden.shape[1:]) == made.shape_at(number, made.size)
+        hidden = made.run(hidden, made.context(hidden), number, number + 1)
+    assert torch.allclose(hidden, wanted, atol=1e-5)
+    assert torch.allclose(made(given), wanted, atol=1e-5)
+    for kind in ("mean", "max", "first"):
+        assert made.pool(hidden, kind).shape == (2, made.width)
+    inside = {id(module) for module in made.model.modules()}
+    assert all(id(block) in inside for block in made.blocks)
+
+
+def test_every_family_is_tried() -> None:
+    assert {type(encoder(name).model).__name__ for name in SMALL} == set(FAMILIES)
+
+
+@torch.no_grad()
+def test_the_first_token_is_apart_from_the_places() -> None:
+    made = encoder("vit_tiny_patch16_224")
+    hidden = made(pixels(made.size))
+    assert torch.equal(made.pool(hidden, "first"), hidden[:, 0])
+    assert torch.allclose(made.pool(hidden, "mean"), hidden[:, 1:].mean(dim=1))
+    plain = encoder("resnet10t")
+    maps = plain(pixels(64))
+    assert torch.equal(plain.pool(maps, "first"), plain.pool(maps, "mean"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["resnet10t", "tf_efficientnet_lite0"])
+def test_pictures_of_another_size_are_read(name: str) -> None:
+    made = encoder(name)
+    assert made.pool(made(pixels(96)), "mean").shape == (2, made.width)
