@@ -125,6 +125,8 @@ def _refusal(problem: Problem, one: Chosen) -> str:
             return f"trial {below.trial} below it ({below.learner}): {why}"
     if one.learner not in exporters:
         return f"there is no exporter for the learner {one.learner!r}"
+    if problem.data.with_columns(problem.inputs).of_kind("image"):
+        return "there is no code for pictures"
     if one.config.get("text", TOPICS) != TOPICS:
         return "there is no code for texts that an encoder reads beside columns"
     return exporters[one.learner].refuses(problem, one.config)
