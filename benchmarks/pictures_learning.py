@@ -5,9 +5,9 @@
 
 `fashion`: FOLDER holds Fashion-MNIST's four .gz files (Debian's package dataset-fashion-mnist);
 2,000 of its pictures are written as PNG in class folders, and 2,000 others to test. `pasted`:
-digits of scikit-learn pasted on photographs of scikit-image, 1,000 to fit and 1,000 to test; beside it a
-support vector machine on raw pixels. Every fit is a process of its own, with an empty activation
-store; its seconds are those of the whole command.
+digits of scikit-learn pasted on photographs of scikit-image, 1,000 to fit and 1,000 to test; beside
+it a support vector machine on raw pixels. Every fit is a process of its own, with an empty
+activation store; its seconds are those of the whole command.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ NAMES = [
     "bag",
     "boot",
 ]
-SIDE = 64
+SIDE, TIMES, SHIFT, DIMMED = 64, 4, 4, 0.9
+"""Of the pasted pictures: pixels, how much a digit is enlarged, how far it lies off the middle, and
+how bright the photograph stays."""
 Pictures = tuple[NDArray[np.uint8], list[str]]
 
 
@@ -62,7 +64,7 @@ def fashion(folder: Path, part: str, count: int) -> Pictures:
 
 
 def pasted(seed: int, count: int) -> Pictures:
-    """A digit, two to four times enlarged, light or dark, somewhere on a piece of a photograph."""
+    """A digit, four times enlarged, light, near the middle of a darkened piece of a photograph."""
     dice = np.random.default_rng(seed)
     folder = wheel("scikit-image")
     photographs = [
@@ -71,18 +73,17 @@ def pasted(seed: int, count: int) -> Pictures:
         for file in folder.rglob(name)
     ]
     digits = load_digits()
-    half = len(digits.images) // 2
-    rows = dice.permutation(half)[:count] + (half if seed else 0)
+    rows = np.random.default_rng(0).permutation(len(digits.images))
+    rows = rows[: len(rows) // 2] if seed == 0 else rows[len(rows) // 2 :]
     found, labels = [], []
-    for row in np.resize(rows, count):
+    for row in dice.choice(rows, count):
         photograph = photographs[dice.integers(len(photographs))]
         top, left = (dice.integers(0, size - SIDE) for size in photograph.shape[:2])
-        ground = photograph[top : top + SIDE, left : left + SIDE].astype(np.float64)
-        times = int(dice.integers(2, 5))
-        ink = np.kron(digits.images[row] / 16, np.ones((times, times)))[:, :, None]
-        y, x = dice.integers(0, SIDE - len(ink), 2)
+        ground = DIMMED * photograph[top : top + SIDE, left : left + SIDE].astype(np.float64)
+        ink = np.kron(digits.images[row] / 16, np.ones((TIMES, TIMES)))[:, :, None]
+        y, x = (SIDE - len(ink)) // 2 + dice.integers(-SHIFT, SHIFT + 1, 2)
         place = ground[y : y + len(ink), x : x + len(ink)]
-        place += (dice.choice([0.0, 255.0], 3) - place) * ink * 0.9
+        place += (255 - place) * ink
         found.append(ground.astype(np.uint8))
         labels.append(f"d{digits.target[row]}")
     return np.stack(found), labels

@@ -72,6 +72,19 @@ def test_what_is_saved_answers_the_same_alone(
     assert not [file for file in tmp_path.iterdir() if file.suffix in (".pt", ".pth", ".pkl")]
 
 
+def test_batch_normalisation_counts_anew_in_what_trains_and_only_there(
+    problem: Problem, picture_checkpoint: str
+) -> None:
+    from tunesmith.zoo.backbones import backbone
+
+    before = dict(backbone(picture_checkpoint).encoder.named_buffers())
+    model, _ = fitted(problem, "neural", picture_checkpoint)
+    after = dict(model.network.encoder.named_buffers())
+    moved = [name for name in before if not before[name].equal(after[name])]
+    assert any(name.startswith("model.layer4") for name in moved)
+    assert not any(name.startswith(("model.layer1", "model.bn1")) for name in moved)
+
+
 def test_light_above_is_told_from_light_below(problem: Problem, picture_checkpoint: str) -> None:
     model, _ = fitted(problem, "probe", picture_checkpoint, {"readout": "last"})
     right = model.predict(problem.part("valid")).codes() == problem.truth("valid")

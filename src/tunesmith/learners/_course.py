@@ -292,6 +292,8 @@ class _Best:
                 for name, parameter in self._network.named_parameters()
                 if parameter.requires_grad
             }
+            kept = self._network.statistics()
+            self._state |= {name: numbers.clone() for name, numbers in kept.items()}
         return value
 
     def tensors(self) -> dict[str, Any]:
@@ -357,7 +359,8 @@ class _Saver:
         self.dice = generator(seed, "batches")
 
     def _trained(self) -> dict[str, Any]:
-        return {n: p for n, p in self._network.named_parameters() if p.requires_grad}
+        found = {n: p for n, p in self._network.named_parameters() if p.requires_grad}
+        return {**found, **self._network.statistics()}
 
     def _answers(self, array: NDArray[np.float64]) -> Prediction:
         return ClassScores(self._classes, array) if self._classes else Values(array)

@@ -71,7 +71,7 @@ class NeuralConfig:
     """Looks at the valid rows without a gain before it ends; 0 never looks."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    size: Annotated[int, Choice(0, 96, 128, 160, 224)] = 0
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
 
 

@@ -58,7 +58,7 @@ class ProbeConfig:
     """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    size: Annotated[int, Choice(0, 96, 128, 160, 224)] = 0
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     readout: Annotated[str, Choice("several", "deep", "last", "ends")] = "several"
     """Which layers are read and how they are pooled; see `nn/features.py`."""

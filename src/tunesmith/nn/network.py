@@ -110,13 +110,16 @@ class Network(nn.Module):
         self.encoder.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Network:
-        """Training mode for the pool and the head, and for the trained blocks where
-        `inner_dropout` is asked for; what is frozen answers the same every time."""
+        """Training mode for the pool and the head, and for the trained blocks of pictures, which
+        batch normalisation keeps in range, or where `inner_dropout` is asked for; what is frozen
+        answers the same every time."""
         super().train(mode)
         if mode:
             self.encoder.eval()
-            for block in self.trained() if self.inner_dropout else ():
+            for block in self.trained() if self.inner_dropout or self.reads_pictures else ():
                 block.train()
+            if self.reads_pictures and self.trains_stem:
+                self.encoder.train()
         return self
 
     def trained(self) -> list[nn.Module]:
@@ -171,6 +174,10 @@ class Network(nn.Module):
             return hidden
         context = self.encoder.context(hidden, mask) if context is None else context
         return self.encoder.run(hidden, context, self.first_trained)  # type: ignore[no-any-return]
+
+    def statistics(self) -> dict[str, torch.Tensor]:
+        """What batch normalisation has counted, by name: it changes as the blocks train."""
+        return {name: kept for name, kept in self.named_buffers() if ".running_" in name}
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Parameters from the head down to the stem, a list for each layer."""
