@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ pytest.importorskip("timm")
 
 from tunesmith import zoo
 from tunesmith.core.errors import WeightsError
-from tunesmith.zoo import encoders, pictures
+from tunesmith.zoo import backbones, encoders, pictures
 
 
 def rewritten(folder: Path, **changes: Any) -> Path:
@@ -36,6 +37,25 @@ def test_a_folder_is_read_and_written_as_it_was(picture_checkpoint: str, tmp_pat
         assert torch.equal(again(pixels).cpu(), encoder(pixels))
     card = zoo.card_for(picture_checkpoint)
     assert (card.modality, card.family, card.blocks, card.width) == ("image", "ResNet", 4, 16)
+
+
+def test_a_hub_id_is_a_network_of_pictures_once_its_bytes_are_here(
+    picture_checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub.constants")  # it is imported lazily
+    monkeypatch.setattr(library.constants, "HF_HUB_CACHE", str(tmp_path))
+    revision = "0" * 40
+    name = f"hub:some/tower@{revision}"
+    assert not zoo.is_here(zoo.card_for(name))
+    snapshot = tmp_path / "models--some--tower" / "snapshots" / revision
+    shutil.copytree(picture_checkpoint, snapshot)
+    card = zoo.card_for(name)
+    assert (card.name, card.source) == (name, name)
+    assert (card.modality, card.family, card.blocks, card.width) == ("image", "ResNet", 4, 16)
+    base = backbones.backbone(name)
+    assert base.reader.kind == "image"
+    assert len(base.encoder.blocks) == card.blocks
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def card_for(name: str) -> Card:
     if len(name) >= FEWEST_LETTERS and len(like) == 1:
         return like[0]
     if HUB.fullmatch(name):
-        return Card(name, "", "text", 0, 0, 0, 0, ("unknown",), "see the hub", name)
+        return _on_the_hub(name)
     if name.startswith("hub:"):
         raise ConfigError(
             f"{name!r} does not pin a revision. Write hub:OWNER/NAME@REVISION with the 40 "
@@ -54,6 +54,15 @@ def card_for(name: str) -> Card:
         f"There is no checkpoint {name!r}.{did_you_mean(name, (card.name for card in cards()))} "
         "A folder is given as its path, a hub id as hub:OWNER/NAME@REVISION."
     )
+
+
+def _on_the_hub(name: str) -> Card:
+    """What is known of a hub id: whether it reads pictures is told by its config.json, once that
+    is here."""
+    card = Card(name, "", "text", 0, 0, 0, 0, ("unknown",), "see the hub", name)
+    if is_here(card) and pictures.is_one(path := sources.place(card)):
+        return pictures.describe(path, name, name)
+    return card
 
 
 def is_here(card: Card) -> bool:
