@@ -75,7 +75,7 @@ def _vit_stem(model: Any, pixels: torch.Tensor) -> Hidden:
 
 
 def _eva_stem(model: Any, pixels: torch.Tensor) -> Hidden:
-    tokens, model._turns = model._pos_embed(model.patch_embed(pixels))
+    tokens, _ = model._pos_embed(model.patch_embed(pixels))
     return model.norm_pre(tokens)  # type: ignore[no-any-return]
 
 
