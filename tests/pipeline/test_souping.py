@@ -170,7 +170,8 @@ def test_what_is_recorded_is_not_made_again(run: Run, problem: Problem, first: R
 def test_only_networks_of_one_kind_are_averaged(run: Run, problem: Problem, first: Result) -> None:
     other = changed(run, problem, first, 2, moved(1.0))
     assert soup_groups(problem, [first, other])
-    for field, value in (("pooling", "max"), ("head", 128), ("max_length", 64), ("backbone", "x")):
+    others = {"pooling": "max", "head": 128, "max_length": 64, "size": 128, "backbone": "x"}
+    for field, value in others.items():
         trial = replace(other.trial, config={**other.trial.config, field: value})
         assert not soup_groups(problem, [first, replace(other, trial=trial)])
     look = replace(other, trial=replace(other.trial, share=0.25))

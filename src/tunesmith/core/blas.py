@@ -1,7 +1,8 @@
-"""Small linear algebra with one thread.
+"""Linear algebra of an optimiser's steps with one thread.
 
-Two threads that wait for one another at every product of a small matrix are a little slower than
-one where the cores are free, and ten to twenty times slower as soon as anything else runs.
+Measured on L-BFGS over 500 to 10,000 rows of 60 to 3,072 features and 1 to 77 classes, on two free
+cores: two threads take 0.8 to 6 times as long as one, for they wait for one another at every product of
+a small matrix; beside a busy process up to twenty times as long. Only 1,000,000 rows of 50 gain, a fifth.
 """
 
 from __future__ import annotations
@@ -11,17 +12,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-LARGE = 5_000_000
-"""Numbers that one step goes through, from which more threads pay."""
-
 
 @contextlib.contextmanager
-def one_thread(numbers: int = 0) -> Iterator[None]:
-    """BLAS computes with one thread meanwhile, in the whole process; where so many numbers are gone
-    through in a step that more pay, as it did."""
-    if numbers >= LARGE:
-        yield
-        return
+def one_thread() -> Iterator[None]:
+    """BLAS computes with one thread meanwhile, in the whole process."""
     with _controller().limit(limits=1, user_api="blas"):
         yield
 

@@ -250,7 +250,7 @@ def _linear(
         return float(lost + ((at - begin) ** 2).sum() / 2), gradient + at - begin
 
     limits = [(0.02, 50.0)] * scales + [(-20.0, 20.0)] * shifts
-    with one_thread(logs.size):
+    with one_thread():
         found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=limits).x
     scale = found[:scales] if scales > 1 else np.repeat(found[0], count)
     shift = found[scales:] if shifts else np.zeros(count)

@@ -99,7 +99,7 @@ def _steepest(
         if clock.is_over():
             raise StopIteration
 
-    with one_thread(size):
+    with one_thread():
         found = minimize(
             _loss,
             start.ravel(),
@@ -216,7 +216,7 @@ def ridge_path(
             return
         solver = "sparse_cg" if hasattr(features, "tocsr") else "auto"
         model = Ridge(alpha=1 / strength, solver=solver, max_iter=300)
-        with one_thread(features.shape[0] * features.shape[1]):
+        with one_thread():
             model.fit(features, target, sample_weight=row_weights)
         yield Plane(
             np.asarray(model.coef_, dtype=np.float32).reshape(-1, 1),

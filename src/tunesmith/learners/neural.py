@@ -82,7 +82,7 @@ class Neural(Learner[NeuralConfig]):
     config = NeuralConfig
     uses_all_time = True
     can_go_on = True
-    version = 2
+    version = 3
 
     def suits(self, problem: Problem) -> str:
         return why_not_read(problem.data.with_columns(problem.inputs))

@@ -109,7 +109,7 @@ class Pooling(Learner[PoolConfig]):
 
         start = np.concatenate([equal, np.zeros(outputs)])
         bounds: list[Any] = [(0, None)] * models + [(None, None)] * outputs
-        with one_thread(answers.size):
+        with one_thread():
             found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
         return Pool(problem.classes, names, found[:models], found[models:] * scale**0.5)
 

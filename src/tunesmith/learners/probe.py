@@ -132,6 +132,7 @@ class Probe(Learner[ProbeConfig]):
     """Logistic or ridge regression on frozen features of several layers."""
 
     config = ProbeConfig
+    version = 2
 
     def suits(self, problem: Problem) -> str:
         return why_not_read(problem.data.with_columns(problem.inputs))

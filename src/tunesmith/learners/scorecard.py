@@ -270,6 +270,6 @@ def rising(
 
     start = np.append(np.full(width, 0.5), math.log(share / (1 - share)))
     bounds = [(0.0, None)] * width + [(None, None)]
-    with one_thread(evidence.size):
+    with one_thread():
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x[:-1]), float(found.x[-1])
