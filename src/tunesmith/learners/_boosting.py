@@ -18,6 +18,7 @@ from tunesmith.core.predictions import Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._answers import answer, target_scale
+from tunesmith.learners._columns import only_contents
 from tunesmith.learners._steering import selection_score
 from tunesmith.learners._with_texts import idle_texts
 from tunesmith.modalities.columns import Columns
@@ -40,10 +41,7 @@ def why_not(problem: Problem, package: str = "", line: str = "") -> str:
     which the line installs. Empty where they can."""
     if package and find_spec(package) is None:
         return f"{package} is not installed: {line}"
-    kinds = {problem.data.column(name).kind for name in problem.inputs}
-    if kinds == {"image"}:
-        return "there are only pictures here, and it reads columns"
-    return "" if kinds - {"text", "image"} else "there are only texts here, and it reads columns"
+    return only_contents(problem)
 
 
 def idle(problem: Problem, of_categories: tuple[str, ...]) -> tuple[str, ...]:

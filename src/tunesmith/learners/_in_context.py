@@ -24,6 +24,7 @@ from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive, generator
 from tunesmith.learners._answers import target_scale
+from tunesmith.learners._columns import only_contents
 from tunesmith.learners._tabular_inputs import TabularInputs
 
 ENDINGS = (".ckpt", ".safetensors")
@@ -71,10 +72,10 @@ class Foundation(ABC):
 
     def beyond(self, problem: Problem) -> str:
         """What of the problem is more than the model's card allows."""
+        if told := only_contents(problem):
+            return told
         given = problem.data.with_columns(problem.inputs)
         columns = len(given.of_kind("number", "category", "date"))
-        if not columns:
-            return "there are only texts here, and it reads columns"
         rows = len(problem.parts["train"])
         for count, most, what in (
             (rows, self.most_rows, "training rows"),

@@ -118,7 +118,7 @@ class Ebm(Learner[EbmConfig]):
         if find_spec("interpret") is None:
             return 'interpret-core is not installed: pip install "tunesmith[ebm]"'
         if not kinds <= set(KINDS):
-            return "an explainable boosting machine has no table for texts"
+            return "an explainable boosting machine has no table for texts or pictures"
         return ""
 
     def refuses(self, problem: Problem, config: EbmConfig) -> str:

@@ -18,6 +18,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import generator
 from tunesmith.core.space import Choice, Int, config, from_dict, to_dict
 from tunesmith.learners._answers import answer, target_scale
+from tunesmith.learners._columns import only_contents
 from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
@@ -208,8 +209,11 @@ class Linear(Learner[LinearConfig]):
     config = LinearConfig
 
     def suits(self, problem: Problem) -> str:
-        kinds = {problem.data.column(name).kind for name in problem.inputs}
-        return "there are only pictures here, and it reads columns" if kinds == {"image"} else ""
+        return (
+            ""
+            if problem.data.with_columns(problem.inputs).of_kind("text")
+            else only_contents(problem)
+        )
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
         text = problem.data.with_columns(problem.inputs).of_kind("text")

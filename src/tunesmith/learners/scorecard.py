@@ -149,7 +149,7 @@ class ScorecardLearner(Learner[ScorecardConfig]):
         if len(problem.classes) != 2:
             return "a scorecard is for two classes"
         if inputs.of_kind("text", "image"):
-            return "a scorecard has no points for text"
+            return "a scorecard has no points for texts or pictures"
         if len(problem.rows) > MOST_ROWS:
             return f"a scorecard is cut from at most {MOST_ROWS:,} rows"
         return ""

@@ -19,6 +19,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config, from_dict, to_dict
 from tunesmith.learners._answers import target_scale
+from tunesmith.learners._columns import only_contents
 from tunesmith.learners._pace import LEAST_EPOCHS, Pace
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
@@ -277,8 +278,8 @@ class Tabular(TableLearner[TabularConfig]):
     ends_in_time = True
 
     def suits(self, problem: Problem) -> str:
-        if not problem.data.with_columns(problem.inputs).of_kind("number", "category", "date"):
-            return "there are only texts here, and it reads columns"
+        if told := only_contents(problem):
+            return told
         gone = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if gone:
             return f'it needs {", ".join(gone)}; install with: pip install "tunesmith[tabular]"'
