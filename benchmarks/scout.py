@@ -44,7 +44,7 @@ from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.frame import frame
 from tunesmith.scout.halving import Halving
 from tunesmith.scout.scout import Scouted, scout
-from tunesmith.zoo import encoders
+from tunesmith.zoo import encoders, weights
 from tunesmith.zoo.backbones import backbone, blocks_of
 
 BACKBONES = (
@@ -69,7 +69,7 @@ def control(folder: Path) -> str:
     encoder = encoders.from_config(encoders.read_config(source))
     for name in ("config.json", "tokenizer.json"):
         (folder / name).write_bytes((source / name).read_bytes())
-    save_file(encoders.tensors(encoder), folder / "model.safetensors")
+    save_file(weights.tensors(encoder), folder / "model.safetensors")
     return str(folder)
 
 

@@ -30,7 +30,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     from safetensors.torch import save_file
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    from tunesmith.zoo import encoders
+    from tunesmith.zoo import encoders, weights
 
     folder = tmp_path_factory.mktemp("tiny")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *GOOD, *BAD, *PLAIN]
@@ -51,7 +51,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
     encoder = encoders.from_config(config)
     (folder / "config.json").write_text(json.dumps(encoder.model.config.to_dict()))
-    save_file(encoders.tensors(encoder), folder / "model.safetensors")
+    save_file(weights.tensors(encoder), folder / "model.safetensors")
     return str(folder)
 
 

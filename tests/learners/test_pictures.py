@@ -122,6 +122,23 @@ def test_a_size_is_a_matter_of_the_config(problem: Problem, picture_checkpoint: 
     assert fitted(problem, "probe", picture_checkpoint)[0].length == 32
 
 
+def test_numbers_beside_pictures_tell_as_well(
+    problem: Problem, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    pictures = problem.data.values("image").tolist()
+    dice = np.random.default_rng(1)
+    height = dice.normal(size=60)
+    labels = np.where(height > 0, "tall", "small").tolist()  # which no picture tells
+    table = read({"image": pictures, "height": height.tolist(), "label": labels})
+    beside = frame(table, "label", seed=0)
+    model, _ = fitted(beside, "probe", picture_checkpoint)
+    right = model.predict(beside.part("test")).codes() == beside.truth("test")
+    assert right.mean() > 0.7
+    model.save(tmp_path)
+    again = learners["probe"].load(tmp_path).predict(beside.data)
+    assert np.allclose(again.array(), model.predict(beside.data).array(), atol=1e-4)
+
+
 def test_texts_beside_pictures_are_refused_with_the_reason(problem: Problem) -> None:
     pictures = problem.data.values("image")[:30].tolist()
     texts = [f"some words of which there are {n}" for n in range(30)]

@@ -180,3 +180,18 @@ def test_a_broken_picture_is_named_and_grey(tmp_path: Path):
 def test_an_error_gives_the_name_and_the_reason():
     with pytest.raises(PictureError, match=r"b\.jpg .*no picture"):
         open_picture(b"words", name="b.jpg")
+
+
+def test_what_is_not_to_be_kept_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESMITH_PICTURES", str(tmp_path / "cache"))
+    cell = from_bytes(written(smooth(), "PNG"))
+    found, present = pixels([cell], 24, keep=False)
+    assert present.all()
+    _picture_cache.open_cache(24, "centre").flush()
+    assert not list((tmp_path / "cache").rglob("*.pictures"))
+    again, _ = pixels([cell], 24)
+    _picture_cache.open_cache(24, "centre").flush()
+    assert list((tmp_path / "cache").rglob("*.pictures"))
+    assert np.array_equal(again, found)

@@ -12,7 +12,7 @@ from tunesmith.nn import activations, features
 from tunesmith.nn.activations import Trunk
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
-from tunesmith.zoo import encoders
+from tunesmith.zoo import encoders, weights
 
 IDS = [np.array(ids, dtype=np.int32) for ids in ([2, 5, 6, 7, 3], [2, 8, 3], [2, 5, 6, 7, 3])]
 
@@ -20,7 +20,7 @@ IDS = [np.array(ids, dtype=np.int32) for ids in ([2, 5, 6, 7, 3], [2, 8, 3], [2,
 @pytest.fixture(scope="module")
 def trunk(checkpoint: str) -> Trunk:
     encoder = encoders.load(Path(checkpoint)).eval()
-    return Trunk(encoder, encoders.fingerprint(Path(checkpoint)), "tiny")
+    return Trunk(encoder, weights.fingerprint(Path(checkpoint)), "tiny")
 
 
 def by_hand(trunk: Trunk, ids: np.ndarray) -> dict[str, np.ndarray]:

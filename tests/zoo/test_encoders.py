@@ -12,7 +12,7 @@ import torch
 from tunesmith import zoo
 from tunesmith.core.errors import ConfigError, WeightsError
 from tunesmith.nn.encoder import FAMILIES, Encoder
-from tunesmith.zoo import encoders
+from tunesmith.zoo import encoders, weights
 
 USUAL = {
     "hidden_size": 32,
@@ -131,7 +131,7 @@ def test_a_folder_gives_back_the_weights(family: str, tmp_path: Path) -> None:
     encoder = made(family)
     config = encoder.model.config.to_dict()
     (tmp_path / "config.json").write_text(json.dumps(config))
-    save_file(encoders.tensors(encoder), tmp_path / "model.safetensors")
+    save_file(weights.tensors(encoder), tmp_path / "model.safetensors")
     again = encoders.load(tmp_path)
     ids, mask = batch(encoder)
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_weights_that_are_missing_or_of_another_shape_are_named(tmp_path: Path) 
     (tmp_path / "config.json").write_text(json.dumps(encoder.model.config.to_dict()))
     with pytest.raises(WeightsError, match="safetensors"):
         encoders.load(tmp_path)
-    state = encoders.tensors(encoder)
+    state = weights.tensors(encoder)
     name = "encoder.layer.0.output.dense.weight"
     save_file({k: v for k, v in state.items() if k != name}, tmp_path / "model.safetensors")
     with pytest.raises(WeightsError, match="1 of"):
@@ -241,7 +241,7 @@ def test_a_config_beyond_its_weights_is_refused_before_memory_is_taken(
 ) -> None:
     from safetensors.torch import save_file
 
-    save_file(encoders.tensors(made(family)), tmp_path / "model.safetensors")
+    save_file(weights.tensors(made(family)), tmp_path / "model.safetensors")
     config = {"model_type": family, **TINY[family], **forged}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match=r"config\.json (asks for|describes no)"):

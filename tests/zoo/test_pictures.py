@@ -14,7 +14,7 @@ pytest.importorskip("timm")
 
 from tunesmith import zoo
 from tunesmith.core.errors import WeightsError
-from tunesmith.zoo import backbones, encoders, pictures
+from tunesmith.zoo import backbones, pictures, weights
 
 
 def rewritten(folder: Path, **changes: Any) -> Path:
@@ -29,7 +29,7 @@ def test_a_folder_is_read_and_written_as_it_was(picture_checkpoint: str, tmp_pat
     folder = Path(picture_checkpoint)
     encoder = pictures.load(folder).eval()
     pictures.save_shape(encoder, tmp_path)
-    encoders.write(encoder, tmp_path, None)
+    weights.write(encoder, tmp_path, None)
     again = pictures.restore(tmp_path)
     assert again.size == encoder.size == 32
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8))

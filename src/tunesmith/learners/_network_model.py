@@ -19,9 +19,9 @@ from tunesmith.learners._below import Below, StoreError
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.batches import Rows
 from tunesmith.nn.shards import active
-from tunesmith.zoo import encoders, pictures
-from tunesmith.zoo.encoders import Source
-from tunesmith.zoo.reading import PictureReader, Reader, TextReader
+from tunesmith.zoo import weights
+from tunesmith.zoo.reading import Reader, loaded, reader_of, shaped
+from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
     from tunesmith.nn.network import Network
@@ -111,7 +111,7 @@ class NeuralModel(Fitted):
         )
         self.reader.save(self.network.encoder, folder)
         if frozen:
-            encoders.write(self.network.encoder, folder, self.source)
+            weights.write(self.network.encoder, folder, self.source)
         state = {
             name: value.detach().cpu().contiguous().clone()
             for name, value in self.network.state_dict().items()
@@ -139,11 +139,11 @@ def load(folder: Path) -> NeuralModel:
     from tunesmith.nn.network import Network
 
     saved = read_json(folder / "model.json")
-    own = folder / encoders.OWN_FILE
+    own, reads = folder / weights.OWN_FILE, str(saved["reads"])
     try:
         state = load_file(folder / "network.safetensors")
         with torch.device("meta"):  # no memory is taken for shapes that the file does not have
-            blank = Network(_shaped(folder, saved["reads"]), **saved["shape"])
+            blank = Network(shaped(folder, reads), **saved["shape"])
         shapes, frozen = blank.state_dict(), saved["frozen_blocks"]
         if type(frozen) is not int or not 0 <= frozen <= len(blank.encoder.blocks):
             raise ValueError(f"frozen_blocks is {frozen!r}")
@@ -155,7 +155,7 @@ def load(folder: Path) -> NeuralModel:
         wrong = [name for name in state if state[name].shape != shapes[name].shape]
         if wrong:
             raise ValueError(f"{wrong[0]} has another shape than its description")
-        encoder = _encoder(folder, saved["reads"], own)
+        encoder = loaded(folder, reads, own.name) if own.is_file() else shaped(folder, reads)
         network = Network(encoder, **saved["shape"])
         network.load_state_dict(state, strict=False)
     except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
@@ -166,7 +166,7 @@ def load(folder: Path) -> NeuralModel:
         classes=tuple(saved["classes"]),
         inputs=Inputs.restore(saved["inputs"]),
         network=network,
-        reader=_reader(folder, saved["reads"]),
+        reader=reader_of(folder, reads),
         length=saved["length"],
         mean=saved["mean"],
         scale=saved["scale"],
@@ -177,27 +177,6 @@ def load(folder: Path) -> NeuralModel:
         stop_after=saved["stop_after"],
         head_start=saved["head_start"],
     )
-
-
-def _shaped(folder: Path, reads: str) -> Any:
-    """The shape of a saved encoder."""
-    if reads == "image":
-        return pictures.shaped(folder)
-    return encoders.from_config(encoders.read_config(folder))
-
-
-def _encoder(folder: Path, reads: str, own: Path) -> Any:
-    """The encoder as it came, from the file of its own where it has one; else its shape, whose
-    weights are about to be set."""
-    if reads == "image":
-        return pictures.load(folder, own.name) if own.is_file() else pictures.shaped(folder)
-    if own.is_file():
-        return encoders.load(folder, own.name)
-    return encoders.blank(encoders.read_config(folder))
-
-
-def _reader(folder: Path, reads: str) -> Reader:
-    return PictureReader() if reads == "image" else TextReader(encoders.read_tokenizer(folder))
 
 
 def _is_encoder(name: str) -> bool:

@@ -22,7 +22,7 @@ from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners._projection import Projection
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active, as_floats, as_stored
-from tunesmith.zoo import encoders
+from tunesmith.zoo import encoders, weights
 from tunesmith.zoo.backbones import (
     Backbone,
     backbone,
@@ -32,7 +32,8 @@ from tunesmith.zoo.backbones import (
     token_ids,
     why_not,
 )
-from tunesmith.zoo.encoders import Source, Tokenizer
+from tunesmith.zoo.encoders import Tokenizer
+from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
@@ -163,7 +164,7 @@ class TextEmbedding:
         )
         write_json(folder / "config.json", self.encoder.model.config.to_dict())
         write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())
-        encoders.write(self.encoder, folder, self.source)
+        weights.write(self.encoder, folder, self.source)
         parts = {name: np.ascontiguousarray(value) for name, value in vars(self.projection).items()}
         save_file(parts, folder / PROJECTION)
 
@@ -187,7 +188,7 @@ class TextEmbedding:
             encoders.read_tokenizer(folder),
             saved["max_length"],
             Trunk(encoder, str(saved["trunk"]), saved["name"]),
-            Source.of(folder / encoders.OWN_FILE),
+            Source.of(folder / weights.OWN_FILE),
             saved["precision"],
             Projection(**tensors),
         )

@@ -209,11 +209,8 @@ class Linear(Learner[LinearConfig]):
     config = LinearConfig
 
     def suits(self, problem: Problem) -> str:
-        return (
-            ""
-            if problem.data.with_columns(problem.inputs).of_kind("text")
-            else only_contents(problem)
-        )
+        reads = problem.data.with_columns(problem.inputs).of_kind("text")
+        return "" if reads else only_contents(problem)
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
         text = problem.data.with_columns(problem.inputs).of_kind("text")

@@ -29,7 +29,7 @@ from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
-from tunesmith.zoo import encoders
+from tunesmith.zoo import weights
 from tunesmith.zoo.backbones import (
     Backbone,
     backbone,
@@ -39,8 +39,8 @@ from tunesmith.zoo.backbones import (
     known_rows,
     why_not_read,
 )
-from tunesmith.zoo.encoders import Source
-from tunesmith.zoo.reading import Reader, restored
+from tunesmith.zoo.reading import Reader, reader_of, restored
+from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
@@ -116,7 +116,7 @@ class ProbeModel(Fitted):
         }
         write_json(folder / "model.json", state)
         self.reader.save(self.encoder, folder)
-        encoders.write(self.encoder, folder, self.source)
+        weights.write(self.encoder, folder, self.source)
         _save_plane(folder / "head.safetensors", self.plane, self.center)
 
 
@@ -189,19 +189,19 @@ class Probe(Learner[ProbeConfig]):
 
         saved = read_json(folder / "model.json")
         head = load_file(folder / "head.safetensors")
-        encoder, reader = restored(folder, saved["reads"])
+        encoder = restored(folder, saved["reads"])
         return ProbeModel(
             classes=tuple(saved["classes"]),
             inputs=Inputs.restore(saved["inputs"]),
             encoder=encoder,
-            reader=reader,
+            reader=reader_of(folder, saved["reads"]),
             length=saved["length"],
             center=head["center"],
             plane=Plane(head["weights"], head["bias"]),
             strength=saved["strength"],
             readout=saved["readout"],
             trunk=Trunk(encoder, str(saved["trunk"]), ""),
-            source=Source.of(folder / encoders.OWN_FILE),
+            source=Source.of(folder / weights.OWN_FILE),
         )
 
 

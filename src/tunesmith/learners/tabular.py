@@ -36,7 +36,8 @@ PACKAGES = ("torch", "tabm", "rtdl_num_embeddings", "rtdl_revisiting_models")
 HEAVIEST = 10.0
 TIMED_ROWS = 1000
 FEW_ROWS = 2000
-"""Up to so many, batches are so small that a second thread waits more than it helps."""
+"""Up to so many, batches are so small that a second thread waits more than it helps: of 448 rows
+it made a fit twice as long, of 5,600 it halved it."""
 
 
 @config

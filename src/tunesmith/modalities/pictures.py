@@ -157,6 +157,7 @@ def pixels(
     size: int,
     *,
     crop: Crop = "centre",
+    keep: bool = True,
     offline: bool = False,
     workers: int = 0,
 ) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -166,6 +167,7 @@ def pixels(
         cells: Cells of an image column (`data/pictures.py`); None where a picture is missing.
         size: Pixels of a side.
         crop: "centre" or "whole", as `squared` says.
+        keep: Whether the cache takes what is new.
         offline: Whether no picture may be fetched.
         workers: Threads that decode; 0 for one a core, at most 8.
 
@@ -187,7 +189,7 @@ def pixels(
         if cell is None:
             return
         try:
-            found[row] = _square(cell, size, crop, is_offline(offline))
+            found[row] = _square(cell, size, crop, keep, is_offline(offline))
             present[row] = True
         except PictureError as error:
             broken.append((row, error))
@@ -199,7 +201,7 @@ def pixels(
     return found, present
 
 
-def _square(cell: str, size: int, crop: Crop, offline: bool) -> Pixels:
+def _square(cell: str, size: int, crop: Crop, keep: bool, offline: bool) -> Pixels:
     kept, known = open_cache(size, crop), identity(cell)
     key = known_key(known)
     if key is not None and (found := kept.get(key)) is not None:
@@ -210,7 +212,8 @@ def _square(cell: str, size: int, crop: Crop, offline: bool) -> Pixels:
     found = kept.get(key)
     if found is None:
         found = squared(open_picture(data, near=size, name=cell), size, crop)
-        kept.put(key, known, found)
+        if keep:
+            kept.put(key, known, found)
     return found
 
 

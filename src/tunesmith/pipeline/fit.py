@@ -35,7 +35,7 @@ from tunesmith.pipeline.goals import check_goals
 from tunesmith.pipeline.interpretable import learner_of
 from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
-from tunesmith.pipeline.request import Request, refuse_network
+from tunesmith.pipeline.request import Request, refuse_far_pictures, refuse_network
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import closing_seconds, rank
 from tunesmith.pipeline.tune import tune
@@ -185,6 +185,7 @@ def framed(
     stage("reading")
     bad_rows: Any = request.bad_rows
     data = read(source, kinds=request.kinds, bad_rows=bad_rows, target=request.target)
+    refuse_far_pictures(data, request.offline)
     for name in request.sensitive:
         data.column(name)
     stage("framing and audit")

@@ -13,7 +13,7 @@ import numpy as np
 from tunesmith.core.clock import UNLIMITED
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.pins import read_pins, write_pins
-from tunesmith.core.records import Budget
+from tunesmith.core.records import Budget, Dataset
 from tunesmith.core.runfolder import REQUEST, read_json, write_json
 from tunesmith.data.readers._bytes import is_url
 
@@ -147,3 +147,14 @@ def refuse_network(source: Any, offline: bool) -> None:
             f"{source} lies on another machine, and --offline opens no socket. Bring the file here "
             "first, or leave --offline away."
         )
+
+
+def refuse_far_pictures(data: Dataset, offline: bool) -> None:
+    """No picture from another machine where no socket may be opened.
+
+    Raises:
+        ConfigError: One lies there.
+    """
+    for name in data.of_kind("image") if offline else ():
+        for cell in data.values(name):
+            refuse_network(cell, offline)

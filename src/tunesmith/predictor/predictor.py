@@ -316,14 +316,8 @@ class Predictor:
         """
         import pandas as pd
 
-        told = labelled(self.model, data)
-        found = self._answers(told.rows)
-        if not isinstance(found, ClassScores):
-            raise ConfigError(
-                "This model answers with numbers; a risk of wrong answers is of classes."
-            )
-        weights = weights_of(self.model, told.rows)
-        return pd.DataFrame(decisions.risk_coverage(told.truth, found, weights))
+        truth, found, weights = self._labelled_scores(data, "a risk of wrong answers is of classes")
+        return pd.DataFrame(decisions.risk_coverage(truth, found, weights))
 
     def reliability(self, data: Any) -> pd.DataFrame:
         """The reliability curve on labelled rows: in ten equally full bins of a probability (of the
@@ -336,12 +330,18 @@ class Predictor:
         """
         import pandas as pd
 
+        truth, found, weights = self._labelled_scores(data, "probabilities are for classes")
+        return pd.DataFrame(decisions.reliability(truth, found, weights=weights))
+
+    def _labelled_scores(
+        self, data: Any, why: str
+    ) -> tuple[NDArray[Any], ClassScores, NDArray[np.float64] | None]:
+        """Of the labelled rows the class codes, the answers and the weights; refused of numbers."""
         told = labelled(self.model, data)
         found = self._answers(told.rows)
         if not isinstance(found, ClassScores):
-            raise ConfigError("This model answers with numbers; probabilities are for classes.")
-        weights = weights_of(self.model, told.rows)
-        return pd.DataFrame(decisions.reliability(told.truth, found, weights=weights))
+            raise ConfigError(f"This model answers with numbers; {why}.")
+        return told.truth, found, weights_of(self.model, told.rows)
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
         """A probability for each class, a column each, a row each.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.core.errors import ConfigError, WeightsError, did_you_mean
 from tunesmith.core.records import Card
-from tunesmith.zoo import encoders, pictures, sources
+from tunesmith.zoo import encoders, pictures, sources, text_cards
 
 __all__ = ["card_for", "cards", "fetch", "folder", "is_here", "ready"]
 
@@ -18,7 +18,7 @@ HUB = re.compile(r"hub:[\w.-]+/[\w.-]+@[0-9a-f]{40}")
 
 def cards(modality: str | None = None) -> tuple[Card, ...]:
     """The built-in cards, the most promising first."""
-    every = (*encoders.CARDS, *pictures.CARDS)
+    every = (*text_cards.CARDS, *pictures.CARDS)
     found = [card for card in every if modality in (None, card.modality)]
     return tuple(sorted(found, key=lambda card: -card.quality))
 

@@ -16,9 +16,10 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, need
 from tunesmith.core.records import Card, Dataset, Problem
 from tunesmith.core.seeds import generator
-from tunesmith.zoo import encoders, pictures
-from tunesmith.zoo.encoders import Source, Tokenizer
-from tunesmith.zoo.reading import PictureReader, Reader, TextReader
+from tunesmith.zoo import weights
+from tunesmith.zoo.encoders import Tokenizer
+from tunesmith.zoo.reading import Reader, TextReader, loaded, reader_of
+from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
@@ -126,17 +127,11 @@ def _opened(name: str) -> Backbone:
 
     card = zoo.card_for(name)
     folder = zoo.folder(name)
-    source = encoders.only_file(folder)
-    reader: Reader
-    loaded: Any
-    if card.modality == "image":
-        loaded, reader = pictures.load(folder), PictureReader()
-    else:
-        loaded, reader = encoders.load(folder), TextReader(encoders.read_tokenizer(folder))
-    encoder = loaded.to(devices.device()).eval()
+    source = weights.only_file(folder)
+    encoder = loaded(folder, card.modality).to(devices.device()).eval()
     encoder.requires_grad_(False)
-    trunk = Trunk(encoder, encoders.fingerprint(folder), card.name)
-    return Backbone(card, trunk, reader, source)
+    trunk = Trunk(encoder, weights.fingerprint(folder), card.name)
+    return Backbone(card, trunk, reader_of(folder, card.modality), source)
 
 
 def features(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import DataError, WeightsError, did_you_mean, need
 from tunesmith.core.records import Card
 from tunesmith.core.runfolder import read_json, write_json
-from tunesmith.zoo.encoders import OWN_FILE, ROOM_BYTES, weight_files
+from tunesmith.zoo.weights import read_tensors, refuse_larger, restored, weight_files
 
 if TYPE_CHECKING:
     from tunesmith.nn.picture_encoder import PictureEncoder
@@ -173,14 +173,9 @@ def shaped(folder: Path) -> PictureEncoder:
     import torch
 
     told = _read(folder)
-    held = sum(file.stat().st_size for file in weight_files(folder))
     with torch.device("meta"):
-        asked = sum(tensor.nbytes for tensor in _made(told, folder).state_dict().values())
-    if asked > 4 * held + ROOM_BYTES:
-        raise WeightsError(
-            f"{folder / 'config.json'} asks for a network of {asked:,} bytes; the weights beside "
-            f"it have {held:,}."
-        )
+        model = _made(told, folder)
+    refuse_larger(folder, sum(tensor.nbytes for tensor in model.state_dict().values()))
     return _encoder(told, folder)
 
 
@@ -190,16 +185,7 @@ def load(folder: Path, pattern: str = "*.safetensors") -> PictureEncoder:
     Raises:
         WeightsError: Weights are missing or do not fit the config.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    encoder = shaped(folder)
-    found: dict[str, Any] = {}
-    for file in weight_files(folder, pattern):
-        try:
-            found |= load_file(file)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{file} is not a whole safetensors file: {error}.") from error
+    encoder, found = shaped(folder), read_tensors(folder, pattern)
     wanted = encoder.model.state_dict()
     gone = [name for name in wanted if name not in found]
     wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
@@ -211,12 +197,12 @@ def load(folder: Path, pattern: str = "*.safetensors") -> PictureEncoder:
 
 
 def restore(folder: Path) -> PictureEncoder:
-    """The network that was saved in a folder, on the fastest device."""
-    from tunesmith.nn import devices
+    """The network that was saved in a folder, on the fastest device; see `weights.restored`.
 
-    encoder = load(folder, OWN_FILE).to(devices.device()).eval()
-    encoder.requires_grad_(False)
-    return encoder
+    Raises:
+        WeightsError: Weights are missing or do not fit.
+    """
+    return restored(folder, load)  # type: ignore[no-any-return]
 
 
 def describe(folder: Path, name: str, source: str) -> Card:

@@ -67,7 +67,6 @@ class TextReader:
 class PictureReader:
     """Pictures as pixels of 0 to 255, shape (side, side, 3); one that is missing is grey."""
 
-    offline: bool = True
     kind: str = "image"
 
     def length(self, encoder: Any, config: Any) -> int:
@@ -76,20 +75,46 @@ class PictureReader:
     def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
         from tunesmith.modalities.pictures import pixels
 
-        cells = [content or None for content in contents]
-        found, _ = pixels(cells, length, offline=self.offline)
+        found, _ = pixels([content or None for content in contents], length, keep=remember)
         return list(found)
 
     def save(self, encoder: Any, folder: Path) -> None:
         pictures.save_shape(encoder, folder)
 
 
-def restored(folder: Path, kind: str) -> tuple[Any, Reader]:
-    """The network that was saved in a folder, and how its input is read.
+def reader_of(folder: Path, kind: str) -> Reader:
+    """How the input of a network that was saved in a folder is read.
 
     Raises:
         WeightsError: Something is missing or does not fit.
     """
+    return PictureReader() if kind == "image" else TextReader(encoders.read_tokenizer(folder))
+
+
+def restored(folder: Path, kind: str) -> Any:
+    """The encoder that was saved in a folder as it came, shared and not to be trained.
+
+    Raises:
+        WeightsError: Something is missing or does not fit.
+    """
+    return pictures.restore(folder) if kind == "image" else encoders.restore(folder)
+
+
+def shaped(folder: Path, kind: str) -> Any:
+    """An encoder of the shape that a folder describes, whose weights are about to be set.
+
+    Raises:
+        WeightsError: No network known here has that shape.
+    """
     if kind == "image":
-        return pictures.restore(folder), PictureReader()
-    return encoders.restore(folder), TextReader(encoders.read_tokenizer(folder))
+        return pictures.shaped(folder)
+    return encoders.blank(encoders.read_config(folder))
+
+
+def loaded(folder: Path, kind: str, file: str = "*.safetensors") -> Any:
+    """An encoder with the weights of a folder, or of one file in it; nobody else has it.
+
+    Raises:
+        WeightsError: Weights are missing or do not fit.
+    """
+    return pictures.load(folder, file) if kind == "image" else encoders.load(folder, file)
