@@ -11,8 +11,8 @@ import pytest
 
 from tunesmith.core.errors import DataWarning
 from tunesmith.data.pictures import PictureError, from_bytes
-from tunesmith.modalities import _picture_cache
-from tunesmith.modalities.pictures import MISSING, open_picture, pixels, squared
+from tunesmith.modalities import _picture_cache, pictures
+from tunesmith.modalities.pictures import MISSING, open_picture, pixels, squared, views
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -195,3 +195,20 @@ def test_what_is_not_to_be_kept_leaves_nothing_behind(
     _picture_cache.open_cache(24, "centre").flush()
     assert list((tmp_path / "cache").rglob("*.pictures"))
     assert np.array_equal(again, found)
+
+
+def test_more_pictures_than_memory_has_are_gone_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pictures, "CHUNK_BYTES", 4 * 32 * 32 * 3)
+    cells = []
+    for number in range(10):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(written(smooth(40 + number), "PNG"))
+        cells.append(str(path))
+    found, present = views([*cells, None], 32)
+    assert present.tolist() == [True] * 10 + [False]
+    assert sum(isinstance(one.base, np.memmap) for one in found) >= 8
+    whole, _ = pixels([*cells, None], 32)
+    assert np.array_equal(whole, np.stack(found))
+    assert (whole[10] == MISSING).all()

@@ -33,6 +33,8 @@ MISSING = 128
 LARGE_PIXELS = 8_000_000
 """Pictures that decode to more are decoded one at a time, so that memory stays bounded."""
 MOST_WORKERS = 8
+CHUNK_BYTES = 64 * 1024**2
+"""Pixels that are made before they go to the disk."""
 NAMED = 5
 DRAFT = 2
 """A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as it stays so many times what is asked for."""
@@ -179,42 +181,75 @@ def pixels(
     Raises:
         MissingExtra: Pillow is not installed.
     """
-    found = np.full((len(cells), size, size, 3), MISSING, dtype=np.uint8)
+    squares, present = views(cells, size, crop=crop, keep=keep, offline=offline, workers=workers)
+    return np.stack(squares) if squares else np.empty((0, size, size, 3), np.uint8), present
+
+
+def views(
+    cells: Sequence[str | None],
+    size: int,
+    *,
+    crop: Crop = "centre",
+    keep: bool = True,
+    offline: bool = False,
+    workers: int = 0,
+) -> tuple[list[Pixels], NDArray[np.bool_]]:
+    """The same as `pixels`, one array a row: what the cache has is read from its files when it is
+    used, so that more pictures than fit into memory can be gone through."""
+    grey = np.full((size, size, 3), MISSING, dtype=np.uint8)
+    grey.flags.writeable = False
+    found = [grey] * len(cells)
     present = np.zeros(len(cells), dtype=np.bool_)
     kept = open_cache(size, crop)
     broken: list[tuple[int, PictureError]] = []
+    fresh: dict[int, bytes] = {}
 
     def fill(row: int) -> None:
         cell = cells[row]
         if cell is None:
             return
         try:
-            found[row] = _square(cell, size, crop, keep, is_offline(offline))
+            found[row], key = _square(cell, size, crop, keep, is_offline(offline))
             present[row] = True
+            if key is not None:
+                fresh[row] = key
         except PictureError as error:
             broken.append((row, error))
 
-    _side_by_side(fill, range(len(cells)), workers)
-    kept.settle()
+    chunk = max(1, CHUNK_BYTES // grey.nbytes)
+    for start in range(0, len(cells), chunk):
+        _side_by_side(fill, range(start, min(start + chunk, len(cells))), workers)
+        if start + chunk < len(cells):
+            kept.flush()
+        else:
+            kept.settle()
+        for row, key in fresh.items():
+            view = kept.get(key)
+            found[row] = found[row] if view is None else view
+        fresh.clear()
     if broken:
         _tell(sorted(broken, key=lambda one: one[0]), len(cells))
     return found, present
 
 
-def _square(cell: str, size: int, crop: Crop, keep: bool, offline: bool) -> Pixels:
+def _square(
+    cell: str, size: int, crop: Crop, keep: bool, offline: bool
+) -> tuple[Pixels, bytes | None]:
+    """The picture of a cell; and its key where the cache did not have it and takes it now."""
     kept, known = open_cache(size, crop), identity(cell)
     key = known_key(known)
     if key is not None and (found := kept.get(key)) is not None:
-        return found
+        return found, None
     data = read_bytes(cell, offline=offline)
     key = key_of(data)
     remember(known, key)
     found = kept.get(key)
-    if found is None:
-        found = squared(open_picture(data, near=size, name=cell), size, crop)
-        if keep:
-            kept.put(key, known, found)
-    return found
+    if found is not None:
+        return found, None
+    found = squared(open_picture(data, near=size, name=cell), size, crop)
+    if keep:
+        kept.put(key, known, found)
+    return found, key if keep else None
 
 
 def _side_by_side(work: Callable[[int], None], rows: Sequence[int], workers: int) -> None:

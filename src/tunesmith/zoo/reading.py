@@ -73,9 +73,9 @@ class PictureReader:
         return (int(config.size) if encoder.any_size else 0) or int(encoder.size)
 
     def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
-        from tunesmith.modalities.pictures import pixels
+        from tunesmith.modalities.pictures import views
 
-        found, _ = pixels([content or None for content in contents], length, keep=remember)
+        found, _ = views([content or None for content in contents], length, keep=remember)
         return list(found)
 
     def save(self, encoder: Any, folder: Path) -> None:
