@@ -105,7 +105,10 @@ def written(data: Path, load: Load, laid_out: Callable[[Path], str]) -> Callable
         problem: Problem, folder: Path, *parts: Part, source: Path = data, after: Answers = PLAIN
     ) -> ModuleType:
         place = str(source)
-        how, found = reading(place, (place,)), measure(problem.metric, len(problem.classes))
+        how, found = (
+            reading(place, (place,), problem.data),
+            measure(problem.metric, len(problem.classes)),
+        )
         assert found is not None
         script = write(
             *(problem, how, how.table((place,)), [(part, 1 / len(parts)) for part in parts]),

@@ -62,7 +62,7 @@ def test_the_code_answers_as_the_learner(
     config = default(learner.config, {"rounds": 60, **pins})
     assert exporter.refuses(problem, asdict(config)) == ""
     assert exporter.refuses(problem, {**asdict(config), "rounds": 0}) != ""
-    how = reading(str(file), (str(file),))
+    how = reading(str(file), (str(file),), problem.data)
     found = measure(problem.metric, len(problem.classes))
     assert found is not None
     rows = how.table((str(file),))

@@ -32,7 +32,7 @@ def test_a_card_as_code_gives_the_points_of_the_learner(
     config = default(learner.config, {"strength": 5.0})
     assert exporter.refuses(problem, asdict(config)) == ""
     assert exporter.refuses(problem, asdict(replace(config, strength=0.0))) != ""
-    how = reading(str(data), (str(data),))
+    how = reading(str(data), (str(data),), problem.data)
     found = measure(problem.metric, len(problem.classes))
     assert found is not None
     recipe = exporter.recipe(problem, asdict(config))

@@ -66,7 +66,7 @@ def test_trees_learn_and_open_again(
         problem = replace(problem, weights=counts, weights_column="amount")
     config = {**CONFIGS[learner], "most_codes": most_codes}
     assert exporters[learner].refuses(problem, config) == ""
-    how, metric = reading(str(data), (str(data),)), problem.metric
+    how, metric = reading(str(data), (str(data),), problem.data), problem.metric
     found = measure(metric, len(problem.classes))
     assert found is not None
     recipe = exporters[learner].recipe(problem, config)

@@ -9,8 +9,9 @@ import venv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 
 import tunesmith as ts
 
@@ -75,6 +76,30 @@ def test_of_a_text_set(learner: str, tables: Path, weights: str, tmp_path: Path)
         trials=2 if learner == "linear" else 1,
         learners=[learner],
         space=space if learner == "neural" else None,
+        folder=tmp_path / "run",
+    )
+    assert within(*scored_alone(run, tmp_path))
+
+
+@pytest.mark.parametrize("learner", ["probe", "neural"])
+def test_of_a_set_of_pictures(learner: str, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    digits = load_digits()
+    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        place = tmp_path / "digits" / f"d{label}"
+        place.mkdir(parents=True, exist_ok=True)
+        large = np.kron(pixels * 15.9, np.ones((4, 4))).astype(np.uint8)
+        image.fromarray(large).save(place / f"{number}.png")
+    space = {
+        "probe": {"backbone": "mobilenet-v2", "size": 64},
+        "neural": {"backbone": "mobilenet-v2", "size": 64, "epochs": 2, "depth": 0.34},
+    }
+    run = ts.fit(
+        tmp_path / "digits",
+        "label",
+        trials=1,
+        learners=[learner],
+        space={learner: space[learner]},
         folder=tmp_path / "run",
     )
     assert within(*scored_alone(run, tmp_path))

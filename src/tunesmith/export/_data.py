@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.records import Problem
+from tunesmith.core.records import Dataset, Problem
 from tunesmith.data.cells import MISSING, same
 from tunesmith.data.dates import ISO
 from tunesmith.data.readers import csv_text, jsonl
 from tunesmith.data.readers._bytes import MARKS, as_text, ending, fetch
 from tunesmith.data.readers._separator import find_separator
+from tunesmith.export._picture_files import ENDINGS, PLACED, Folder, unused
 from tunesmith.export._writing import assignment, call, options
 
 if TYPE_CHECKING:
@@ -38,11 +40,15 @@ class Reading:
     is_pattern: bool
     strips_names: bool
     packages: tuple[str, ...] = ()
+    folder: Folder | None = None
+    """Where the source is a folder of pictures."""
 
     def table(self, files: tuple[str, ...]) -> pd.DataFrame:
         """What a script will read."""
         import pandas as pd
 
+        if self.folder is not None:
+            return self.folder.table()
         read = getattr(pd, self.function)
         table: pd.DataFrame = pd.concat(
             [read(file, **self.options) for file in files], ignore_index=True
@@ -50,12 +56,15 @@ class Reading:
         return table.rename(columns=_stripped) if self.strips_names else table
 
 
-def reading(source: str, files: tuple[str, ...]) -> Reading:
-    """How pandas reads a source: `files` are those of a pattern, or the source alone.
+def reading(source: str, files: tuple[str, ...], data: Dataset) -> Reading:
+    """How pandas reads a source: `files` are those of a pattern, or the source alone; `data` is
+    what the run read.
 
     Raises:
         DataError: It cannot be read, or pandas has no call for it.
     """
+    if os.path.isdir(source):
+        return Reading(source, "", {}, False, False, folder=Folder.of(source, data))
     kind = ending(files[0])
     is_pattern = files != (source,)
     if kind in csv_text.ENDINGS:
@@ -121,6 +130,8 @@ class Columns:
     """The format of each, as `pandas.to_datetime` takes it; empty where the cells are dates."""
     text: str
     """The column of a prepared table that holds all texts; empty where there is none."""
+    image: str = ""
+    """The column of pictures; empty where there is none."""
 
     @property
     def has_dense(self) -> bool:
@@ -138,7 +149,8 @@ def columns_of(problem: Problem) -> Columns:
     for name in inputs.of_kind("date"):
         found = FORMAT.search(inputs.column(name).reason)
         dates[name] = "" if found is None else "ISO8601" if found[1] == ISO else found[1]
-    return Columns(texts, inputs.of_kind("number"), inputs.of_kind("category"), dates, text)
+    image = next(iter(inputs.of_kind("image")), "")
+    return Columns(texts, inputs.of_kind("number"), inputs.of_kind("category"), dates, text, image)
 
 
 def given(problem: Problem) -> tuple[str, ...]:
@@ -153,10 +165,19 @@ def lacks_classes(problem: Problem) -> bool:
     return any(len(np.unique(problem.encode(labels[r]))) < len(problem.classes) for r in fits)
 
 
-def constants(problem: Problem, reading: Reading) -> list[str]:
+def constants(problem: Problem, reading: Reading, table: pd.DataFrame) -> list[str]:
     """The lines that name the data: path, target, columns by kind, classes."""
     columns = columns_of(problem)
     found = [assignment("DATA", reading.source), assignment("TARGET", problem.target)]
+    if columns.image:
+        found.append(assignment("IMAGE", columns.image))
+        if reading.folder is not None:
+            found.append(assignment("ENDINGS", list(ENDINGS)))
+            left_out: list[str] = list(reading.folder.left_out)
+        else:
+            cells, known = table[columns.image].tolist(), problem.data.values(columns.image)
+            left_out = unused(cells, known.tolist())
+        found.append(assignment("LEFT_OUT", left_out))
     if len(columns.texts) == 1:
         found.append(assignment("TEXT", columns.text))
     elif columns.texts:
@@ -184,6 +205,8 @@ def read(path: str) -> pd.DataFrame:
 
 def read_code(reading: Reading) -> str:
     """The function `read(path)`."""
+    if reading.folder is not None:
+        return reading.folder.code()
     function, about = f"pd.{reading.function}", "The table."
     if reading.function == "read_csv":
         about = "The table, every cell as it is written."
@@ -235,6 +258,7 @@ def prepare(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index)
 '''
 ONE_TEXT = '    columns[TEXT] = table[TEXT].astype("string").fillna("").astype(object)'
+ONE_IMAGE = '    columns[IMAGE] = table[IMAGE].fillna("").astype(object)'
 ALL_TEXTS = "    columns[TEXT] = joined(table)"
 NUMBERS = """\
     for name in NUMBERS:
@@ -264,6 +288,10 @@ def prepare_code(problem: Problem, reading: Reading, table: pd.DataFrame) -> lis
         found.append(WORDS.format(spelled=".map(one_spelling)" if needs_same else ""))
     if len(columns.texts) > 1:
         found.append(JOINED)
+    if columns.image and reading.folder is None:
+        found.append(PLACED)
+    if columns.image:
+        lines.append(ONE_IMAGE)
     if columns.texts:
         lines.append(ONE_TEXT if len(columns.texts) == 1 else ALL_TEXTS)
     if columns.numbers:

@@ -13,6 +13,7 @@ from tunesmith.export import _ensembles as ensembles
 from tunesmith.export._answers import PLAIN, Answers
 from tunesmith.export._data import (
     Reading,
+    columns_of,
     constants,
     prepare_code,
     read_code,
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--all-rows", action="store_true", help="save one of all rows")
 {options}    arguments = parser.parse_args()
 {settle}
-    table = read(arguments.data)
+    table = {table}
     split = json.loads((HERE / "split.json").read_text())
     if len(table) != split["rows"]:
         sys.exit(f"The table has {{len(table):,}} rows, not {{split['rows']:,}}.")
@@ -159,13 +160,13 @@ def write(
         *after.blocks,
         score_code(metric, measure, after.decided, is_weighted),
         _predict_code(problem, after),
-        _main_code(problem, after, _only_checkpoint(each)),
+        _main_code(problem, reading, after, _only_checkpoint(each)),
     ]
     chosen = [settings(_constant(name), recipe.settings) for name, recipe in each]
     if len(members) > 1:
         chosen.append(assignment("WEIGHTS", [round(weight, 6) for _, weight in members]))
     chosen += [*ensembles.constants(problem, every), *after.constants]
-    head = constants(problem, reading)
+    head = constants(problem, reading, table)
     if is_weighted:
         head.append(assignment("WEIGHT", problem.weights_column))
     what = "a model" if len(members) == 1 else f"a blend of {len(members)} models"
@@ -199,7 +200,8 @@ def _predict_code(problem: Problem, after: Answers) -> str:
     return PREDICT_CLASSES.format(calibrated=after.calibrated, decided=decided)
 
 
-def _main_code(problem: Problem, after: Answers, checkpoint: str) -> str:
+def _main_code(problem: Problem, reading: Reading, after: Answers, checkpoint: str) -> str:
+    is_placed = bool(columns_of(problem).image) and reading.folder is None
     is_weighted = problem.weights is not None
 
     def rows(name: str) -> str:
@@ -213,6 +215,9 @@ def _main_code(problem: Problem, after: Answers, checkpoint: str) -> str:
     return MAIN.format(
         options=CHECKPOINT_OPTION.format(name=checkpoint) if checkpoint else "",
         settle=SETTLE_CHECKPOINT.format(name=checkpoint) if checkpoint else "",
+        table="placed(read(arguments.data), arguments.data)"
+        if is_placed
+        else "read(arguments.data)",
         of_rows=OF_ROWS if is_weighted else "",
         folds=TRAIN_FOLDS if problem.folds else "",
         train=rows("train"),

@@ -118,12 +118,14 @@ STANDARD = frozenset(
         "argparse",
         "dataclasses",
         "glob",
+        "importlib",
         "json",
         "math",
         "pathlib",
         "re",
         "shutil",
         "sys",
+        "types",
         "warnings",
     }
 )

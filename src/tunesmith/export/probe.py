@@ -7,9 +7,10 @@ from typing import Any
 
 from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
-from tunesmith.export import _encoder
+from tunesmith.export import _encoder, _probe_pictures
 from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
+from tunesmith.export._linear_head import LOGISTIC, OTHER
 from tunesmith.export._shelf import exporters
 from tunesmith.export._writing import fit_head
 
@@ -84,17 +85,6 @@ class Probe:
         self.center, self.scale, self.model{saved_other} = parts
         return self
 '''
-LOGISTIC = """\
-LogisticRegression(
-            C=self.strength, class_weight=self.class_weight, max_iter=1000
-        )"""
-OTHER = """\
-        self.other = ColumnTransformer(
-            [
-{rows}
-            ]
-        ).fit({table})
-"""
 
 
 @exporters.add("probe")
@@ -106,10 +96,14 @@ class ProbeExporter(Exporter):
     def refuses(self, problem: Problem, config: Mapping[str, Any]) -> str:
         if config["readout"] not in READOUTS:
             return f"there is no code for the read-out {config['readout']!r}"
+        if columns_of(problem).image:
+            return _probe_pictures.why_not(problem, config)
         return _encoder.why_not(config)
 
     def recipe(self, problem: Problem, config: Mapping[str, Any]) -> Recipe:
         columns = columns_of(problem)
+        if columns.image:
+            return _probe_pictures.recipe(problem, config)
         other, has_other = dense(columns), columns.has_dense
         checkpoint, place, found, _ = _encoder.checkpoint(config)
         means = [one for one in READOUTS[config["readout"]] if one.startswith("mean")]

@@ -45,7 +45,7 @@ QUICK_SECONDS = 120.0
 START_SECONDS = 5.0
 PATIENCE, LEAST_PATIENCE = 20.0, 600.0
 """A script is ended after so many times its forecast, or so many seconds."""
-EXACT_MINOR = frozenset({"torch"})
+EXACT_MINOR = frozenset({"torch", "torchvision"})
 """Packages whose next minor version is another build; see docs/dependencies.md."""
 
 
@@ -75,7 +75,7 @@ def export_code(
     metric, how, aside = _metric(problem, best)
     after = _after(problem, best, aside, whole=not left_out)
     files = _files(place)
-    how_read = reading(place, files)
+    how_read = reading(place, files, problem.data)
     written = write(
         problem,
         how_read,

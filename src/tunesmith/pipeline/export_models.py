@@ -23,6 +23,8 @@ from tunesmith.pipeline import artifact
 Board = Mapping[int, Mapping[str, Any]]
 """Rows of the leaderboard by their trial."""
 
+READ_PICTURES = ("majority", "probe", "neural")
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -125,8 +127,9 @@ def _refusal(problem: Problem, one: Chosen) -> str:
             return f"trial {below.trial} below it ({below.learner}): {why}"
     if one.learner not in exporters:
         return f"there is no exporter for the learner {one.learner!r}"
-    if problem.data.with_columns(problem.inputs).of_kind("image"):
-        return "there is no code for pictures"
+    has_pictures = problem.data.with_columns(problem.inputs).of_kind("image")
+    if has_pictures and one.learner not in READ_PICTURES:
+        return "there is no code for pictures in it"
     if one.config.get("text", TOPICS) != TOPICS:
         return "there is no code for texts that an encoder reads beside columns"
     return exporters[one.learner].refuses(problem, one.config)

@@ -264,7 +264,7 @@ def _made(told: Mapping[str, Any], folder: Path) -> Any:
         )
     try:
         model = timm.create_model(
-            name, pretrained=False, num_classes=0, **_arguments(told, folder), **_resizing(name)
+            name, pretrained=False, num_classes=0, **_arguments(told, folder), **resizing(name)
         )
     except Exception as error:  # each family says in its own way what it cannot be built from
         raise WeightsError(
@@ -278,8 +278,8 @@ def _made(told: Mapping[str, Any], folder: Path) -> Any:
     return model
 
 
-def _resizing(name: str) -> dict[str, Any]:
-    """Position embeddings of transformers are stretched to pictures of another size."""
+def resizing(name: str) -> dict[str, Any]:
+    """Arguments that stretch position embeddings of transformers to pictures of other sizes."""
     return {"dynamic_img_size": True} if name.startswith(("vit_", "deit_")) else {}
 
 

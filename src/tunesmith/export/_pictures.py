@@ -1,0 +1,222 @@
+"""What the code of networks of pictures shares: files as squares of pixels, a network of timm,
+what its blocks leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith import zoo
+from tunesmith.core.contracts import Setting
+from tunesmith.core.errors import TunesmithError
+from tunesmith.core.records import Problem
+from tunesmith.data.archives import INSIDE
+from tunesmith.data.pictures import DATA_URI
+from tunesmith.data.readers._bytes import is_url
+from tunesmith.export import _encoder
+from tunesmith.export._data import columns_of
+from tunesmith.modalities.pictures import MISSING
+from tunesmith.zoo.backbones import backbone
+from tunesmith.zoo.pictures import resizing
+
+IMPORTS = (
+    "import importlib",
+    "import sys",
+    "import torch",
+    "from importlib.util import find_spec",
+    "from pathlib import Path",
+    "from types import ModuleType",
+    "from PIL import Image, ImageOps",
+    "from safetensors.torch import load_file, load_model, save_model",
+)
+PACKAGES = ("torch", "torchvision", "timm", "pillow", "safetensors")
+BLOCKS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("EfficientNet", "MobileNetV3"), "[block for stage in network.blocks for block in stage]"
+    ),
+    "ResNet": "[*network.layer1, *network.layer2, *network.layer3, *network.layer4]",
+    "VGG": "list(network.features)",
+    "ConvNeXt": "[block for stage in network.stages for block in stage.blocks]",
+    "SwinTransformer": "[block for stage in network.layers for block in stage.blocks]",
+    **dict.fromkeys(
+        ("VisionTransformer", "VisionTransformerDistilled", "Eva"), "list(network.blocks)"
+    ),
+}
+"""Where a network of each family keeps its blocks."""
+TOKENS = frozenset({"VisionTransformer", "VisionTransformerDistilled", "Eva"})
+CHANNELS_LAST = frozenset({"SwinTransformer"})
+SQUARES = '''\
+def as_rgb(image: Image.Image) -> Image.Image:
+    """In colours: what is clear is white, 16 bits become 8."""
+    if image.mode.startswith("I"):
+        numbers = np.asarray(image, dtype=np.float32)
+        scale = 257 if image.mode != "I" or numbers.max() > 255 else 1
+        image = Image.fromarray((numbers / scale).round().clip(0, 255).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        image = Image.new("RGB", clear.size, "white")
+        image.paste(clear, mask=clear.getchannel("A"))
+    return image.convert("RGB")
+
+
+def square(path: str, side: int) -> np.ndarray:
+    """The middle of a picture, its shorter side resized; shape (side, side, 3)."""
+    with Image.open(path) as image:
+        if image.format in ("JPEG", "MPO"):  # decoded at a part of its size
+            scale = 2 * side / min(image.size)
+            size = [max(1, round(length * scale)) for length in image.size]
+            image.draft("RGB", tuple(size))
+        image = as_rgb(ImageOps.exif_transpose(image))
+    width, height = image.size
+    short = min(width, height)
+    left, top = (width - short) / 2, (height - short) / 2
+    box = (left, top, left + short, top + short)
+    bicubic = Image.Resampling.BICUBIC
+    small = image.resize((side, side), bicubic, box=box, reducing_gap=3.0)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def squares(paths: list[str], side: int) -> np.ndarray:
+    """Pictures as (rows, side, side, 3), from 0 to 255; one that is missing is grey."""
+    grey = np.full((side, side, 3), {missing}, dtype=np.uint8)
+    return np.stack([square(path, side) if path else grey for path in paths])
+'''
+NETWORK = '''\
+def mend_torchvision() -> None:
+    """Let timm be imported where torchvision was built for CUDA and torch was not."""
+    place = Path(find_spec("torchvision").submodule_search_locations[0])
+    try:
+        for library in place.glob("_C*.*"):
+            torch.ops.load_library(str(library))
+    except OSError:
+        names = ("extension", "_meta_registrations", "_autograd_registrations")
+        for name in names:
+            sys.modules[f"torchvision.{name}"] = ModuleType(name)
+        extension = sys.modules["torchvision.extension"]
+        extension._load_library = lambda name: False
+        extension._has_ops = lambda: False
+        extension._assert_has_ops = lambda: None
+        extension._check_cuda_version = lambda: -1
+
+
+def make_network(architecture: str, arguments: dict) -> torch.nn.Module:
+    """A network of timm without its classifier, with random weights."""
+    if "timm" not in sys.modules:
+        mend_torchvision()
+    timm = importlib.import_module("timm")
+    return timm.create_model(architecture, num_classes=0, **arguments)
+
+
+def open_network(architecture: str, arguments: dict, folder: Path) -> torch.nn.Module:
+    """The same with the weights of a folder."""
+    network, found = make_network(architecture, arguments), {}
+    for file in sorted(folder.glob("*.safetensors")):
+        found |= load_file(file)
+    network.load_state_dict({name: found[name] for name in network.state_dict()})
+    return network.float()
+
+
+def normalised(pixels: np.ndarray, mean: list[float], std: list[float]) -> torch.Tensor:
+    """Pixels as the network wants them, (rows, 3, side, side)."""
+    rows = torch.from_numpy(pixels).to(DEVICE).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(one, device=DEVICE)[:, None, None] for one in (mean, std))
+    return (rows - mean) / std
+
+
+def blocks_of(network: torch.nn.Module) -> list[torch.nn.Module]:
+    """From the bottom up."""
+    return {blocks}
+'''
+
+
+def why_not(problem: Problem, config: Mapping[str, Any]) -> str:
+    """Why the pictures of a problem, or the network of a config, cannot be written; empty where
+    they can."""
+    inputs = problem.data.with_columns(problem.inputs)
+    if len(inputs.of_kind("image")) > 1 or inputs.of_kind("text"):
+        return "there is no code for pictures beside texts, or beside other pictures"
+    cells = [cell for cell in problem.data.values(columns_of(problem).image) if cell]
+    if any(is_url(c) or c.startswith(DATA_URI) or INSIDE.fullmatch(c) for c in cells):
+        return "its pictures lie in an archive, at URLs or in the table: a script reads files"
+    try:
+        encoder = backbone(str(config["backbone"])).encoder
+    except TunesmithError as error:
+        return str(error)
+    kind = type(encoder.model).__name__
+    return "" if kind in BLOCKS else f"there is no code for networks of the kind {kind}"
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Setting]:
+    """What says which network it is, and how it sees pictures."""
+    base = backbone(str(config["backbone"]))
+    shape = base.encoder.shape
+    size = (int(config["size"]) if base.encoder.any_size else 0) or int(base.encoder.size)
+    place, _, _ = checkpoint(config)
+    return {
+        "checkpoint": place,
+        "architecture": Setting(shape["architecture"], "As timm calls it."),
+        "arguments": Setting(arguments(config)),
+        "size": Setting(size, "Pixels of a picture's side."),
+        "channel_mean": Setting([float(one) for one in shape["pretrained_cfg"]["mean"]]),
+        "channel_std": Setting([float(one) for one in shape["pretrained_cfg"]["std"]]),
+    }
+
+
+FIELDS = """\
+    checkpoint: str
+    architecture: str
+    arguments: dict
+    size: int
+    channel_mean: list[float]
+    channel_std: list[float]
+"""
+
+
+def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of timm's network, as `zoo/pictures.py` makes it."""
+    shape = backbone(str(config["backbone"])).encoder.shape
+    return {**shape["model_args"], **resizing(shape["architecture"])}
+
+
+def checkpoint(config: Mapping[str, Any]) -> tuple[Setting, str, tuple[str, ...]]:
+    """The setting that names the checkpoint, and the function that finds its folder with its
+    imports."""
+    card = zoo.card_for(str(config["backbone"]))
+    scheme, _, rest = card.source.partition(":")
+    if scheme == "hub":
+        about = "A folder of this machine, or OWNER/NAME@REVISION of the Hugging Face hub."
+        hub = ("from huggingface_hub import snapshot_download",)
+        return Setting(rest, about), _encoder.PLACE_HUB, hub
+    about = f"The folder of {' '.join(card.name.split())} with its weights as safetensors."
+    return (
+        Setting(str(zoo.folder(str(config["backbone"]))), about),
+        _encoder.PLACE_LOCAL,
+        (),
+    )
+
+
+def family(config: Mapping[str, Any]) -> str:
+    return type(backbone(str(config["backbone"])).encoder.model).__name__
+
+
+def pooled(kind: str, config: Mapping[str, Any], hidden: str) -> str:
+    """The expression that makes one vector a picture of what a block leaves."""
+    name = family(config)
+    own = int(getattr(backbone(str(config["backbone"])).encoder.model, "num_prefix_tokens", 0))
+    if name in TOKENS:
+        if kind == "first" and own:
+            return f"{hidden}[:, 0]"
+        places = f"{hidden}[:, {own}:]" if own else hidden
+        return f"{places}.{'amax' if kind == 'max' else 'mean'}(dim=1)"
+    axes = "(1, 2)" if name in CHANNELS_LAST else "(2, 3)"
+    return f"{hidden}.{'amax' if kind == 'max' else 'mean'}(dim={axes})"
+
+
+def helpers(config: Mapping[str, Any]) -> tuple[str, ...]:
+    _, place, _ = checkpoint(config)
+    return (
+        _encoder.DEVICE,
+        place,
+        SQUARES.replace("{missing}", str(MISSING)),
+        NETWORK.replace("{blocks}", BLOCKS[family(config)]),
+    )
