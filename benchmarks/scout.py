@@ -42,8 +42,8 @@ from tunesmith.metrics import get
 from tunesmith.nn.costs import Costs, measure
 from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.frame import frame
-from tunesmith.scout.halving import Halving
-from tunesmith.scout.scout import Scouted, scout
+from tunesmith.scouting.halving import Halving
+from tunesmith.scouting.scout import Scouted, scout
 from tunesmith.zoo import encoders, weights
 from tunesmith.zoo.backbones import backbone, blocks_of
 

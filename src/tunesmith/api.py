@@ -20,6 +20,7 @@ from tunesmith.pipeline.fit import fit as fit_run
 from tunesmith.pipeline.fit import resume as resume_run
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.nested import check_nested
+from tunesmith.pipeline.plan import modality_of
 from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.stacking import check_stack
@@ -227,6 +228,7 @@ def scout(
     kinds: Mapping[str, Any] | None = None,
     bad_rows: Any = "stop",
     cache: bool = True,
+    size: int = 0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Scouting:
     """Rank pretrained checkpoints for labelled data, without fine-tuning any: from frozen features
@@ -236,6 +238,7 @@ def scout(
         source, target, task, kinds, bad_rows, cache: As of `fit`.
         budget: Time for it, and what a fine-tuning is said to fit or not.
         backbones: Names of the zoo or folders; by default every built-in one that is here.
+        size: Pixels of a picture's side; 0 for what each checkpoint was trained with.
         tell: Called with what is being done.
 
     Raises:
@@ -243,12 +246,12 @@ def scout(
     """
     parsed = Budget.parse(budget)
     time_left = Clock(parsed.seconds)
-    cards, gone = cards_here(backbones)
     problem = frame(
         read(source, kinds=kinds, bad_rows=bad_rows, target=target), target, task=task, seed=seed
     )
+    cards, gone = cards_here(backbones, modality_of(problem))
     with using(open_store() if cache else Store(None, MEMORY_BYTES)):
-        found = scout_problem(problem, cards, clock=time_left, seed=seed, tell=tell)
+        found = scout_problem(problem, cards, clock=time_left, seed=seed, size=size, tell=tell)
     found = replace(found, left_out={**gone, **found.left_out})
     rows = len(problem.rows)
     return Scouting(found, rows, parsed.seconds)

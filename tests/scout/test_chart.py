@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from tunesmith.core.errors import ConfigError
-from tunesmith.scout.chart import HEIGHT, WIDTH, Point, plot, seconds_said
+from tunesmith.scouting.chart import HEIGHT, WIDTH, Point, plot, seconds_said
 
 POINTS = [
     Point('<script>"evil" & co</script>', 0.87, 0.85, 0.89, 640, False),

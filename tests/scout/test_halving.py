@@ -3,7 +3,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, WeightsError
-from tunesmith.scout.halving import Halving, halve, nested_order, rounds
+from tunesmith.scouting.halving import Halving, halve, nested_order, rounds
 
 DICE = np.random.default_rng(0)
 TRUTH = DICE.integers(0, 3, 1600)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tunesmith.scout.probes import nearest, ridge
-from tunesmith.scout.space import reduce
-from tunesmith.scout.target import aim
+from tunesmith.scouting.probes import nearest, ridge
+from tunesmith.scouting.space import reduce
+from tunesmith.scouting.target import aim
 
 
 def _standardised(features):

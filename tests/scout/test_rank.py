@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import DataError
-from tunesmith.scout.probes import ridge
-from tunesmith.scout.rank import (
+from tunesmith.scouting.probes import ridge
+from tunesmith.scouting.rank import (
     WEIGHTS,
     Weights,
     chosen_wins,
@@ -14,9 +14,9 @@ from tunesmith.scout.rank import (
     known_qualities,
     rank,
 )
-from tunesmith.scout.records import Dropped, Reading, listed
-from tunesmith.scout.space import reduce
-from tunesmith.scout.target import aim
+from tunesmith.scouting.records import Dropped, Reading, listed
+from tunesmith.scouting.space import reduce
+from tunesmith.scouting.target import aim
 
 
 def _features(truth, signal, dice, width=30):

@@ -17,9 +17,9 @@ from tunesmith.nn import devices
 from tunesmith.nn.costs import Costs
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
-from tunesmith.scout.halving import Halving
-from tunesmith.scout.records import Ranking, Standing
-from tunesmith.scout.scout import DEARER, FEWEST_ROWS, Scouted, scout
+from tunesmith.scouting.halving import Halving
+from tunesmith.scouting.records import Ranking, Standing
+from tunesmith.scouting.scout import DEARER, FEWEST_ROWS, Scouted, scout
 from tunesmith.zoo.backbones import backbone
 
 COSTS = Costs(4, 0.0, 1.0, 0.0, 3.0, 4000, 500, 10.0, 8)

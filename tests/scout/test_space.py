@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tunesmith.core.errors import DataError
-from tunesmith.scout.space import reduce
-from tunesmith.scout.target import aim
+from tunesmith.scouting.space import reduce
+from tunesmith.scouting.target import aim
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (12, 40), (20, 20)])

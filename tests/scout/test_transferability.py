@@ -4,10 +4,10 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 
-from tunesmith.scout.probes import nearest, ridge
-from tunesmith.scout.space import reduce
-from tunesmith.scout.target import aim
-from tunesmith.scout.transferability import h_score, logme, logme_of_nothing, n_leep, shrinkage
+from tunesmith.scouting.probes import nearest, ridge
+from tunesmith.scouting.space import reduce
+from tunesmith.scouting.target import aim
+from tunesmith.scouting.transferability import h_score, logme, logme_of_nothing, n_leep, shrinkage
 
 
 def _standardised(features):

@@ -31,6 +31,9 @@ def scout(
     kind: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
     ] = None,
+    size: Annotated[
+        int, typer.Option(metavar="PIXELS", help="Side of pictures; 0 for each network's own.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Keep no activations on the disk.")
@@ -49,6 +52,7 @@ def scout(
         task=task,
         kinds=options.kinds(kind or ()),
         seed=seed,
+        size=size,
         cache=not no_cache,
         tell=(lambda text: None) if quiet else _tell,
     )
@@ -76,7 +80,8 @@ def _show(found: Scouting) -> None:
     show(Table(f"Checkpoints, on {facts['rows_read']} rows", heads, rows, right))
     print()
     print(f"{facts['verdict']}.")
-    print(f"Language: {facts['language']} ({facts['language_reason']}).")
+    if facts["language"]:
+        print(f"Language: {facts['language']} ({facts['language_reason']}).")
     for name, why in facts["left_out"].items():
         print(f"{name} is left out: {why}.")
     print(

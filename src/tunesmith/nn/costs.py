@@ -71,6 +71,10 @@ class Costs:
         """Bytes that one row takes in the activation store, at one cut."""
         return self.row_tokens * self.width * STATE_BYTES
 
+    def stored_bytes(self, trained: int) -> float:
+        """Bytes that one row takes there where so many top blocks train."""
+        return self.row_bytes if trained < self.blocks else 0.0
+
     def read_seconds(self, rows: int, *, start: int = 0, stop: int | None = None) -> float:
         """To run rows through blocks start..stop, the stem too where they start there."""
         count = (self.blocks if stop is None else stop) - start
@@ -131,7 +135,7 @@ def _measured(encoder: Encoder, ids: Sequence[Tokens]) -> Costs:
     inside = {id(p) for one in encoder.blocks for p in one.parameters()}
     below = sum(p.numel() for p in encoder.parameters() if id(p) not in inside)
     stem_seconds = _timed(lambda: _answer(stem))
-    step_below = below * _number_seconds(device, torch.get_num_threads())
+    step_below = below * number_seconds(device, torch.get_num_threads())
     return Costs(
         blocks=len(encoder.blocks),
         stem_seconds=share * stem_seconds,
@@ -156,7 +160,7 @@ def _with_own_block(encoder: Encoder) -> Encoder:
 
 
 @functools.cache
-def _number_seconds(device: torch.device, threads: int) -> float:
+def number_seconds(device: torch.device, threads: int) -> float:
     """What a step takes for each number of a table of vectors: its gradient, which is as large as
     the table however few rows were looked up, and the optimiser's passes. It goes by size alone, so
     that a part of such a table tells it, once in a process."""

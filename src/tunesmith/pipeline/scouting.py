@@ -12,9 +12,9 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, WeightsError
 from tunesmith.core.records import Card, Problem
 from tunesmith.modalities.inputs import Inputs
-from tunesmith.scout.chart import Point, plot
-from tunesmith.scout.halving import HALVING, Halving
-from tunesmith.scout.scout import Scouted, scout
+from tunesmith.scouting.chart import Point, plot
+from tunesmith.scouting.halving import HALVING, Halving
+from tunesmith.scouting.scout import Scouted, scout
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,19 @@ class Scouting:
         return Path(file)
 
 
-def cards_here(named: Sequence[str] | None) -> tuple[tuple[Card, ...], dict[str, str]]:
-    """The checkpoints to look at: those named, or every built-in one whose bytes are here; and why
-    the others are not.
+def cards_here(
+    named: Sequence[str] | None, kind: str = "text"
+) -> tuple[tuple[Card, ...], dict[str, str]]:
+    """The checkpoints to look at: those named, or every built-in one of a kind ("text", "image")
+    whose bytes are here; and why the others are not.
 
     Raises:
-        ConfigError: A name is not known.
+        ConfigError: A name is not known, or is of another kind.
         WeightsError: None is on this machine.
     """
-    wanted = zoo.cards("text") if named is None else [zoo.card_for(name) for name in named]
+    wanted = zoo.cards(kind) if named is None else [zoo.card_for(name) for name in named]
+    if others := [card.name for card in wanted if card.modality != kind]:
+        raise ConfigError(f"{', '.join(others)} cannot read a column of the kind {kind!r}.")
     here = tuple(card for card in wanted if zoo.is_here(card))
     gone = {
         card.name: f"its bytes are not on this machine; run: tunesmith weights fetch {card.name}"
@@ -103,6 +107,7 @@ def scout_problem(
     *,
     clock: Clock,
     seed: int,
+    size: int = 0,
     settings: Halving = HALVING,
     most_seconds: float = float("inf"),
     passes_over: bool = False,
@@ -112,18 +117,21 @@ def scout_problem(
     """Scout on the training rows alone: those that validate and test are not looked at.
 
     Raises:
-        ConfigError: No input column is text.
+        ConfigError: No input column holds texts or pictures.
     """
     train = problem.part("train")
     inputs = Inputs.fit(train, problem.inputs)
-    if not inputs.text_names:
-        raise ConfigError("The scout ranks readers of text, and no input column is text.")
+    if not (inputs.text_names or inputs.image_names):
+        raise ConfigError(
+            "The scout ranks readers of texts and of pictures, and no input column holds any."
+        )
     return scout(
-        inputs.texts(train),
+        inputs.contents(train),
         problem.truth("train"),
         cards,
         clock=clock,
         seed=seed,
+        size=size,
         settings=settings,
         rows=len(problem.rows),
         most_seconds=most_seconds,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from tunesmith.core.blas import one_thread
 from tunesmith.core.errors import DataError
 from tunesmith.core.seeds import derive, generator
-from tunesmith.scout.probes import Probe, nearest, ridge, value
-from tunesmith.scout.records import Ranking, Reading, Standing
-from tunesmith.scout.space import Space, reduce
-from tunesmith.scout.target import Target, aim
-from tunesmith.scout.transferability import h_score, logme, logme_of_nothing, n_leep
+from tunesmith.scouting.probes import Probe, nearest, ridge, value
+from tunesmith.scouting.records import Ranking, Reading, Standing
+from tunesmith.scouting.space import Space, reduce
+from tunesmith.scouting.target import Target, aim
+from tunesmith.scouting.transferability import h_score, logme, logme_of_nothing, n_leep
 
 RESAMPLES = 1000
 FOLDS = 10

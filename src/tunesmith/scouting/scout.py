@@ -14,16 +14,18 @@ from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Card
 from tunesmith.core.seeds import generator
 from tunesmith.data.languages import Languages, detect, suits_language
-from tunesmith.scout.halving import HALVING, Halving, halve
-from tunesmith.scout.records import Ranking
-from tunesmith.zoo.backbones import backbone, blocks_of
+from tunesmith.scouting.halving import HALVING, Halving, halve
+from tunesmith.scouting.records import Ranking
+from tunesmith.zoo.backbones import Backbone, backbone, blocks_of
 
 if TYPE_CHECKING:
     from tunesmith.nn.costs import Costs
 
+PICTURED = Languages({}, "", "pictures have none")
 READOUTS = ("several", "last", "deep")
 CAUSAL_READOUTS = ("several", "last", "ends")
 LENGTH = 128
+"""Tokens of a text that are read."""
 TIMED_ROWS = 256
 DEPTHS = (0.0, 0.17, 0.34, 1.0)
 EPOCHS = 3
@@ -129,19 +131,20 @@ def _depths(cost: Costs, rows: int, limit_seconds: float) -> dict[str, dict[str,
             "blocks": trained,
             "seconds": seconds,
             "memory_bytes": cost.memory_bytes(trained),
-            "disk_bytes": int(rows * cost.row_bytes) if trained < cost.blocks else 0,
+            "disk_bytes": int(rows * cost.stored_bytes(trained)),
             "fits": seconds <= limit_seconds,
         }
     return found
 
 
 def scout(
-    texts: Sequence[str],
+    contents: Sequence[str],
     truth: NDArray[Any],
     cards: Sequence[Card],
     *,
     clock: Clock,
     seed: int,
+    size: int = 0,
     settings: Halving = HALVING,
     rows: int = 0,
     most_seconds: float = float("inf"),
@@ -149,7 +152,9 @@ def scout(
     threads: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Scouted:
-    """Rank the checkpoints for these texts and their truth (class codes or numbers).
+    """Rank the checkpoints for these texts, or places of pictures, and their truth (class codes or
+    numbers). All cards are of the same kind. Pictures are read at `size` pixels, at 0 at the size
+    that each checkpoint was trained with.
 
     Those that do not read the language of the texts are left out, if there is one that does; and
     those whose features of enough of `rows` rows would take more than `most_seconds`, but for the
@@ -164,15 +169,15 @@ def scout(
         WeightsError: None of the checkpoints can be used.
     """
     began = clock.elapsed()
-    languages = detect(texts, seed=seed)
+    languages = PICTURED if cards[0].modality == "image" else detect(contents, seed=seed)
     left_out = {
         card.name: f"it does not read {languages.main!r}, the language of most texts"
         for card in cards
-        if not suits_language(card.languages, languages.main)
+        if card.modality == "text" and not suits_language(card.languages, languages.main)
     }
     if len(left_out) == len(cards):
         left_out = {}
-    reader = _Reader(texts, seed, left_out, tell, threads)
+    reader = _Reader(contents, size, seed, left_out, tell, threads)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
     enough = int(ENOUGH * rows)
@@ -205,7 +210,7 @@ def scout(
         settings = replace(settings, first_rows=_first_rows(reader, names, clock, settings))
     else:
         shapes = [card for card in cards if card.name in names]
-        settings = _within_means(shapes, usable, rows or len(texts), settings)
+        settings = _within_means(shapes, usable, rows or len(contents), settings)
     ranking = halve(
         names,
         reader.read,
@@ -232,7 +237,9 @@ def _outdoes(card: Card, others: Sequence[Card]) -> str:
 
 
 def work(card: Card) -> int:
-    """What a token costs in a network of this shape, to sort by."""
+    """What a token, or a picture, costs in a network of this shape, to sort by."""
+    if card.modality == "image":
+        return card.parameters
     return card.blocks * card.width**2
 
 
@@ -268,7 +275,8 @@ def _first_rows(reader: _Reader, names: list[str], clock: Clock, settings: Halvi
 class _Reader:
     """Reads rows by one backbone after another, and measures what each costs when first used."""
 
-    texts: Sequence[str]
+    contents: Sequence[str]
+    size: int
     seed: int
     left_out: dict[str, str]
     tell: Callable[[str], None]
@@ -287,17 +295,17 @@ class _Reader:
 
     def opens(self, name: str) -> bool:
         """Whether a checkpoint can be brought into memory; measures it."""
-        from tunesmith.nn.costs import measure
+        from tunesmith.nn import costs, picture_costs
 
         try:
             base = backbone(name)
         except TunesmithError as error:
             self.left_out[name] = str(error)
             return False
-        some = generator(self.seed, "costs").permutation(len(self.texts))[:TIMED_ROWS]
+        some = generator(self.seed, "costs").permutation(len(self.contents))[:TIMED_ROWS]
         self.tell(f"measuring {name}")
-        ids = base.ids([self.texts[i] for i in some], LENGTH)
-        self.costs[name] = measure(base.encoder, ids, self.threads)
+        measure = picture_costs.measure if base.reader.kind == "image" else costs.measure
+        self.costs[name] = measure(base.encoder, self._ids(base, some), self.threads)
         return True
 
     def read(self, name: str, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
@@ -306,6 +314,13 @@ class _Reader:
 
         self.tell(f"reading {len(rows)} rows with {name}")
         base = backbone(name)
-        ids = base.ids([self.texts[i] for i in rows], LENGTH)
-        wanted = CAUSAL_READOUTS if base.encoder.is_causal else READOUTS
+        ids = self._ids(base, rows)
+        wanted = CAUSAL_READOUTS if getattr(base.encoder, "is_causal", False) else READOUTS
         return {one: activations.features(base.trunk, ids, one) for one in wanted}
+
+    def _ids(self, base: Backbone, rows: NDArray[np.int64]) -> list[NDArray[Any]]:
+        some = [self.contents[i] for i in rows]
+        if base.reader.kind == "text":
+            return base.ids(some, LENGTH)
+        side = self.size if base.encoder.any_size else 0
+        return base.ids(some, side or base.encoder.size)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.scout.space import Matrix, Space
-from tunesmith.scout.target import Target
+from tunesmith.scouting.space import Matrix, Space
+from tunesmith.scouting.target import Target
 
 STRENGTHS = tuple(float(power) for power in np.logspace(-3, 4, 15))
 """Penalties in units of a row's mean squared length, where 1 means that a row's own length and the

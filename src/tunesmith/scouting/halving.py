@@ -13,9 +13,9 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, DataError, TunesmithError
 from tunesmith.core.records import Rows
 from tunesmith.core.seeds import generator
-from tunesmith.scout.rank import WEIGHTS, Examined, Weights, compare, examine, known_qualities
-from tunesmith.scout.records import Dropped, Ranking, Round, Why
-from tunesmith.scout.target import Target, aim
+from tunesmith.scouting.rank import WEIGHTS, Examined, Weights, compare, examine, known_qualities
+from tunesmith.scouting.records import Dropped, Ranking, Round, Why
+from tunesmith.scouting.target import Target, aim
 
 Readouts = Mapping[str, NDArray[Any]]
 Read = Callable[[str, Rows], Readouts]

@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.scout.probes import STRENGTHS
-from tunesmith.scout.space import Matrix, Space
-from tunesmith.scout.target import Target
+from tunesmith.scouting.probes import STRENGTHS
+from tunesmith.scouting.space import Matrix, Space
+from tunesmith.scouting.target import Target
 
 ROUNDS = 100
 EXACT = 1e-8
