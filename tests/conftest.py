@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tunesmith.api import fit
 from tunesmith.core.records import Problem
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
@@ -74,6 +76,31 @@ def picture_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     save_file(pictures._made(told, folder).state_dict(), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(told))
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of sixty pictures that are light above or light below."""
+    image = pytest.importorskip("PIL.Image")
+    folder, dice = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(60):
+        pixels = dice.integers(0, 120, (40, 40, 3), dtype=np.uint8)
+        label = ("above", "below")[number % 2]
+        pixels[slice(0, 20) if label == "above" else slice(20, 40)] += 130
+        (folder / label).mkdir(exist_ok=True)
+        image.fromarray(pixels).save(folder / label / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def picture_run(
+    photos: Path, picture_checkpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The run folder of a probe that has learned from `photos`."""
+    folder = tmp_path_factory.mktemp("fitted") / "run"
+    pins = {"probe": {"backbone": picture_checkpoint}}
+    fit(photos, "label", trials=1, learners=["probe"], space=pins, folder=folder)
+    return folder
 
 
 @pytest.fixture(scope="session", params=["classification", "regression"])

@@ -170,11 +170,14 @@ def test_a_full_disk_ends_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_broken_picture_is_named_and_grey(tmp_path: Path):
-    (tmp_path / "a.png").write_bytes(written(smooth(), "PNG")[:200])
-    with pytest.warns(DataWarning, match=r"row 2: .*a\.png"):
+    cut = written(smooth(), "PNG")[:200]
+    (tmp_path / "a.png").write_bytes(cut)
+    with pytest.warns(DataWarning, match=r"1 of 2 .*missing: The picture .*a\.png cannot"):
         found, present = pixels([None, str(tmp_path / "a.png")], 8)
     assert not present.any()
     assert (found == MISSING).all()
+    with pytest.warns(DataWarning, match=r"row 2: The picture data:image/png"):
+        pixels([None, from_bytes(cut)], 8)
 
 
 def test_an_error_gives_the_name_and_the_reason():

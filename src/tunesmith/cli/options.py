@@ -14,7 +14,11 @@ from tunesmith.core.errors import ConfigError
 Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last thing printed.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or a saved model.")]
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet, JSON lines, Excel; path or URL.")
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="CSV, TSV, Parquet, JSON lines, Excel; path, URL or pattern; a folder of pictures.",
+    ),
 ]
 
 

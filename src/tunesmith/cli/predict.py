@@ -30,6 +30,10 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="A column for each class as well.")
     ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="The K likeliest classes of each row, with probability."),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(metavar="P", help="Answer the second of two classes above this probability."),
@@ -53,7 +57,8 @@ def predict(
         bool, typer.Option("--each-class", help="With --coverage: so often for every class.")
     ] = False,
 ) -> None:
-    """Predict every row of a table, as CSV: one line a row, in their order."""
+    """Predict every row of a table, or every picture of a folder, as CSV: one line a row, in their
+    order."""
     if each_class and coverage is None:
         raise ConfigError("--each-class is about --coverage. Give both, such as --coverage 0.9.")
     unsure = {"abstain": abstain, "risk": risk}
@@ -66,11 +71,15 @@ def predict(
     predictor = api.load(run)
     found = predictor.scores(source)
     frame = _answers(predictor, found, probabilities, {"threshold": threshold, **unsure})
+    if top is not None:
+        frame = frame.join(predictor.likeliest(found, top))
     if coverage is not None:
         held = predictor.hold(found, coverage, each_class=each_class).drop(columns="prediction")
         frame = frame.join(held)
     if "set" in frame:
         frame["set"] = ["|".join(map(str, labels)) for labels in frame["set"]]
+    if (names := predictor.names(source)) is not None:
+        frame.insert(0, "image", names)
     text = frame.to_csv(index=False, lineterminator="\n")
     if out is None:
         sys.stdout.write(text)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import DataWarning, need
 from tunesmith.data.picture_headers import open_header, refuse_many_scans
 from tunesmith.data.pictures import (
+    DATA_URI,
     PictureError,
     identity,
     key_of,
@@ -228,7 +229,7 @@ def views(
             found[row] = found[row] if view is None else view
         fresh.clear()
     if broken:
-        _tell(sorted(broken, key=lambda one: one[0]), len(cells))
+        _tell(sorted(broken, key=lambda one: one[0]), cells)
     return found, present
 
 
@@ -270,11 +271,18 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _tell(broken: Sequence[tuple[int, PictureError]], rows: int) -> None:
-    said = "; ".join(f"row {row + 1}: {error}" for row, error in broken[:NAMED])
+def _tell(broken: Sequence[tuple[int, PictureError]], cells: Sequence[str | None]) -> None:
+    said = "; ".join(_told(row, error, cells[row] or "") for row, error in broken[:NAMED])
     more = f"; and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
     warnings.warn(
-        f"{len(broken):,} of {rows:,} pictures cannot be used and count as missing: {said}{more}",
+        f"{len(broken):,} of {len(cells):,} pictures cannot be used and count as missing: {said}"
+        f"{more}",
         DataWarning,
         stacklevel=3,
     )
+
+
+def _told(row: int, error: PictureError, cell: str) -> str:
+    """A file is known by its path, what is in memory by its place."""
+    place = f"row {row + 1}: " if cell.startswith(DATA_URI) else ""
+    return place + str(error).rstrip(".")

@@ -28,6 +28,7 @@ from tunesmith.pipeline.suspecting import read_suspects
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
 from tunesmith.predictor.labelled import labelled
 from tunesmith.predictor.labels import natural, weights_of
+from tunesmith.predictor.pictures import picture_names
 from tunesmith.predictor.places import place_of, read_facts, scorecard_of
 from tunesmith.predictor.rows import as_table, rows_of
 
@@ -215,7 +216,8 @@ class Predictor:
 
         Args:
             data: Whatever `fit` takes, or a dict for a single row; where text is the only input, a
-                text or a list of texts.
+                text or a list of texts; where pictures are, a folder, an archive, a pattern or a
+                path, bytes, a PIL image, an array, or a list of these.
             threshold: Of two classes, answer the second above this probability, in place of what
                 was chosen for the metric.
             abstain: Answer None where the model is less confident than in that share of the
@@ -358,6 +360,39 @@ class Predictor:
         if not isinstance(found, ClassScores):
             raise ConfigError("This model answers with numbers; probabilities are for classes.")
         return pd.DataFrame(found.probabilities, columns=list(found.classes))
+
+    def top(self, data: Any, k: int = 3) -> pd.DataFrame:
+        """The `k` likeliest classes of each row: columns `top_1` and `top_1_probability`, `top_2`
+        and so on; of pictures that lie in a folder, an archive or at paths, `image` before them.
+
+        Raises:
+            ConfigError: The model answers with numbers, or k is below 1.
+        """
+        found, names = self.likeliest(self.scores(data), k), self.names(data)
+        if names is not None:
+            found.insert(0, "image", names)
+        return found
+
+    def likeliest(self, found: Prediction, k: int) -> pd.DataFrame:
+        """The `k` likeliest classes in what `scores` gave, as of `top`."""
+        import pandas as pd
+
+        if k < 1:
+            raise ConfigError(f"The {k} likeliest classes cannot be given: ask for 1 or more.")
+        shares = self.shares(found).to_numpy()
+        labels = natural(np.array(self.model.classes, dtype=object), self.model.classes)
+        codes = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        columns: dict[str, NDArray[Any]] = {}
+        for place, chosen in enumerate(codes.T, start=1):
+            columns[f"top_{place}"] = labels[chosen]
+            columns[f"top_{place}_probability"] = shares[np.arange(len(shares)), chosen]
+        return pd.DataFrame(columns)
+
+    def names(self, data: Any) -> list[str] | None:
+        """What a person calls the rows of a model that reads pictures alone: paths in their folder
+        or archive, or as given. None where rows have no names: tables, bytes, arrays."""
+        kinds = [column.kind for column in self.model.inputs]
+        return picture_names(data) if kinds == ["image"] else None
 
     def scores(self, data: Any) -> Prediction:
         """What the model hands back, before one answer is chosen: the likeliest, or where answers

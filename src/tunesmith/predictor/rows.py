@@ -14,13 +14,13 @@ from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import DataError, DataWarning
 from tunesmith.core.records import Column, Dataset
 from tunesmith.data.kinds import infer
-from tunesmith.data.pictures import DATA_URI, cell_of, is_feature, is_pil, names_picture
 from tunesmith.data.read import read
 from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import is_url
 from tunesmith.data.readers._table import objects, plain
 from tunesmith.pipeline.artifact import Model
 from tunesmith.predictor.labels import has_label
+from tunesmith.predictor.pictures import picture_cells
 
 LONGEST_PATH = 4096
 
@@ -49,7 +49,8 @@ def as_table(model: Model, data: Any) -> Any:
         # A pandas Series is a row where it goes by the names of the columns, else a column.
         data = data.to_dict() if set(names) <= set(data.index) else data.tolist()
     if len(names) == 1 and model.inputs[0].kind == "image":
-        data = _pictures(names[0], data)
+        pictures = picture_cells(data)
+        data = data if pictures is None else {names[0]: pictures}
     elif len(names) == 1:
         if isinstance(data, str) and not _names_a_source(data):
             data = {names[0]: data}
@@ -59,26 +60,6 @@ def as_table(model: Model, data: Any) -> Any:
         cells = {str(name): objects([plain(value)]) for name, value in data.items()}
         return RawTable("one row", tuple(cells), cells, np.ones(1, dtype=np.int64))
     return data
-
-
-def _pictures(name: str, data: Any) -> Any:
-    """One picture, or several, as the cells of the only input column; anything else as it is."""
-    if _is_picture(data):
-        return {name: [cell_of(data)]}
-    if (
-        isinstance(data, list | tuple)
-        and data
-        and all(one is None or _is_picture(one) for one in data)
-    ):
-        return {name: [cell_of(one) for one in data]}
-    return data
-
-
-def _is_picture(data: Any) -> bool:
-    if isinstance(data, str | os.PathLike):
-        return names_picture(os.fspath(data)) or os.fspath(data).startswith(DATA_URI)
-    is_pixels = isinstance(data, np.ndarray) and data.dtype != object
-    return is_pixels or isinstance(data, bytes | bytearray) or is_pil(data) or is_feature(data)
 
 
 def _is_table(data: Mapping[Any, Any]) -> bool:
