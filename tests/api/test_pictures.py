@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("timm")
@@ -15,6 +16,7 @@ Image = pytest.importorskip("PIL.Image")
 import tunesmith as ts  # noqa: E402
 from tunesmith.core.errors import ConfigError, DataError  # noqa: E402
 from tunesmith.pipeline import artifact  # noqa: E402
+from tunesmith.predictor.sheets import sections_of  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,42 @@ def test_a_picture_that_is_broken_keeps_its_row_and_its_name(
         found = model.top(tmp_path)
     assert found["image"].tolist() == ["a.png", "b.png", "c.png"]
     assert found["top_1"].tolist()[::2] == ["above", "above"]
+
+
+def test_a_sheet_begins_with_the_surest_of_the_wrong(
+    model: ts.Predictor, photos: Path, tmp_path: Path
+) -> None:
+    mixed = pd.DataFrame({"image": [str(file) for file in sorted(photos.rglob("*.png"))]})
+    mixed["label"] = ["above"] * 25 + ["below"] * 35  # five are labelled wrongly
+    title, (wrong, right) = sections_of(model.model, mixed, 12)
+    shares = model.predict_proba(mixed).max(axis=1).to_numpy()
+    agree = model.predict(mixed) == mixed["label"]
+    assert title == f"60 pictures, {100 * agree.mean():.1f} % right"
+    surest = mixed["image"][~agree].iloc[np.argsort(-shares[~agree])[:6]].tolist()
+    assert [tile.cell for tile in wrong.tiles] == surest
+    assert len(wrong.tiles) + len(right.tiles) == 12
+    assert wrong.tiles[0].lines == (
+        ("is below", ""),
+        ("said above", f" {shares[~agree].max():.2f}"),
+    )
+    assert {tile.lines[0][0][3:] for tile in right.tiles} == {"above", "below"}
+    drawn = model.sheet(mixed, tmp_path / "sheet.png", pictures=12)
+    with Image.open(tmp_path / "sheet.png") as again:
+        assert again.size == drawn.size
+
+
+def test_a_sheet_of_pictures_without_labels_has_answers_alone(
+    model: ts.Predictor, photos: Path
+) -> None:
+    for data in (photos / "above", [file.read_bytes() for file in photos.glob("above/*.png")]):
+        title, (only,) = sections_of(model.model, data, 10)
+        assert title == "Answers for 30 pictures"
+        assert only.title == "10 of 30, in their order"
+        assert [tile.mark for tile in only.tiles] == [""] * 10
+        assert all(len(tile.lines) == 1 for tile in only.tiles)
+
+
+@pytest.mark.parametrize("most", [0, 1_001])
+def test_a_sheet_shows_so_many_pictures(model: ts.Predictor, photos: Path, most: int) -> None:
+    with pytest.raises(ConfigError, match="1 to 1,000 pictures"):
+        model.sheet(photos, pictures=most)

@@ -47,3 +47,16 @@ def test_likeliest_classes_are_at_least_one(
     ran = command("predict", picture_run, photos, "--top", "0")
     assert ran.status == 2
     assert "ask for 1 or more" in ran.err
+
+
+def test_a_sheet_is_drawn_into_the_run_or_where_it_is_asked_for(
+    command: Command, picture_run: Path, photos: Path, tmp_path: Path
+) -> None:
+    ran = command("sheet", picture_run, photos)
+    assert ran.out == f"{picture_run / 'sheet.png'}\n"
+    file = tmp_path / "some.png"
+    assert command("sheet", picture_run, photos, "--out", file, "--pictures", "5").status == 0
+    assert file.stat().st_size < (picture_run / "sheet.png").stat().st_size
+    ran = command("sheet", picture_run, photos, "--out", tmp_path / "sheet.pdf")
+    assert ran.status == 2
+    assert "ends in .png" in ran.err

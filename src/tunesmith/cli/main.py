@@ -29,6 +29,7 @@ from tunesmith.cli.plot import plot
 from tunesmith.cli.predict import predict
 from tunesmith.cli.resume import resume
 from tunesmith.cli.scout import scout
+from tunesmith.cli.sheet import sheet
 from tunesmith.cli.terms import terms
 from tunesmith.cli.watch import runs, watch
 from tunesmith.cli.weights import weights
@@ -53,6 +54,7 @@ app.command()(resume)
 app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(sheet)
 app.command()(leaderboard)
 app.command()(terms)
 app.command()(pick)

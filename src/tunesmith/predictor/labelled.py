@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.contracts import RawTable
 from tunesmith.core.records import Dataset, Rows
+from tunesmith.data.read import read
 from tunesmith.pipeline.artifact import Model
 from tunesmith.predictor.labels import has_label, truth_of
-from tunesmith.predictor.rows import rows_of
+from tunesmith.predictor.rows import as_table, rows_of
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,16 @@ def labelled(model: Model, data: Any) -> Labelled:
     truth = truth_of(model, rows)
     known = np.flatnonzero(has_label(rows.values(model.target)))
     return Labelled(rows, known, rows.take(known), truth[known])
+
+
+def has_labels(model: Model, data: Any) -> bool:
+    """Whether any row has a value in the target column, if there is that column.
+
+    Raises:
+        DataError: The rows cannot be read.
+    """
+    table = as_table(model, data)
+    if isinstance(table, RawTable):
+        return model.target in table.names
+    rows = read(table, like=())
+    return model.target in rows.names and bool(has_label(rows.values(model.target)).any())

@@ -31,6 +31,8 @@ from tunesmith.predictor.labels import natural, weights_of
 from tunesmith.predictor.pictures import picture_names
 from tunesmith.predictor.places import place_of, read_facts, scorecard_of
 from tunesmith.predictor.rows import as_table, rows_of
+from tunesmith.predictor.sheets import sections_of
+from tunesmith.report import sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -429,6 +431,24 @@ class Predictor:
         if found is None:
             raise ConfigError("This model answers with numbers; a confusion matrix needs classes.")
         return found
+
+    def sheet(self, data: Any, file: str | Path | None = None, *, pictures: int = 48) -> Any:
+        """A contact sheet of at most so many pictures, as a PIL image: wrong answers, the surest
+        first, then right ones, each with its label, the answer and its probability. Where rows have
+        no labels the answers stand alone; of numbers the furthest off come first.
+
+        Args:
+            file: A PNG to write it to as well.
+
+        Raises:
+            ConfigError: The model reads no pictures, or an argument is wrong.
+        """
+        if file is not None:
+            sheet.check_place(Path(file))
+        drawn = sheet.draw(*sections_of(self.model, data, pictures))
+        if file is not None:
+            sheet.save(drawn, Path(file))
+        return drawn
 
     def fairness(
         self, data: Any, columns: Sequence[str], *, positive: str | None = None, seed: int = 0
