@@ -1,4 +1,4 @@
-"""`tunesmith demo`: one fit on real reviews, from the data to answers."""
+"""`tunesmith demo`: one fit on real reviews, or on pictures, from the data to answers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.cli.fit import show_fit
+from tunesmith.cli import demo_images as images
+from tunesmith.cli.fit import show_story
 from tunesmith.cli.options import Json
 from tunesmith.cli.progress import progress
 from tunesmith.cli.tables import Table, interval, number, show, show_json
+from tunesmith.core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from tunesmith.core.records import Score
     from tunesmith.predictor import Predictor
 
+KINDS = ("reviews", "images")
+BUDGET = "3m"
 TARGET = "recommended"
 SENTENCES = (
     ("Love this dress! It fits perfectly and the fabric is soft.", 34, "Dresses"),
@@ -29,14 +33,35 @@ SENTENCES = (
 
 def demo(
     context: typer.Context,
-    budget: Annotated[str, typer.Option(metavar="TIME", help="Time for the fit.")] = "3m",
+    what: Annotated[
+        str, typer.Argument(metavar="[reviews|images]", help="What to fit on.")
+    ] = "reviews",
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help=f"Time for the fit. [{BUDGET}; images {images.BUDGET}]"),
+    ] = None,
     folder: Annotated[str | None, typer.Option(metavar="RUN", help="A new run folder.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="Open no socket.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fit on 4,000 real clothing reviews: would the customer recommend the piece?"""
+    """Fit on 4,000 real clothing reviews: would the customer recommend the piece? Or, as
+    `demo images`, on 2,000 pictures of clothes: what is it?"""
+    if what not in KINDS:
+        raise ConfigError(f"There is no demo {what!r}.{did_you_mean(what, KINDS)}")
+    place = folder or time.strftime("runs/demo-%Y%m%d-%H%M%S")
+    if what == "images":
+        images.demo_images(
+            budget=budget or images.BUDGET,
+            folder=place,
+            seed=seed,
+            offline=offline,
+            quiet=quiet,
+            as_json=as_json,
+            started=context.obj,
+        )
+        return
     from tunesmith import api
     from tunesmith.data.demo import clothing_reviews
 
@@ -48,8 +73,8 @@ def demo(
         predictor = api.fit(
             train,
             TARGET,
-            budget=budget,
-            folder=folder or time.strftime("runs/demo-%Y%m%d-%H%M%S"),
+            budget=budget or BUDGET,
+            folder=place,
             seed=seed,
             offline=offline,
             listeners=listeners,
@@ -84,14 +109,7 @@ def _facts(predictor: Predictor, accuracy: Score, answers: pd.DataFrame) -> dict
 
 
 def _show(predictor: Predictor, accuracy: Score, answers: pd.DataFrame) -> None:
-    summary = predictor.summary
-    _show_findings(summary)
-    print()
-    show_fit(predictor)
-    print()
-    for about in ("task", "backbone", "winner"):
-        if about in summary["reasons"]:
-            print(f"Why this {about}: {summary['reasons'][about]}")
+    show_story(predictor)
     print()
     show(_answers_table(answers))
     print()
@@ -99,15 +117,6 @@ def _show(predictor: Predictor, accuracy: Score, answers: pd.DataFrame) -> None:
     print(f"On {accuracy.rows} reviews never seen: accuracy {number(accuracy.value)} {spread}")
     print(f"The model is saved in {predictor.folder}")
     print(f"Try: tunesmith predict {predictor.folder} your.csv")
-
-
-def _show_findings(summary: dict[str, Any]) -> None:
-    print("Audit")
-    findings = summary.get("findings") or ()
-    for finding in findings:
-        print(f"  {finding['check']}: {finding['message']}")
-    if not findings:
-        print("  nothing found")
 
 
 def _answers_table(answers: pd.DataFrame) -> Table:

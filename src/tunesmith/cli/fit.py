@@ -197,6 +197,23 @@ def show_fit(predictor: Predictor) -> None:
     print("\n".join(fit_lines(summary)))
 
 
+def show_story(predictor: Predictor) -> None:
+    """What the audit found, what came out of a fit, and the main choices with their reasons."""
+    summary = predictor.summary
+    findings = summary.get("findings") or ()
+    print("Audit")
+    for finding in findings:
+        print(f"  {finding['check']}: {finding['message']}")
+    if not findings:
+        print("  nothing found")
+    print()
+    show_fit(predictor)
+    print()
+    for about in ("task", "backbone", "winner"):
+        if about in summary["reasons"]:
+            print(f"Why this {about}: {summary['reasons'][about]}")
+
+
 def fit_lines(summary: Mapping[str, Any]) -> list[str]:
     """The summary of a fit as sentences."""
     (low, high), trials = summary["interval"], summary["trials"]

@@ -196,8 +196,11 @@ def _download(name: str, version: str, workshop: Path, timeout_seconds: float) -
     return wheel
 
 
-def run(command: Sequence[str], what: str, timeout_seconds: float) -> None:
-    """Run a command that brings `what`; end it with its children at the timeout.
+def run(
+    command: Sequence[str], what: str, timeout_seconds: float, *, at: Path | None = None
+) -> None:
+    """Run a command that brings `what`, in the folder `at`; end it with its children at the
+    timeout.
 
     Raises:
         WeightsError: It failed, or took too long.
@@ -211,6 +214,7 @@ def run(command: Sequence[str], what: str, timeout_seconds: float) -> None:
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
+        cwd=at,
     )
     try:
         _, said = process.communicate(timeout=min(max(timeout_seconds, 0.0), LONGEST_SECONDS))
