@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tunesmith.core.costs import RowCosts
 from tunesmith.core.errors import DataError
 
+HALF = 0.5
+
 
 @dataclass(frozen=True)
 class ClassScores:
@@ -96,7 +98,67 @@ class Values:
         return Values(array)
 
 
-Prediction = ClassScores | Values
+@dataclass(frozen=True)
+class Labels:
+    """A probability for each label, for each row, which may have several labels or none.
+
+    `probabilities` has shape (rows, labels), each between 0 and 1 by itself; `classes` are the
+    labels as text, in the order of the columns. A label is answered where its probability reaches
+    its threshold: one a label, 0.5 where there are none. Rows of several models have thresholds of
+    their own, shape (rows, labels).
+    """
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    thresholds: tuple[float, ...] | NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        if self.probabilities.ndim != 2 or self.probabilities.shape[1] != count:
+            raise DataError(
+                f"Probabilities of shape {self.probabilities.shape} do not fit {count} labels."
+            )
+        if self.thresholds is not None and (many := np.shape(self.thresholds)[-1]) != count:
+            raise DataError(f"{many} thresholds do not fit {count} labels.")
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def chosen(self) -> NDArray[np.int64]:
+        """1 where a label is answered, 0 elsewhere, shape (rows, labels)."""
+        least = HALF if self.thresholds is None else np.asarray(self.thresholds)
+        return np.asarray(self.probabilities >= least, dtype=np.int64)
+
+    def decode(self) -> NDArray[np.object_]:
+        """The labels to answer in each row, as a list of text, shape (rows,)."""
+        found = np.empty(len(self), dtype=object)
+        for row, chosen in enumerate(self.chosen()):
+            found[row] = [self.classes[place] for place in np.flatnonzero(chosen)]
+        return found
+
+    def take(self, rows: NDArray[np.int64]) -> Labels:
+        own = self.thresholds[rows] if isinstance(self.thresholds, np.ndarray) else self.thresholds
+        return replace(self, probabilities=self.probabilities[rows], thresholds=own)
+
+    def array(self) -> NDArray[np.float64]:
+        return self.probabilities
+
+    def with_array(self, array: NDArray[np.float64]) -> Labels:
+        """The same labels and thresholds with other numbers."""
+        return replace(self, probabilities=array)
+
+
+Prediction = ClassScores | Values | Labels
+
+
+def prediction_of(
+    array: NDArray[np.float64], classes: tuple[str, ...], *, several: bool = False
+) -> Prediction:
+    """What a model hands back, of its array alone: numbers where there are no classes, and where
+    there are, of rows that have `several` of them or one."""
+    if several:
+        return Labels(classes, array)
+    return ClassScores(classes, array) if classes else Values(array)
 
 
 def mix(predictions: Sequence[Prediction], weights: Sequence[float]) -> Prediction:

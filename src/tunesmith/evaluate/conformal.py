@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, Values
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.abstaining import confidence, safe_confidence
 from tunesmith.evaluate.calibration import FOLDS, fold_codes
@@ -298,6 +298,8 @@ def covered(
         sets = known.sets(prediction, coverage)
         held = sets[np.arange(len(truth)), np.maximum(truth, 0)] & (truth >= 0)
         return held, sets.sum(axis=1).astype(np.float64)
+    if isinstance(prediction, Labels):
+        raise ConfigError("Sets and intervals are not built for several labels a row.")
     low, high = known.interval(prediction, coverage)
     return (low <= truth) & (truth <= high), high - low
 

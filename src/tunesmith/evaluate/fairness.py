@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.weighted import Weights, counting, counts, mean, taken
 
@@ -187,6 +188,8 @@ def _rates_of(
     truth: NDArray[Any], prediction: Prediction, positive: str | None, own: Numbers
 ) -> tuple[Callable[[NDArray[np.int64]], dict[str, float]], str]:
     """What is measured on some rows, and the label that counts as selected."""
+    if isinstance(prediction, Labels):
+        raise ConfigError("Scores by group are not built for several labels a row.")
     if not isinstance(prediction, ClassScores):
         residual = prediction.array() - truth
         answers = prediction.array()

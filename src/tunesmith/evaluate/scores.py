@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Metric
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Score
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.weighted import Weights, effective_rows
@@ -52,7 +52,8 @@ def score(
 ) -> Score:
     """A metric with its percentile bootstrap interval over rows.
 
-    `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,);
+    `truth` holds class codes (-1 for a label the model does not know) or numbers, shape (rows,), or
+    a matrix of labels;
     `weights` say how much each row counts, None where all count alike.
     Once the clock is over, sixty resamples have to do.
     Where every label is met a bootstrap sees no error to draw, on ten rows as on a thousand: the
@@ -73,7 +74,7 @@ def score(
             break
         found.append(by_weights(drawn))
     low, high = _ends(np.array(found), level)
-    if low == high == rule.high == 1.0 and isinstance(prediction, ClassScores):
+    if low == high == rule.high == 1.0 and isinstance(prediction, ClassScores | Labels):
         low = float(((1 - level) / 2) ** (1 / effective_rows(weights, len(truth))))
     return Score(name, value, min(low, value), max(high, value), len(truth), level)
 

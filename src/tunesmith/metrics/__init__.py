@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Metric
 from tunesmith.core.errors import ConfigError, did_you_mean
-from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.metrics._shelf import metrics
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
+from tunesmith.metrics._shelf import matrices, metrics
 from tunesmith.metrics.costs import COST
 from tunesmith.metrics.ranking import GRAMMAR, is_binary, parsed
 
@@ -44,6 +44,10 @@ ALIASES = {
     "brier_score_loss": "brier",
     "expected_calibration_error": "ece",
     "mean_cost": "cost",
+    "f1_sample": "f1_samples",
+    "exact_match": "subset_accuracy",
+    "hamming": "hamming_loss",
+    "mean_average_precision": "average_precision",
 }
 
 Own = Callable[[NDArray[Any], NDArray[Any]], float]
@@ -51,8 +55,9 @@ Own = Callable[[NDArray[Any], NDArray[Any]], float]
 
 @dataclass(frozen=True)
 class Custom(Metric):
-    """A user's own function of the true and the predicted labels (as text) or numbers. It says
-    by an attribute `higher_is_better = False` that less is better."""
+    """A user's own function of the true and the predicted labels (as text) or numbers; of several
+    labels a row of zeros and ones, shape (rows, labels). It says by an attribute `higher_is_better
+    = False` that less is better."""
 
     function: Own
     higher_is_better: bool = True
@@ -81,8 +86,14 @@ class Custom(Metric):
             rows = np.repeat(rows, weights.astype(np.int64))
         if isinstance(prediction, ClassScores):
             truth = np.array([*prediction.classes, None], dtype=object)[truth]
+        answers: NDArray[Any]
+        if isinstance(prediction, Labels):
+            truth, answers = matrices(truth, prediction)
+            truth, answers = truth.astype(np.int64), answers.astype(np.int64)
+        else:
+            answers = prediction.decode()
         try:
-            value = float(self.function(truth[rows], prediction.decode()[rows]))
+            value = float(self.function(truth[rows], answers[rows]))
         except Exception as error:  # anything may come out of a user's function
             if weights is not None:
                 return float("nan")
@@ -163,11 +174,11 @@ def check(metric: str | Own, prediction: Prediction) -> str:
                 f"The metric {COST!r} needs to know what answers cost: give costs=... to fit, at "
                 "the command line --costs FILE."
             )
-        shape = (
-            f"{len(prediction.classes)} classes"
-            if isinstance(prediction, ClassScores)
-            else "numbers"
-        )
+        shape = "numbers"
+        if isinstance(prediction, ClassScores):
+            shape = f"{len(prediction.classes)} classes"
+        if isinstance(prediction, Labels):
+            shape = f"{len(prediction.classes)} labels of which a row may have several"
         raise ConfigError(
             f"The metric {name!r} is not defined for {shape}. "
             f"These are: {', '.join(fitting(prediction))}."

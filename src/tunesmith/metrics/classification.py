@@ -3,6 +3,7 @@ after "no", "1" after "0", "true" after "false")."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.metrics._shelf import MeanLoss, Numbers, OfCounts, Ranked, Weights, Whole, metrics
+from tunesmith.metrics._shelf import (
+    ByShape,
+    MeanLoss,
+    Numbers,
+    OfCounts,
+    Ranked,
+    Weights,
+    Whole,
+    metrics,
+)
+from tunesmith.metrics.multilabel import LABEL_LOSS, OfEachLabel
 
 Share = Callable[[Numbers, Numbers, Numbers], Numbers]
 
@@ -65,7 +76,8 @@ def _macro(share: Share) -> Callable[[Numbers, Numbers, Numbers], float]:
     """The plain mean over classes that are true or answered somewhere."""
 
     def mean(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
-        return float(share(truths, guesses, hits)[(truths > 0) | (guesses > 0)].mean())
+        there = (truths > 0) | (guesses > 0)
+        return float(share(truths, guesses, hits)[there].mean()) if there.any() else 0.0
 
     return mean
 
@@ -84,7 +96,7 @@ def _weighted(share: Share) -> Callable[[Numbers, Numbers, Numbers], float]:
     """The mean over classes, each by how often it is true."""
 
     def mean(truths: Numbers, guesses: Numbers, hits: Numbers) -> float:
-        return float((share(truths, guesses, hits) * truths).sum() / truths.sum())
+        return float(_divide((share(truths, guesses, hits) * truths).sum(), truths.sum()))
 
     return mean
 
@@ -95,9 +107,9 @@ metrics.put("mcc", OfCounts(_mcc, low=-1.0))
 metrics.put("kappa", OfCounts(_kappa, low=-1.0))
 for _name, _share in (("precision", _precision), ("recall", _recall), ("f1", _f1)):
     metrics.put(_name, OfCounts(_positive(_share), binary=True))
-    metrics.put(f"{_name}_macro", OfCounts(_macro(_share)))
-    metrics.put(f"{_name}_micro", OfCounts(_micro(_share)))
-    metrics.put(f"{_name}_weighted", OfCounts(_weighted(_share)))
+    metrics.put(f"{_name}_macro", OfCounts(_macro(_share), of_labels=True))
+    metrics.put(f"{_name}_micro", OfCounts(_micro(_share), of_labels=True))
+    metrics.put(f"{_name}_weighted", OfCounts(_weighted(_share), of_labels=True))
 
 
 def _log_losses(truth: NDArray[Any], shares: NDArray[Any]) -> Numbers:
@@ -106,7 +118,12 @@ def _log_losses(truth: NDArray[Any], shares: NDArray[Any]) -> Numbers:
     return np.asarray(-np.log(np.clip(given, 1e-15, 1.0)))
 
 
-metrics.put("log_loss", MeanLoss(_log_losses, of_classes=True))
+metrics.put(
+    "log_loss",
+    ByShape(
+        MeanLoss(_log_losses, of_classes=True), LABEL_LOSS, higher_is_better=False, high=math.inf
+    ),
+)
 
 
 def _is_binary(prediction: Prediction) -> bool:
@@ -167,5 +184,5 @@ def _roc_auc_ovo(truth: NDArray[Any], shares: NDArray[Any], weights: Weights) ->
 
 
 metrics.put("roc_auc", Ranked(_roc_auc, _is_binary))
-metrics.put("roc_auc_ovr", Ranked(_roc_auc_ovr, _is_classes))
+metrics.put("roc_auc_ovr", ByShape(Ranked(_roc_auc_ovr, _is_classes), OfEachLabel(area)))
 metrics.put("roc_auc_ovo", Whole(_roc_auc_ovo, _is_classes))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.predictions import ClassScores, Prediction
-from tunesmith.metrics._shelf import MeanLoss, Numbers, Ranked, Weights, metrics
+from tunesmith.metrics._shelf import ByShape, MeanLoss, Numbers, Ranked, Weights, metrics
 from tunesmith.metrics.classification import area
+from tunesmith.metrics.multilabel import OfEachLabel
 
 Rule = Callable[[Weights], float]
 BINS = 15
@@ -206,7 +207,10 @@ def _is_classes(prediction: Prediction) -> bool:
     return isinstance(prediction, ClassScores)
 
 
-metrics.put("average_precision", Ranked(_average_precision, _is_classes))
+metrics.put(
+    "average_precision",
+    ByShape(Ranked(_average_precision, _is_classes), OfEachLabel(average_precision)),
+)
 metrics.put("ks", Ranked(_of(_kolmogorov_smirnov), is_binary))
 metrics.put("gini", Ranked(_gini, is_binary, low=-1.0))
 metrics.put("brier", MeanLoss(_brier, of_classes=True, high=2.0))

@@ -11,7 +11,7 @@ import numpy as np
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import HALF, ClassScores, Labels, Prediction, Values
 from tunesmith.core.records import Problem, Rows
 from tunesmith.evaluate.calibration import (
     Calibrated,
@@ -22,6 +22,7 @@ from tunesmith.evaluate.calibration import (
     reliability,
 )
 from tunesmith.evaluate.conformal import Conformal, coverage_of, of_classes, of_numbers
+from tunesmith.evaluate.label_thresholds import tune_labels
 from tunesmith.evaluate.thresholds import of_threshold, tune
 from tunesmith.evaluate.weighted import counting, taken
 from tunesmith.metrics import get
@@ -46,9 +47,13 @@ class After:
     conformal: Conformal | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     """By what they are about: calibration, threshold."""
+    thresholds: tuple[float, ...] | None = None
+    """Of each label, where a row may have several; None for 0.5."""
 
     def apply(self, prediction: Prediction) -> Prediction:
         """The answers as the model gives them."""
+        if isinstance(prediction, Labels):
+            return replace(prediction, thresholds=self.thresholds)
         if not isinstance(prediction, ClassScores):
             return prediction
         found = self.calibration.apply(prediction) if self.calibration else prediction
@@ -72,6 +77,7 @@ class After:
             "calibration": self.calibration.to_json() if self.calibration else None,
             "weights": list(self.weights) if self.weights else None,
             "conformal": self.conformal.to_json() if self.conformal else None,
+            "thresholds": list(self.thresholds) if self.thresholds else None,
         }
 
     @staticmethod
@@ -83,6 +89,7 @@ class After:
             Calibration.from_json(told["calibration"]) if told.get("calibration") else None,
             tuple(map(float, weights)) if weights else None,
             Conformal.from_json(told["conformal"]) if told.get("conformal") else None,
+            thresholds=tuple(map(float, told["thresholds"])) if told.get("thresholds") else None,
         )
 
 
@@ -105,6 +112,8 @@ def learn(
         known = of_numbers(truth, prediction, seed=validation.seed, weights=own) if enough else None
         return After(conformal=known)
     metric, seed = get(validation.metric), validation.seed
+    if isinstance(prediction, Labels):
+        return _of_labels(validation, prediction, clock)
     if not enough:
         why = f"none: {len(truth):,} validation rows are too few to tell"
         return After(reasons={"calibration": why, "threshold": why})
@@ -135,6 +144,23 @@ def learn(
     )
 
 
+def _of_labels(validation: Validation, prediction: Labels, clock: Clock | None) -> After:
+    """A threshold for each label. Probabilities stay as they are: no way to calibrate several of
+    them a row is built."""
+    decision = tune_labels(
+        validation.metric,
+        get(validation.metric),
+        validation.truth,
+        prediction,
+        seed=validation.seed,
+        clock=Clock() if clock is None else Clock(clock.left() / 2, clock.now),
+        row_weights=validation.weights,
+    )
+    none = "none: it is not built for several labels a row"
+    reasons = {"calibration": none, "threshold": decision.reason}
+    return After(thresholds=decision.thresholds, reasons=reasons)
+
+
 def _as_before(calibration: Calibration, classes: tuple[str, ...]) -> tuple[float, ...]:
     """The threshold of two classes by which calibrated answers are those of before."""
     half = calibration.apply(ClassScores(classes, np.full((1, 2), 0.5)))
@@ -159,6 +185,9 @@ def told(problem: Problem, after: After, plain: Prediction, answers: Prediction)
             "reliability": reliability(truth[known], sides["after"], weights=weights),
         }
         found["decision_weights"] = after.weights
+    if isinstance(answers, Labels):
+        least = after.thresholds or (HALF,) * len(answers.classes)
+        found["thresholds"] = dict(zip(answers.classes, least, strict=True))
     conformal = after.conformal
     if conformal is not None and conformal.most >= COVERAGE:
         groups = _groups(problem, problem.parts["test"][there])

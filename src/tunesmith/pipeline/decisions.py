@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.evaluate.abstaining import confidence, risk_coverage
 from tunesmith.evaluate.calibration import reliability
 from tunesmith.evaluate.conformal import Conformal, check_coverage, coverage_of
@@ -27,6 +27,8 @@ __all__ = [
     "with_threshold",
 ]
 
+SEVERAL = "several labels a row"
+
 
 def with_threshold(found: Prediction, threshold: float | None) -> Prediction:
     """The same probabilities, answered by the second of two classes above the threshold.
@@ -38,6 +40,7 @@ def with_threshold(found: Prediction, threshold: float | None) -> Prediction:
         return found
     if not isinstance(found, ClassScores) or len(found.classes) != 2:
         what = f"{len(found.classes)} classes" if isinstance(found, ClassScores) else "numbers"
+        what = SEVERAL if isinstance(found, Labels) else what
         raise ConfigError(f"A threshold is for two classes; this model answers with {what}.")
     if not _is_share(threshold):
         raise ConfigError(
@@ -59,6 +62,8 @@ def answered(
     Raises:
         ConfigError: The model answers with numbers, both are given, or one is out of its range.
     """
+    if isinstance(found, Labels):
+        raise ConfigError(f"This model answers with {SEVERAL}: to abstain is not built for them.")
     if not isinstance(found, ClassScores):
         raise ConfigError(
             "This model answers with numbers: it has no confidence to abstain by. The width of "
@@ -81,6 +86,8 @@ def held(
         ConfigError: The coverage is out of its range, or sets of each class are asked of numbers.
     """
     check_coverage(coverage)
+    if isinstance(found, Labels):
+        raise ConfigError(f"This model answers with {SEVERAL}: sets are not built for them.")
     known: Conformal = after.known()
     if isinstance(found, ClassScores):
         inside = known.sets(found, coverage, each_class=each_class)

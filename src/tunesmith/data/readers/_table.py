@@ -65,6 +65,8 @@ def plain(value: Any) -> Any:
         return value.decode("utf-8", errors="replace")
     if isinstance(value, np.ndarray):
         value = value.tolist()
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
