@@ -36,7 +36,7 @@ DEFAULT_BUDGET = os.environ.get("TUNESMITH_BUDGET", "10m")
 
 def fit(
     source: Any,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     *,
     budget: str | float | Budget | None = None,
     trials: int | None = None,
@@ -63,6 +63,7 @@ def fit(
     distill: bool = False,
     sensitive: Sequence[str] = (),
     interpretable: bool | str = True,
+    label_delimiter: str | None = None,
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -74,12 +75,14 @@ def fit(
     Args:
         source: A path, pattern or URL of CSV, TSV, Parquet, JSON lines or Excel; a pandas or
             polars frame; a Hugging Face `Dataset`; a list of dicts or a dict of lists.
-        target: The column to predict.
+        target: The column to predict; a row may have several labels there, as a list or with a
+            delimiter between. Several columns, of 0 and 1, are a label each.
         budget: Time for everything from reading to saving, such as "90s", "10m" (the default) or
             seconds. The deadline holds, and a usable model lies in the run folder soon.
         trials: Number of trials, in place of a time or beside one. With trials alone the same
             data and seed give the same result each time on one machine.
-        task: "classification" or "regression"; by default chosen from the target, with a reason.
+        task: "classification", "multilabel" (several labels a row) or "regression"; by default
+            chosen from the target, with a reason.
         metric: What to select by: a name, or a callable of true and predicted answers.
         folder: Where the run is kept, a new or empty folder; runs/DATE-TIME by default.
         offline: Open no socket: use only pretrained weights that are here.
@@ -123,6 +126,8 @@ def fit(
         interpretable: A model that can be read, fitted beside the one that answers, with what it
             costs in score: "scorecard" (two classes), "ebm" (an explainable boosting machine), or
             True (the default): a scorecard where there can be one; False for none.
+        label_delimiter: What stands between several labels of a cell, such as ";"; found by itself
+            where it is plain.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -134,13 +139,13 @@ def fit(
     Raises:
         TunesmithError: The data or an option cannot be used; the message says what to do.
     """
-    if target is None:
+    if not target:
         raise ConfigError('No target is named. Say which column to predict: target="label".')
     began = clock.monotonic() if started is None else started
     place = Path(folder or clock.strftime("runs/%Y%m%d-%H%M%S"))
     request = Request(
         source=source_name(source),
-        target=target,
+        target=target if isinstance(target, str) else tuple(target),
         budget=_budget(budget, trials),
         task=task,
         metric=None if callable(metric) else metric,
@@ -167,6 +172,7 @@ def fit(
         weights=weights,
         sensitive=(sensitive,) if isinstance(sensitive, str) else tuple(sensitive),
         interpretable=interpretable,
+        label_delimiter=label_delimiter,
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)
@@ -219,7 +225,7 @@ def _budget(budget: str | float | Budget | None, trials: int | None) -> Budget:
 
 def scout(
     source: Any,
-    target: str,
+    target: str | Sequence[str],
     *,
     budget: str | float | None = "2m",
     backbones: Sequence[str] | None = None,
@@ -246,9 +252,9 @@ def scout(
     """
     parsed = Budget.parse(budget)
     time_left = Clock(parsed.seconds)
-    problem = frame(
-        read(source, kinds=kinds, bad_rows=bad_rows, target=target), target, task=task, seed=seed
-    )
+    named = target if isinstance(target, str) else None
+    data = read(source, kinds=kinds, bad_rows=bad_rows, target=named)
+    problem = frame(data, target, task=task, seed=seed)
     cards, gone = cards_here(backbones, modality_of(problem))
     with using(open_store() if cache else Store(None, MEMORY_BYTES)):
         found = scout_problem(problem, cards, clock=time_left, seed=seed, size=size, tell=tell)

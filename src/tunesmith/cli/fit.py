@@ -15,13 +15,20 @@ from tunesmith.cli.tables import duration, interval, leaderboard, number, show, 
 if TYPE_CHECKING:
     from tunesmith.predictor import Predictor
 
+TASKS = "classification, multilabel (several labels a row) or regression."
 TIMES = {2.0: "twice", 5.0: "five times"}
 
 
 def fit(
     context: typer.Context,
     data: Data,
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    target: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="The column to predict; A,B, or given again: labels in columns of 0 and 1.",
+        ),
+    ],
     budget: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +40,11 @@ def fit(
         int | None,
         typer.Option(help="How many trials; the same result each time on one machine."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="classification or regression.")] = None,
+    task: Annotated[str | None, typer.Option(help=TASKS)] = None,
+    label_delimiter: Annotated[
+        str | None,
+        typer.Option(metavar="SIGN", help="What stands between several labels of a cell: ';'."),
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="What to select by.")] = None,
     folder: Annotated[str | None, typer.Option(metavar="RUN", help="A new run folder.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
@@ -156,13 +167,14 @@ def fit(
         "learners": options.names(learners),
         "costs": options.costs(costs),
         "weights": weights,
+        "label_delimiter": label_delimiter,
     }
     from tunesmith import api
 
     with progress(quiet=quiet) as listeners:
         predictor = api.fit(
             data,
-            target,
+            options.target(target),
             budget=budget,
             trials=trials,
             task=task,

@@ -22,6 +22,11 @@ Data = Annotated[
 ]
 
 
+def target(given: Sequence[str]) -> str | list[str]:
+    """The column to predict, or several of 0 and 1, as they were given."""
+    return given[0] if len(given) == 1 else list(given)
+
+
 def names(text: str | None) -> list[str] | None:
     """`a,b` as a list; None where nothing was given."""
     if text is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from tunesmith.core.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tunesmith.core.multilabel import LabelForm
     from tunesmith.core.predictions import Prediction
     from tunesmith.predictor import Predictor
 
@@ -91,13 +93,27 @@ def predict(
 def _answers(
     predictor: Predictor, found: Prediction, probabilities: bool, how: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Column `prediction`, and `probability_CLASS` for each class where asked for."""
+    """Column `prediction`, and `probability_CLASS` for each class where asked for. Several labels a
+    row are written as the target has them: with the delimiter between, as a JSON list, or as a
+    column of 0 and 1 for each."""
     import pandas as pd
 
-    frame = pd.DataFrame({"prediction": predictor.decide(found, **how)})
+    answers, form = predictor.decide(found, **how), predictor.model.label_form
+    if form is not None and form.columns:
+        frame = pd.DataFrame(answers, columns=list(form.columns))
+    elif form is not None:
+        frame = pd.DataFrame({"prediction": [_written(labels, form) for labels in answers]})
+    else:
+        frame = pd.DataFrame({"prediction": answers})
     return (
         frame.join(predictor.shares(found).add_prefix("probability_")) if probabilities else frame
     )
+
+
+def _written(labels: Sequence[object], form: LabelForm) -> str:
+    if form.delimiter:
+        return form.delimiter.join(map(str, labels))
+    return json.dumps(list(labels), ensure_ascii=False)
 
 
 def _check_place(out: Path) -> None:

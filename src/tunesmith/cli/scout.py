@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunesmith.cli import options
+from tunesmith.cli.fit import TASKS
 from tunesmith.cli.options import Data, Json
 from tunesmith.cli.tables import Table, duration, interval, number, show, show_json, size
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def scout(
     data: Data,
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
+    target: Annotated[list[str], typer.Option(metavar="COLUMN", help="The column to predict.")],
     budget: Annotated[str, typer.Option(metavar="TIME", help="Time for it.")] = "2m",
     backbones: Annotated[
         str | None,
@@ -27,7 +28,7 @@ def scout(
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="Draw score against cost: .svg or .html.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="classification or regression.")] = None,
+    task: Annotated[str | None, typer.Option(help=TASKS)] = None,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=KIND", help="What a column holds.")
     ] = None,
@@ -46,7 +47,7 @@ def scout(
 
     found = api.scout(
         data,
-        target,
+        options.target(target),
         budget=budget,
         backbones=options.names(backbones),
         task=task,

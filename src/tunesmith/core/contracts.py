@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +182,9 @@ class Learner(ABC, Generic[C]):
     """Whether it keeps its state where it is ended early, and goes on from there."""
     knows_weights: bool = True
     """Whether rows that count more are learned from more."""
+    labels: Literal["none", "each", "together"] = "none"
+    """What it makes of several labels a row: nothing; a model of each label, present or absent; or
+    one model of all, whose truth and answers are matrices."""
 
     @abstractmethod
     def suits(self, problem: Problem) -> str:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import UNLIMITED
 from tunesmith.core.costs import Costs, RowCosts
 from tunesmith.core.errors import BudgetError, DataError, did_you_mean
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.multilabel import LabelForm, matrix
+from tunesmith.core.predictions import ClassScores, Prediction, prediction_of
 
 Kind = Literal["text", "category", "number", "date", "image", "identifier", "constant"]
 KINDS: tuple[Kind, ...] = (
@@ -169,7 +170,9 @@ class Problem:
     split, …) to its sentence. `weights` say how much each row of `data` counts, in fitting and in
     scoring, in units of their mean; shape (rows,), None where all count alike. `costs` are what
     answers cost. `groups` are codes of the rows of `data` that are to stay together, shape (rows,);
-    `times` say when each was, NaN where nobody knows, shape (rows,).
+    `times` say when each was, NaN where nobody knows, shape (rows,). With `label_form` a row has
+    several of the `classes`, or none, and its target cell holds them as `core.multilabel` packs
+    them.
     """
 
     data: Dataset
@@ -189,6 +192,12 @@ class Problem:
     costs: Costs | None = None
     groups: NDArray[np.int64] | None = None
     times: NDArray[np.float64] | None = None
+    label_form: LabelForm | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether a row may have several labels."""
+        return self.label_form is not None
 
     @cached_property
     def rows(self) -> Rows:
@@ -206,7 +215,8 @@ class Problem:
         return self.data.take(self.parts[name])
 
     def truth(self, name: Part) -> NDArray[Any]:
-        """The target of one part: class indices (int64) or numbers (float64), shape (rows,)."""
+        """The target of one part: class indices (int64) or numbers (float64), shape (rows,); where
+        rows have several labels zeros and ones (int64), shape (rows, labels)."""
         return self.encode(self.data.values(self.target)[self.parts[name]])
 
     def weight(self, name: Part) -> NDArray[np.float64] | None:
@@ -227,8 +237,15 @@ class Problem:
             return prediction
         return replace(prediction, costs=costs.take(np.arange(len(prediction))))
 
+    def answer(self, array: NDArray[np.float64]) -> Prediction:
+        """An array of answers, shape (rows,) or (rows, classes), as what it is."""
+        return prediction_of(array, self.classes, several=self.several)
+
     def encode(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Target cells as class indices, -1 for a label not among the classes, or as numbers."""
+        """Target cells as class indices, -1 for a label not among the classes, as numbers, or as a
+        matrix of labels."""
+        if self.several:
+            return matrix(values, self.classes)
         if not self.classes:
             return values.astype(np.float64)
         index = {label: code for code, label in enumerate(self.classes)}

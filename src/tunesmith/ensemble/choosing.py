@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Metric
-from tunesmith.core.predictions import ClassScores, Prediction, mix
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix
 from tunesmith.core.records import Score
 from tunesmith.core.seeds import generator
 from tunesmith.ensemble.greedy import LEAST_LESS, MOST_MEMBERS, climb
@@ -83,7 +83,7 @@ def _members(order: Sequence[int], kinds: Sequence[object], most: int) -> list[i
 def _blended(
     measure: Metric, truth: NDArray[Any], members: Sequence[Prediction], inside: Numbers
 ) -> Prediction:
-    scores = [one for one in members if isinstance(one, ClassScores)]
+    scores = [one for one in members if isinstance(one, ClassScores | Labels)]
     if len(scores) == len(members):
         shares = likeliest(truth, scores, MOST_MEMBERS, inside)
     else:
@@ -96,7 +96,7 @@ def _gains(
     measure: Metric, truth: NDArray[Any], blend: Prediction, best: Prediction, inside: Numbers
 ) -> bool:
     """Whether the blend is taken: of classes where it is likelier, of numbers if it is better."""
-    if isinstance(blend, ClassScores):
+    if isinstance(blend, ClassScores | Labels):
         loss = get("log_loss")
         return loss.score(truth, best, inside) - loss.score(truth, blend, inside) > LEAST_LESS
     sign = 1.0 if measure.higher_is_better else -1.0

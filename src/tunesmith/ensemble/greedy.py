@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Metric
-from tunesmith.core.predictions import ClassScores, Prediction, mix
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix
 from tunesmith.ensemble.pool import likeliest
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.metrics import get
@@ -44,7 +44,7 @@ def select(
     alone = (1.0, *(0.0 for _ in predictions[1:]))
     if len(predictions) < 2:
         return alone, "one model is all there is to choose from"
-    scores = [prediction for prediction in predictions if isinstance(prediction, ClassScores)]
+    scores = [one for one in predictions if isinstance(one, ClassScores | Labels)]
     if len(scores) == len(predictions):
         weights = likeliest(truth, scores, MOST_MEMBERS, row_weights)
     else:
@@ -54,7 +54,7 @@ def select(
     gain, low, high = paired_gain(metric, truth, blend, best, seed=seed, weights=row_weights)
     told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] on {len(truth):,} validation rows"
     sure = low > 0
-    if not sure and (gain >= 0 or high > 0) and isinstance(blend, ClassScores):
+    if not sure and (gain >= 0 or high > 0) and isinstance(blend, ClassScores | Labels):
         less, low, high = paired_gain(
             get("log_loss"), truth, blend, best, seed=seed, weights=row_weights
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.predictions import ClassScores
+from tunesmith.core.predictions import ClassScores, Labels
 
 PRIOR_ROWS = 1.0
 """Rows that each model is held to have been right about beforehand: few valid rows then leave the
@@ -21,7 +21,7 @@ FLOOR = 1e-6
 
 def likeliest(
     truth: NDArray[np.int64],
-    predictions: Sequence[ClassScores],
+    predictions: Sequence[ClassScores | Labels],
     most: int,
     row_weights: NDArray[np.float64] | None = None,
 ) -> tuple[float, ...]:
@@ -29,18 +29,15 @@ def likeliest(
     of the first among them.
 
     `truth` holds class codes, shape (rows,); rows whose label the models do not know (-1) tell
-    nothing, the others as much as their weight. The mean's likelihood has one top, to which each
+    nothing, the others as much as their weight. Of several labels a row it is a matrix, and each of
+    its cells tells as a row does. The mean's likelihood has one top, to which each
     round goes nearer, so that a few hundred rows are enough: a metric of right and wrong answers
     has many tops and much luck.
 
     Source: Stone, "The Opinion Pool", Annals of Mathematical Statistics 1961; Dempster, Laird &
     Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", JRSS B 1977, section 4.3.
     """
-    known = truth >= 0
-    rows = np.flatnonzero(known)
-    shares = np.stack([p.array()[rows, truth[rows]] for p in predictions], axis=1)
-    shares = np.maximum(shares, FLOOR)
-    counts = np.ones(len(rows)) if row_weights is None else row_weights[rows]
+    shares, counts = _given(truth, predictions, row_weights)
     weights = _climb(shares, counts)
     order = np.argsort(-weights, kind="stable")
     chosen = [i for i in order[:most] if weights[i] >= LEAST_SHARE * weights[order[0]]]
@@ -48,6 +45,22 @@ def likeliest(
     found = np.zeros(len(predictions))
     found[kept] = _climb(shares[:, kept], counts)
     return tuple(float(weight) for weight in found)
+
+
+def _given(
+    truth: NDArray[np.int64],
+    predictions: Sequence[ClassScores | Labels],
+    row_weights: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What each model gives to what is true, shape (rows, models), and how much each row counts."""
+    if truth.ndim == 2:
+        given = [np.where(truth == 1, p.array(), 1 - p.array()).ravel() for p in predictions]
+        each = np.ones(len(truth)) if row_weights is None else row_weights
+        return np.maximum(np.stack(given, axis=1), FLOOR), np.repeat(each, truth.shape[1])
+    rows = np.flatnonzero(truth >= 0)
+    shares = np.stack([p.array()[rows, truth[rows]] for p in predictions], axis=1)
+    counts = np.ones(len(rows)) if row_weights is None else row_weights[rows]
+    return np.maximum(shares, FLOOR), counts
 
 
 def _climb(shares: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, Values
 from tunesmith.core.records import Problem
 
 
@@ -18,8 +18,13 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def answer(logits: NDArray[Any], classes: tuple[str, ...]) -> Prediction:
-    """Logits of shape (rows, classes), or numbers of shape (rows, 1), as a prediction."""
+def answer(logits: NDArray[Any], classes: tuple[str, ...], *, several: bool = False) -> Prediction:
+    """Logits of shape (rows, classes), or numbers of shape (rows, 1), as a prediction; where rows
+    may have `several` of the classes, each by itself."""
+    if several:
+        from scipy.special import expit
+
+        return Labels(classes, expit(np.asarray(logits, dtype=np.float64)))
     if classes:
         return ClassScores(classes, softmax(logits))
     return Values(np.asarray(logits, dtype=np.float64)[:, 0])

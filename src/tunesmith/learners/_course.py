@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import TunesmithError
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
 from tunesmith.learners._answers import target_scale
@@ -64,6 +64,7 @@ def fit(
         below=below,
         source=base.source,
         remembers=True,
+        several=problem.several,
     )
     rows = model.rows(ids, inputs.dense(train), watch)
     look = look_seconds(model.predict, valid, watch)
@@ -142,6 +143,7 @@ def fit(
         below=model.below,
         source=base.source,
         remembers=True,
+        several=problem.several,
     )
 
 
@@ -245,7 +247,7 @@ def _class_weights(
     problem: Problem, truth: NDArray[Any], config: NeuralConfig
 ) -> NDArray[np.float32] | None:
     """Inverse frequencies with a mean of one over the rows, none above ten."""
-    if not (config.class_weights and problem.classes):
+    if problem.several or not (config.class_weights and problem.classes):
         return None
     weights = problem.weight("train")
     counts = np.maximum(np.bincount(truth, weights, minlength=len(problem.classes)), 1)
@@ -350,7 +352,7 @@ class _Saver:
         sizes = [len(problem.parts[part]) for part in sorted(problem.parts)]
         key = f"{problem.task} {problem.metric} {sizes} {seed} {micro_batch} {config}"
         self._kept = Checkpoint(watch.checkpoint, key, watch.clock)
-        self._classes = problem.classes
+        self._problem = problem
         self._watch = watch
         self._network = network
         self._rate = rate
@@ -361,9 +363,6 @@ class _Saver:
     def _trained(self) -> dict[str, Any]:
         found = {n: p for n, p in self._network.named_parameters() if p.requires_grad}
         return {**found, **self._network.statistics()}
-
-    def _answers(self, array: NDArray[np.float64]) -> Prediction:
-        return ClassScores(self._classes, array) if self._classes else Values(array)
 
     def note(self, step: Any, score: float, share: float, *, must: bool) -> None:
         """Keep the state at the end of an epoch, where that costs little, or must be."""
@@ -405,7 +404,7 @@ class _Saver:
         marked = "optimizer."
         told = {p.removeprefix(marked): t for p, t in tensors.items() if p.startswith(marked)}
         restore_optimizer(self._rate, told)
-        self._best.take(tensors, facts["best"], self._answers)
+        self._best.take(tensors, facts["best"], self._problem.answer)
         restore_dice(self.dice, facts["dice"])
         torch.random.set_rng_state(tensors["dice"])
         for score, share in facts["curve"]:

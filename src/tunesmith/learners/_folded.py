@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tunesmith.core.records import Dataset, Part, Problem, Rows
 from tunesmith.core.seeds import derive
 from tunesmith.data.folds import ends_training
 from tunesmith.learners._beside import Pace, in_threads, most_threads
+from tunesmith.learners._per_label import fit_labels, is_per_label, middle, open_labels
 from tunesmith.learners._shelf import learners
 from tunesmith.tasks import tasks
 
@@ -49,21 +49,22 @@ def open_model(learner: str, folder: Path) -> Fitted:
     """The model that a trial saved: one, or that of every fold."""
     places = fold_folders(folder)
     if not places:
-        return learners[learner].load(folder)
-    return Folded(tuple(learners[learner].load(place) for place in places))
+        return _open_one(learner, folder)
+    return Folded(tuple(_open_one(learner, place) for place in places))
+
+
+def _open_one(learner: str, folder: Path) -> Fitted:
+    """A model, or one of each label."""
+    if is_per_label(folder):
+        return open_labels(folder, learners[learner].load)
+    return learners[learner].load(folder)
 
 
 def settled(model: Fitted) -> dict[str, Any]:
     """What selection settled; of folds the middle of what each of them settled."""
     if not isinstance(model, Folded):
         return dict(model.settled())
-    each = [one.settled() for one in model.models]
-    found: dict[str, Any] = {}
-    for name in each[0]:
-        values = [one[name] for one in each]
-        is_number = all(type(value) in (int, float) for value in values)
-        found[name] = statistics.median_low(values) if is_number else statistics.mode(values)
-    return found
+    return middle([dict(one.settled()) for one in model.models])
 
 
 def fit_whole(
@@ -76,7 +77,7 @@ def fit_whole(
         BudgetError: Not all folds would be fitted within the clock's time.
     """
     if not problem.folds:
-        return learner.fit(problem, config, seed, watch), None
+        return fit_labels(learner, problem, config, seed, watch), None
     count = len(problem.folds)
     has_texts = bool(problem.data.with_columns(problem.inputs).of_kind("text"))
     beside = min(count, most_threads()) if learner.fits_beside and not has_texts else 1
@@ -86,7 +87,7 @@ def fit_whole(
         part = problem.fold(number)
         own = replace(watch, clock=pace.clock(number), checkpoint=None, report=_silent)
         own = replace(own, tell=watch.tell if not number else _unheard)
-        model = learner.fit(with_own_valid(part, number), config, seed, own)
+        model = fit_labels(learner, with_own_valid(part, number), config, seed, own)
         return model, model.predict(part.part("valid"))
 
     found = in_threads(one, range(count), beside, pace.halt)

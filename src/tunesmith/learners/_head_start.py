@@ -14,7 +14,7 @@ from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
 from tunesmith.learners._answers import target_scale
-from tunesmith.learners._regularised import Plane, logistic_path, ridge_path
+from tunesmith.learners._regularised import Plane, logistic_path, logistic_paths, ridge_path
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.zoo.backbones import Backbone, features, known_rows
 
@@ -75,7 +75,17 @@ def _plane(
     truth, counts, clock = problem.truth("train")[rows], problem.weight("train"), watch.clock
     counts = None if counts is None else counts[rows]
     strengths = (START_STRENGTH,)
-    if problem.classes:
+    if problem.several:
+        paths = logistic_paths(
+            both,
+            truth,
+            strengths=strengths,
+            clock=clock,
+            balanced=False,
+            most_iterations=60,
+            row_weights=counts,
+        )
+    elif problem.classes:
         paths = logistic_path(
             both,
             truth,

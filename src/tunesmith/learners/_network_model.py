@@ -50,6 +50,8 @@ class NeuralModel(Fitted):
     """The file that the frozen weights came from."""
     remembers: bool = False
     """While a fit runs: the token ids of what is asked."""
+    several: bool = False
+    """Whether rows may have several of the classes."""
 
     def predict(self, data: Dataset) -> Prediction:
         from tunesmith.nn import heads, loop
@@ -59,7 +61,8 @@ class NeuralModel(Fitted):
         contents = self.inputs.contents(data)
         ids = self.reader.rows(contents, self.length, remember=self.remembers)
         rows = self.rows(ids, self.inputs.dense(data))
-        return heads.answer(loop.logits(self.network, rows), self.classes, self.mean, self.scale)
+        logits = loop.logits(self.network, rows)
+        return heads.answer(logits, self.classes, self.mean, self.scale, several=self.several)
 
     def rows(
         self, ids: list[NDArray[Any]], dense: NDArray[np.float32], watch: Watch | None = None
@@ -104,6 +107,7 @@ class NeuralModel(Fitted):
                 "mean": self.mean,
                 "scale": self.scale,
                 "shape": self.shape,
+                "several": self.several,
                 "frozen_blocks": self.network.first_trained,
                 "below": None if self.below is None else [self.below.trunk.key, self.below.cut],
                 **self._course(),
@@ -176,6 +180,7 @@ def load(folder: Path) -> NeuralModel:
         epochs=saved["epochs"],
         stop_after=saved["stop_after"],
         head_start=saved["head_start"],
+        several=saved.get("several", False),
     )
 
 

@@ -79,6 +79,39 @@ def logistic_path(
         yield found if back is None else Plane(back.T @ found.weights, found.bias)
 
 
+def logistic_paths(
+    features: Any,
+    truth: NDArray[np.int64],
+    *,
+    strengths: tuple[float, ...],
+    clock: Clock,
+    balanced: bool,
+    most_iterations: int = 200,
+    row_weights: NDArray[np.float64] | None = None,
+) -> Iterator[Plane]:
+    """Logistic regression of each label by itself (one against the rest) as one plane, at each
+    inverse strength in turn; `truth` has shape (rows, labels). Ends early at the deadline, after at
+    least one."""
+    inside, back = _within_rows(features)
+    paths = [
+        logistic_path(
+            inside,
+            there,
+            2,
+            strengths=strengths,
+            clock=clock,
+            balanced=balanced,
+            most_iterations=most_iterations,
+            row_weights=row_weights,
+        )
+        for there in truth.T
+    ]
+    for planes in zip(*paths, strict=False):  # all end where one does
+        weights = np.stack([one.weights[:, 1] - one.weights[:, 0] for one in planes], axis=1)
+        bias = np.array([one.bias[1] - one.bias[0] for one in planes])
+        yield Plane(weights if back is None else back.T @ weights, bias)
+
+
 def _steepest(
     features: Any,
     codes: NDArray[np.int64],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Problem
 from tunesmith.metrics import COST, get
 
@@ -30,11 +30,13 @@ def selection_score(
     log-likelihood: a trace of it breaks ties between equally right models."""
     metric, truth = get(problem.metric), problem.truth("valid")
     weights, spread = problem.weight("valid"), _spread(problem)
-    sign = 1.0 if metric.higher_is_better else -1.0
+    sign, loss = (1.0 if metric.higher_is_better else -1.0), get("log_loss")
 
     def rate(prediction: Prediction) -> float:
         prediction = problem.priced("valid", prediction)
         value = sign * metric.score(truth, prediction, weights) / spread
+        if isinstance(prediction, Labels):
+            return value - likelihood * loss.score(truth, prediction, weights)
         if not isinstance(prediction, ClassScores):
             return value
         known = truth >= 0

@@ -35,8 +35,9 @@ T = TypeVar("T", bound=ReadsTexts)
 
 
 def idle_texts(problem: Problem) -> tuple[str, ...]:
-    """What changes nothing where there is no text, or no encoder to read it."""
-    return () if lightest(problem)[0] else ("text",)
+    """What changes nothing where there is no text, or no encoder to read it, or is not tried: with
+    several labels a row each has a model, which would hold an encoder of its own."""
+    return () if lightest(problem)[0] and not problem.several else ("text",)
 
 
 @dataclass(frozen=True)

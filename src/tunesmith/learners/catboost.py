@@ -118,6 +118,7 @@ class Catboost(TableLearner[CatboostConfig]):
     """
 
     config = CatboostConfig
+    labels = "each"
     ends_in_time = True
     fits_beside = True
 

@@ -165,6 +165,7 @@ class Forest(TableLearner[ForestConfig]):
     """
 
     config = ForestConfig
+    labels = "each"
     ends_in_time = True
     fits_beside = True
 

@@ -94,6 +94,7 @@ class Lightgbm(TableLearner[LightgbmConfig]):
     """
 
     config = LightgbmConfig
+    labels = "each"
     ends_in_time = True
     fits_beside = True
 

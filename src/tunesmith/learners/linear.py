@@ -23,6 +23,7 @@ from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
     logistic_path,
+    logistic_paths,
     ridge_path,
     shifted,
     unscaled,
@@ -117,12 +118,14 @@ class LinearModel(Fitted):
     terms: Terms
     plane: Plane
     strength: float
+    several: bool = False
 
     def features(self, data: Dataset) -> Any:
         return _features(self.inputs, self.terms, data)
 
     def predict(self, data: Dataset) -> Prediction:
-        return answer(self.plane.logits(self.features(data)), self.classes)
+        logits = self.plane.logits(self.features(data))
+        return answer(logits, self.classes, several=self.several)
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength}
@@ -138,6 +141,7 @@ class LinearModel(Fitted):
                 "config": to_dict(self.terms.config),
                 "vocabulary": self.terms.vocabulary,
                 "strength": self.strength,
+                "several": self.several,
             },
         )
         tensors = {
@@ -207,10 +211,16 @@ class Linear(Learner[LinearConfig]):
     strength."""
 
     config = LinearConfig
+    labels = "together"
 
     def suits(self, problem: Problem) -> str:
         reads = problem.data.with_columns(problem.inputs).of_kind("text")
         return "" if reads else only_contents(problem)
+
+    def refuses(self, problem: Problem, config: LinearConfig) -> str:
+        if problem.several and config.resample != "none":
+            return "linear.resample is not built for several labels a row"
+        return ""
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
         text = problem.data.with_columns(problem.inputs).of_kind("text")
@@ -230,7 +240,16 @@ class Linear(Learner[LinearConfig]):
         mean, scale = target_scale(problem)
         features = _features(inputs, terms, train)
         strengths = (config.strength,) if config.strength else STRENGTHS
-        if problem.classes:
+        if problem.several:
+            planes = logistic_paths(
+                features,
+                truth,
+                strengths=strengths,
+                clock=watch.clock,
+                balanced=config.balanced,
+                row_weights=weights,
+            )
+        elif problem.classes:
             planes = logistic_path(
                 features,
                 truth,
@@ -249,9 +268,11 @@ class Linear(Learner[LinearConfig]):
         rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
         plane, place = best_on_path(
             (unscaled(shifted(plane, shift), mean, scale) for plane in planes),
-            lambda plane: rate(answer(plane.logits(held_out), problem.classes)),
+            lambda plane: rate(
+                answer(plane.logits(held_out), problem.classes, several=problem.several)
+            ),
         )
-        return LinearModel(problem.classes, inputs, terms, plane, strengths[place])
+        return LinearModel(problem.classes, inputs, terms, plane, strengths[place], problem.several)
 
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
@@ -263,4 +284,11 @@ class Linear(Learner[LinearConfig]):
         )
         plane = Plane(tensors["weights"], tensors["bias"])
         inputs = Inputs.restore(saved["inputs"])
-        return LinearModel(tuple(saved["classes"]), inputs, terms, plane, saved["strength"])
+        return LinearModel(
+            tuple(saved["classes"]),
+            inputs,
+            terms,
+            plane,
+            saved["strength"],
+            saved.get("several", False),
+        )

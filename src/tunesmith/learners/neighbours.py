@@ -133,6 +133,7 @@ class Neighbours(TableLearner[NeighboursConfig]):
     """
 
     config = NeighboursConfig
+    labels = "each"
     knows_weights = False
 
     def suits(self, problem: Problem) -> str:

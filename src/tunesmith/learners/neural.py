@@ -82,13 +82,15 @@ class Neural(Learner[NeuralConfig]):
     config = NeuralConfig
     uses_all_time = True
     can_go_on = True
+    labels = "together"
     version = 3
 
     def suits(self, problem: Problem) -> str:
         return why_not_read(problem.data.with_columns(problem.inputs))
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        of_classes = () if problem.classes else ("class_weights", "label_smoothing", "focal")
+        has_one = problem.classes and not problem.several
+        of_classes = () if has_one else ("class_weights", "label_smoothing", "focal")
         return (*idle_of_reading(problem), *of_classes)
 
     def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:

@@ -21,6 +21,7 @@ from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
     logistic_path,
+    logistic_paths,
     ridge_path,
     unscaled,
 )
@@ -85,10 +86,11 @@ class ProbeModel(Fitted):
     trunk: Trunk | None = None
     source: Source | None = None
     """The file that the encoder's weights came from."""
+    several: bool = False
 
     def predict(self, data: Dataset) -> Prediction:
         rows = np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
-        return answer(self.plane.logits(rows), self.classes)
+        return answer(self.plane.logits(rows), self.classes, several=self.several)
 
     def _read(self, data: Dataset) -> NDArray[np.float32]:
         from tunesmith.nn import activations
@@ -113,6 +115,7 @@ class ProbeModel(Fitted):
             "strength": self.strength,
             "readout": self.readout,
             "trunk": self.trunk.key if self.trunk else "",
+            "several": self.several,
         }
         write_json(folder / "model.json", state)
         self.reader.save(self.encoder, folder)
@@ -132,6 +135,7 @@ class Probe(Learner[ProbeConfig]):
     """Logistic or ridge regression on frozen features of several layers."""
 
     config = ProbeConfig
+    labels = "together"
     version = 2
 
     def suits(self, problem: Problem) -> str:
@@ -172,6 +176,7 @@ class Probe(Learner[ProbeConfig]):
             config.readout,
             base.trunk,
             base.source,
+            problem.several,
         )
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
@@ -202,6 +207,7 @@ class Probe(Learner[ProbeConfig]):
             readout=saved["readout"],
             trunk=Trunk(encoder, str(saved["trunk"]), ""),
             source=Source.of(folder / weights.OWN_FILE),
+            several=saved.get("several", False),
         )
 
 
@@ -252,6 +258,15 @@ def _planes(
     both = np.concatenate([seen, dense], axis=1)
     truth, weights = problem.truth("train")[rows], problem.weight("train")
     weights = None if weights is None else weights[rows]
+    if problem.several:
+        return logistic_paths(
+            both,
+            truth,
+            strengths=_strengths(config, len(rows)),
+            clock=watch.clock,
+            balanced=config.balanced,
+            row_weights=weights,
+        )
     if problem.classes:
         return logistic_path(
             both,

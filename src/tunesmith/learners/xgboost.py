@@ -92,6 +92,7 @@ class Xgboost(TableLearner[XgboostConfig]):
     """
 
     config = XgboostConfig
+    labels = "each"
     ends_in_time = True
     fits_beside = True
 

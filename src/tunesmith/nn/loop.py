@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,12 +34,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the loop needs beside network and optimiser. `truth` has shape (rows,); `progress`
+    """What the loop needs beside network and optimiser. `truth` has shape (rows,), or (rows,
+    labels) where rows may have several; `progress`
     turns a step's number into the share of the work done in [0, 1], which the schedule follows.
     `row_weights` have a mean of about one, shape (rows,); `focal` is the gamma of the focal loss.
     A batch larger than `micro_batch` is gone through in pieces, its gradient summed."""
 
-    truth: NDArray[np.generic]
+    truth: NDArray[Any]
     classes: int
     batch_size: int
     smoothing: float
@@ -79,7 +81,8 @@ def _steps(
     done: tuple[int, int],
 ) -> Iterator[Step]:
     device = next(network.parameters()).device
-    kind = np.int64 if settings.classes else np.float32
+    is_codes = settings.classes and settings.truth.ndim == 1
+    kind = np.int64 if is_codes else np.float32
     truth = torch.from_numpy(np.asarray(settings.truth, dtype=kind)).to(device)
     weights = settings.class_weights
     class_weights = None if weights is None else torch.from_numpy(weights).to(device)

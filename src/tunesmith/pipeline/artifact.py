@@ -1,7 +1,7 @@
 """The artifact: a folder of JSON and safetensors that holds a whole model and runs no code.
 
-predictor.json   format, task, target, columns, classes, metric, costs, weights, reasons, members,
-                 what comes after their mean
+predictor.json   format, task, target, columns, classes, metric, costs, weights, how several labels
+                 are written, reasons, members, what comes after their mean
 members/0/…      what each member's learner wrote, with folds in fold-0/ and so on
 metrics.json     the scores it was saved with
 golden.json      a few rows with their answers, asked again on load
@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Fitted
 from tunesmith.core.costs import Costs
 from tunesmith.core.errors import DataError, TunesmithError, UnsafeArtifact
-from tunesmith.core.predictions import ClassScores, Prediction, mix, row_drift
+from tunesmith.core.multilabel import LabelForm
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix, row_drift
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.data.pictures import DATA_URI
@@ -72,6 +73,8 @@ class Model:
     weights: str = ""
     """The column of the row weights that it was fitted and scored with."""
     after: After = NOTHING
+    label_form: LabelForm | None = None
+    """How several labels a row are written; None where a row has one answer."""
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -139,6 +142,7 @@ def save(
         "metric": problem.metric,
         "costs": None if problem.costs is None else problem.costs.plain(),
         "weights": problem.weights_column,
+        "label_form": problem.label_form.plain() if problem.label_form else None,
         "reasons": dict(problem.reasons),
         "members": [_told(member) for member in members],
         "after": after.to_json(),
@@ -385,6 +389,7 @@ def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
         costs=Costs.restore(spec.get("costs")),
         weights=spec.get("weights", ""),
         after=After.from_json(spec.get("after")),
+        label_form=LabelForm.restore(spec.get("label_form")),
     )
 
 
@@ -398,13 +403,13 @@ def _check_golden(folder: Path, model: Model) -> None:
     golden = _read(folder / "golden.json")
     found = model.predict(_golden_rows(golden, model.inputs))
     wanted = np.array(golden["answers"])
-    classes = found.classes if isinstance(found, ClassScores) else ()
+    classes = found.classes if isinstance(found, ClassScores | Labels) else ()
     if found.array().shape != wanted.shape or classes != model.classes:
         raise UnsafeArtifact(
             f"{folder} answers its golden rows with an array of shape {found.array().shape} over "
             f"{len(classes)} classes; saved were {wanted.shape} and {len(model.classes)}. {AGAIN}"
         )
-    room = TOLERANCE if isinstance(found, ClassScores) else TOLERANCE * np.abs(wanted).max() + 1e-6
+    room = TOLERANCE if model.classes else TOLERANCE * np.abs(wanted).max() + 1e-6
     drift = row_drift(found.array(), wanted)
     if not drift <= room:
         raise UnsafeArtifact(

@@ -17,6 +17,7 @@ from tunesmith.pipeline.after import After
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.distilling import FOLDER, distil
 from tunesmith.pipeline.fit import fingerprint, framed
+from tunesmith.pipeline.labelling import refuse_labels
 from tunesmith.pipeline.recorded import past
 from tunesmith.pipeline.request import Request, refuse_network
 from tunesmith.pipeline.soft_labels import columns_of
@@ -59,6 +60,7 @@ def distill(
     request.refuse_nested(folder, "distil")
     with run.held(), using(open_store() if request.cache else None):
         problem = _problem(folder, request, source)
+        refuse_labels(problem, {"Distillation": True})
         results = [*past(run, problem).results.values()]
         after = After.from_json(read_json(best / "predictor.json").get("after"))
         teacher = Teacher.of(_blend(folder, results), after)

@@ -33,6 +33,7 @@ from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.goals import check_goals
 from tunesmith.pipeline.interpretable import learner_of
+from tunesmith.pipeline.labelling import NOT_DONE, refuse_labels
 from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_far_pictures, refuse_network
@@ -184,12 +185,13 @@ def framed(
     """The problem that a request asks of a source; `stage` is told what begins."""
     stage("reading")
     bad_rows: Any = request.bad_rows
-    data = read(source, kinds=request.kinds, bad_rows=bad_rows, target=request.target)
+    target = request.target if isinstance(request.target, str) else None
+    data = read(source, kinds=request.kinds, bad_rows=bad_rows, target=target)
     refuse_far_pictures(data, request.offline)
     for name in request.sensitive:
         data.column(name)
     stage("framing and audit")
-    return frame(
+    problem = frame(
         data,
         request.target,
         task=request.task,
@@ -201,8 +203,11 @@ def framed(
         costs=request.costs,
         weights=request.weights,
         nested=request.nested,
+        label_delimiter=request.label_delimiter,
         seed=request.seed,
     )
+    refuse_labels(problem, {"--sensitive": request.sensitive, "--distill": request.distill})
+    return problem
 
 
 def _refuse_other_data(place: RunFolder, problem: Problem) -> None:
@@ -364,6 +369,8 @@ def _tell_problem(run: Run, problem: Problem) -> None:
         run.journal.write(
             "reason", about=about, text=f"{_value(problem, about)}{problem.reasons[about]}"
         )
+    if problem.several:
+        run.note(NOT_DONE)
     _tell_facts(run.folder, problem)
 
 
@@ -401,6 +408,7 @@ def _problem_facts(problem: Problem) -> dict[str, Any]:
         "target": problem.target,
         "inputs": problem.inputs,
         "classes": problem.classes,
+        "label_form": problem.label_form.plain() if problem.label_form else None,
         "metric": problem.metric,
         "higher_is_better": get(problem.metric).higher_is_better,
         "seed": problem.seed,

@@ -13,27 +13,42 @@ from tunesmith import metrics
 from tunesmith.core.contracts import Task
 from tunesmith.core.costs import Costs, RowCosts
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.multilabel import LabelForm
+from tunesmith.core.predictions import ClassScores, Prediction, prediction_of
 from tunesmith.core.records import Column, Dataset, Part, Problem, Rows
 from tunesmith.data.audit import audit
 from tunesmith.data.folds import MOST_ROWS, usual
+from tunesmith.data.label_cells import with_labels
 from tunesmith.data.leaks import leaks
 from tunesmith.data.read import read
 from tunesmith.data.split import split as split_rows
 from tunesmith.pipeline.costing import read_costs, read_weights, with_numbers
 from tunesmith.pipeline.folds import crossed
+from tunesmith.pipeline.labelling import (
+    TASK,
+    audited,
+    check_labels,
+    choose_form,
+    label_findings,
+    one_target,
+)
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import labels
 
 FEWEST_ROWS = 10
 MOST_FOLDS = 50
 INPUT_KINDS = ("text", "number", "category", "date", "image")
-SPELLINGS = {"binary": "classification", "multiclass": "classification"}
+SPELLINGS = {
+    "binary": "classification",
+    "multiclass": "classification",
+    "multi_label": TASK,
+    "multi-label": TASK,
+}
 
 
 def frame(
     data: Dataset,
-    target: str,
+    target: str | Sequence[str],
     *,
     task: str | None = None,
     metric: str | Callable[[Any, Any], float] | None = None,
@@ -44,12 +59,14 @@ def frame(
     costs: Any = None,
     weights: str | None = None,
     nested: int = 0,
+    label_delimiter: str | None = None,
     seed: int = 0,
 ) -> Problem:
     """Turn data and the name of a target into a problem. With `folds` above 1 every row that does
     not test is learned from and selects, each in its turn; by default where a table is small.
     `costs` as of `costing.read_costs`, `weights` names the column of the row weights. With `nested`
-    outer folds none are kept apart to test.
+    outer folds none are kept apart to test. Several targets are columns of 0 and 1;
+    `label_delimiter` stands between the labels of a cell.
 
     Raises:
         DataError: Nothing can be learned from it; says why, and what to do.
@@ -57,15 +74,20 @@ def frame(
     """
     _check_folds(folds, time, split)
     named = {"--group": group, "--time": time, "--split": split}
+    data, target, form = one_target(data, target)
     _check_columns(data, target, named)
-    chosen, task_reason = _choose_task(data, target, task)
-    data = _with_target(data, target, chosen)
+    chosen, task_reason, form = _choose_task(data, target, task, label_delimiter, form)
+    data = _with_target(data, target, chosen, form)
     kind = tasks[chosen]
     values = data.values(target)
     labelled = np.flatnonzero(_is_known(values))
     _check_enough(data, target, values, labelled)
-    classes = kind.classes(values[labelled])
+    if form is not None:
+        check_labels(data, target, values[labelled], form)
+    classes = form.columns if form and form.columns else kind.classes(values[labelled])
     _check_target(data, target, values[labelled], classes, chosen)
+    if form is not None and costs is not None:
+        raise ConfigError("Costs are of one label a row, and here a row has several.")
     taken = {target, *filter(None, named.values())}
     priced = None if costs is None else read_costs(costs, classes, data.names)
     if priced is not None:
@@ -75,7 +97,8 @@ def frame(
         data = with_numbers(data, [weights], target, "--weights")
         taken.add(weights)
     inputs, inputs_reason = _inputs(data, taken)
-    measure, metric_reason = _metric(kind, values[labelled], classes, metric, priced)
+    blank = _blank(classes, priced, form)
+    measure, metric_reason = _metric(kind, values[labelled], classes, metric, blank)
     if weights is not None and callable(metric):
         raise ConfigError(
             "A metric of your own knows no row weights. Name a built-in metric, or leave the "
@@ -83,23 +106,29 @@ def frame(
         )
     parts, split_reason = _parts(data, labelled, kind, target, group, time, split, seed)
     _check_train(data, target, parts, classes)
-    truth = _truth(values, classes)
+    truth, told_classes = audited(values, _truth(values, classes), classes, form)
     unlabelled = np.setdiff1d(np.arange(len(data)), labelled)
-    count = _fold_count(data, inputs, parts, _rarest(truth, classes, parts), folds, time or split)
+    rarest = None if form else _rarest(truth, classes, parts)
+    count = _fold_count(data, inputs, parts, rarest, folds, time or split)
     looked = _with_folds(parts) if count else parts
     counts = None if weights is None else read_weights(data, weights, parts)
     if nested:
         parts = without_test(parts)
         split_reason = f"nested, {nested} outer folds: {split_reason.partition(':')[0]}"
     seen_parts = _with_folds(parts) if count else parts
-    seen = audit(data, target, inputs, truth, classes, seen_parts, unlabelled=unlabelled, seed=seed)
-    more = leaks(
-        *(data, target, inputs, truth, classes, looked),
-        time=time,
-        is_given=split is not None,
-        group=group,
-        known=seen.findings,
-        seed=seed,
+    told = (data, target, inputs, truth, told_classes, seen_parts)
+    seen = audit(*told, unlabelled=unlabelled, seed=seed)
+    more = (
+        ()
+        if form
+        else leaks(
+            *(data, target, inputs, truth, classes, looked),
+            time=time,
+            is_given=split is not None,
+            group=group,
+            known=seen.findings,
+            seed=seed,
+        )
     )
     problem = Problem(
         data=data,
@@ -116,13 +145,14 @@ def frame(
             "split": split_reason,
             "inputs": inputs_reason,
         },
-        findings=(*seen.findings, *more),
+        findings=(*label_findings(seen.findings, values, form), *more),
         leaked=seen.leaked,
         weights=counts,
         weights_column=weights or "",
         costs=priced,
         groups=None if group is None else _group_codes(data.values(group)),
         times=None if time is None else _as_numbers(data.values(time)),
+        label_form=form,
     )
     return _told_of_folds(crossed(problem, count=count), count, folds) if count else problem
 
@@ -221,27 +251,39 @@ def _check_columns(data: Dataset, target: str, named: Mapping[str, str | None]) 
                 raise ConfigError(f"{option} {name!r} is the target. Name another column.")
 
 
-def _choose_task(data: Dataset, target: str, wanted: str | None) -> tuple[str, str]:
+def _choose_task(
+    data: Dataset,
+    target: str,
+    wanted: str | None,
+    delimiter: str | None,
+    form: LabelForm | None,
+) -> tuple[str, str, LabelForm | None]:
+    """The task and its reason, and of several labels a row how they are written."""
     column, values = data.column(target), data.values(target)
     if not _is_known(values).any():
         raise DataError(
             f"No row of {data.source} has a value in the target column {target!r}: all "
             f"{len(data):,} are empty. Fill in labels, or name another column with --target."
         )
+    name = None
     if wanted is not None:
         name = SPELLINGS.get(wanted.strip().lower(), wanted.strip().lower())
         if name not in tasks:
             raise ConfigError(f"There is no task {wanted!r}.{did_you_mean(name, tasks)}")
-        return name, "asked for"
+    form, why = choose_form(data, target, name, delimiter, form)
+    if form is not None:
+        return TASK, why, form
+    if name is not None:
+        return name, "asked for", None
     if column.reason.startswith("mixed"):
         raise DataError(
             f"The target column {target!r} of {data.source} holds numbers and words side by side "
             f"({column.reason}). Mend the cells, or say what is meant: --task classification takes "
             "every distinct value as a label, --task regression takes the words as missing."
         )
-    claims = [(*plugin.claim(column, values), name) for name, plugin in tasks.items()]
+    claims = [(*plugin.claim(column, values), one) for one, plugin in tasks.items()]
     _, reason, name = max(claims, key=lambda claim: claim[0])
-    return name, reason
+    return name, reason, None
 
 
 def _is_known(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -252,9 +294,11 @@ def _is_known(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.array([value is not None for value in values], dtype=bool)
 
 
-def _with_target(data: Dataset, target: str, task: str) -> Dataset:
-    """The target's cells as labels, or as numbers, as the task needs them."""
+def _with_target(data: Dataset, target: str, task: str, form: LabelForm | None) -> Dataset:
+    """The target's cells as labels, as lists of them, or as numbers, as the task needs them."""
     column = data.column(target)
+    if form is not None:
+        return data if form.columns else with_labels(data, target, form)
     if task == "regression":
         if column.kind == "number":
             return data
@@ -293,7 +337,7 @@ def _check_target(
                 f"column {target!r}: there is nothing to learn. Name another column."
             )
         return
-    if len(classes) < 2:
+    if task != TASK and len(classes) < 2:
         raise DataError(
             f"Every labelled row of {data.source} has the same label {classes[0]!r} in the target "
             f"column {target!r}: there is nothing to tell apart. Add rows of other labels, or name "
@@ -342,21 +386,22 @@ def _inputs(data: Dataset, taken: set[str]) -> tuple[tuple[str, ...], str]:
 
 
 def _metric(
-    kind: Task, values: NDArray[Any], classes: Sequence[str], wanted: Any, costs: Costs | None
+    kind: Task, values: NDArray[Any], classes: Sequence[str], wanted: Any, blank: Prediction
 ) -> tuple[str, str]:
-    if wanted is None and costs is not None:
+    if wanted is None and isinstance(blank, ClassScores) and blank.costs is not None:
         return metrics.COST, "you said what answers cost; this is their mean over rows"
     if wanted is None:
         return kind.metric(values, classes)
-    return metrics.check(wanted, _blank(classes, costs)), "asked for"
+    return metrics.check(wanted, blank), "asked for"
 
 
-def _blank(classes: Sequence[str], costs: Costs | None) -> Prediction:
+def _blank(classes: Sequence[str], costs: Costs | None, form: LabelForm | None) -> Prediction:
     """A prediction of no rows, to ask what is defined for its kind."""
-    if classes:
-        priced = None if costs is None else RowCosts(np.array(costs.fixed))
-        return ClassScores(tuple(classes), np.empty((0, len(classes))), costs=priced)
-    return Values(np.empty(0))
+    shape = (0, len(classes)) if classes else (0,)
+    found = prediction_of(np.empty(shape), tuple(classes), several=form is not None)
+    if costs is None or not isinstance(found, ClassScores):
+        return found
+    return replace(found, costs=RowCosts(np.array(costs.fixed)))
 
 
 def _parts(

@@ -26,6 +26,7 @@ from tunesmith.data.folds import folds, forward
 from tunesmith.data.split import split
 from tunesmith.pipeline.folds import crossed, fold_count, together
 from tunesmith.pipeline.frame import without_test
+from tunesmith.pipeline.labelling import audited
 from tunesmith.pipeline.outer import ANSWERS, Fold, Outer, pooled, read_fold
 from tunesmith.pipeline.recorded import Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request
@@ -251,8 +252,10 @@ def _problem(problem: Problem, request: Request, rest: Rows, held: Rows) -> Prob
     else:
         own = replace(problem, parts={**_divided(problem, request, rest), "test": held})
         seen = dict(own.parts)
+    values = own.data.values(own.target)
+    truth, classes = audited(values, own.encode(values), own.classes, own.label_form)
     leaked = audit(
-        *(own.data, own.target, own.inputs, own.encode(own.data.values(own.target)), own.classes),
+        *(own.data, own.target, own.inputs, truth, classes),
         seen,
         unlabelled=rest[:0],
         seed=own.seed,

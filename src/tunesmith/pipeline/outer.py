@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import HALF, ClassScores, Labels, Prediction
 from tunesmith.core.records import Part, Problem, Rows, Score
 from tunesmith.core.runfolder import RunFolder, read_json, write_bytes
 from tunesmith.evaluate.nested import widened
@@ -130,9 +130,12 @@ def pooled(
 
 
 def _joined(parts: Sequence[Prediction]) -> Prediction:
-    """One below the other; where any has decision weights, each row has those of its model."""
+    """One below the other; where any has decision weights, or thresholds of labels, each row has
+    those of its model."""
     array = np.concatenate([part.array() for part in parts])
     first = parts[0]
+    if isinstance(first, Labels):
+        return replace(first, probabilities=array, thresholds=np.concatenate(_thresholds(parts)))
     if not isinstance(first, ClassScores):
         return first.with_array(array)
     weights = None
@@ -146,6 +149,15 @@ def _weights(part: Prediction) -> NDArray[np.float64]:
     return np.broadcast_to(1.0 if own is None else np.asarray(own), part.array().shape)
 
 
+def _thresholds(parts: Sequence[Prediction]) -> list[NDArray[np.float64]]:
+    """Of each row, shape (rows, labels) each."""
+    found = [(part, part.thresholds) for part in parts if isinstance(part, Labels)]
+    return [
+        np.broadcast_to(HALF if own is None else np.asarray(own), part.array().shape)
+        for part, own in found
+    ]
+
+
 def write_answers(folder: RunFolder, plain: Prediction, answers: Prediction) -> None:
     """Write down what a run answered for its test rows."""
     from safetensors.numpy import save
@@ -153,6 +165,8 @@ def write_answers(folder: RunFolder, plain: Prediction, answers: Prediction) -> 
     arrays = {"plain": plain.array(), "answers": answers.array()}
     if isinstance(answers, ClassScores) and answers.weights is not None:
         arrays["weights"] = np.asarray(answers.weights, dtype=np.float64)
+    if isinstance(answers, Labels) and answers.thresholds is not None:
+        arrays["thresholds"] = np.asarray(answers.thresholds, dtype=np.float64)
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_bytes(folder.path / ANSWERS, save(whole))
 
@@ -169,7 +183,7 @@ def read_fold(folder: RunFolder, problem: Problem, number: int) -> Fold:
     file = folder.path / ANSWERS
     try:
         arrays = load(file.read_bytes())
-        plain, answers = (_prediction(problem, arrays[name]) for name in ("plain", "answers"))
+        plain, answers = (problem.answer(arrays[name]) for name in ("plain", "answers"))
     except (OSError, SafetensorError, KeyError) as error:
         raise DataError(
             f"{file} cannot be understood: {error}. Remove {folder.path}, and that outer fold is "
@@ -177,9 +191,7 @@ def read_fold(folder: RunFolder, problem: Problem, number: int) -> Fold:
         ) from error
     if isinstance(answers, ClassScores) and "weights" in arrays:
         answers = replace(answers, weights=tuple(map(float, arrays["weights"])))
+    if isinstance(answers, Labels) and "thresholds" in arrays:
+        answers = replace(answers, thresholds=tuple(map(float, arrays["thresholds"])))
     rows, summary = problem.parts["test"], read_json(folder.path / "summary.json")
     return Fold(number, rows, np.intersect1d(problem.leaked, rows), plain, answers, summary)
-
-
-def _prediction(problem: Problem, array: NDArray[np.float64]) -> Prediction:
-    return ClassScores(problem.classes, array) if problem.classes else Values(array)

@@ -99,7 +99,7 @@ def _after(run: RunFolder, spec: Mapping[str, Any], row: Row) -> After:
     validation = Validation.read(run.path, metric=metric, classes=classes, costs=costs)
     place = run.trial(row["trial"])
     try:
-        answers = answers_of(place, classes)
+        answers = answers_of(place, classes, several=spec.get("label_form") is not None)
     except (KeyError, ValueError) as error:
         raise DataError(f"The answers of {place} cannot be read: {error}.") from error
     return NOTHING if validation is None or answers is None else learn(validation, answers)

@@ -16,6 +16,7 @@ from tunesmith.core.records import Candidate, Card, Problem
 from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
+from tunesmith.learners._per_label import suits
 from tunesmith.learners._text_embedding import lightest
 from tunesmith.learners._with_texts import BOTH, TOPICS
 from tunesmith.search import known, named
@@ -184,7 +185,7 @@ def plan(
     )
     for name in names:
         told = "weights" in pins.get(name, {})  # where they lie; a fit says what is wrong with them
-        reason = "" if told else learners[name].suits(problem)
+        reason = "" if told else suits(learners[name], problem)
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, which lightgbm does too"
         if reason and name == asked:
@@ -246,6 +247,8 @@ def _with_embedding(
     if not sees or not problem.data.with_columns(problem.inputs).of_kind("text"):
         return found
     name, reason = lightest(problem)
+    if problem.several:
+        name, reason = "", "with several labels a row each has a model of its own"
     found = [_said_who_reads(c, name) for c in found]
     plain = [c for c in sees if "text" not in pins.get(c.learner, {})]
     if not plain:

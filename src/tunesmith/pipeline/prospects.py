@@ -19,6 +19,7 @@ from tunesmith.core.space import from_dict
 from tunesmith.evaluate.prospects import Outlook, Prospect, of_rows, of_search
 from tunesmith.evaluate.scores import resampled
 from tunesmith.learners import learners
+from tunesmith.learners._per_label import fit_labels
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.pipeline.parts import nested, with_train
@@ -275,7 +276,7 @@ def _fitted_parts(
             break
         part = with_train(problem, order[:count])
         watch = Watch(clock, lambda value, progress: True, run.offline)
-        fitted = learner.fit(part, config, result.trial.seed, watch)
+        fitted = fit_labels(learner, part, config, result.trial.seed, watch)
         if clock.is_over():
             break
         sizes.append(count)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, read_journal
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import Prediction, prediction_of
 from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
 from tunesmith.core.runfolder import RunFolder, is_full, read_json, write_bytes, write_json
 from tunesmith.core.seeds import derive
@@ -167,8 +167,11 @@ def _read_result(file: Path, problem: Problem) -> Result:
         ) from error
 
 
-def answers_of(place: Path, classes: tuple[str, ...]) -> Prediction | None:
-    """What the trial of a folder answered for the valid rows; None where it answered nothing.
+def answers_of(
+    place: Path, classes: tuple[str, ...], *, several: bool = False
+) -> Prediction | None:
+    """What the trial of a folder answered for the valid rows, which have one or `several` of the
+    classes; None where it answered nothing.
 
     Raises:
         ValueError: The file is broken.
@@ -183,11 +186,11 @@ def answers_of(place: Path, classes: tuple[str, ...]) -> Prediction | None:
         array = load(file.read_bytes())["valid"]
     except SafetensorError as error:
         raise ValueError(f"{file.name}: {error}") from error
-    return ClassScores(classes, array) if classes else Values(array)
+    return prediction_of(array, classes, several=several)
 
 
 def _read_answers(place: Path, problem: Problem) -> Prediction | None:
-    found = answers_of(place, problem.classes)
+    found = answers_of(place, problem.classes, several=problem.several)
     if found is None:
         return None
     if len(found) != len(problem.parts["valid"]):

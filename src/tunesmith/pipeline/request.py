@@ -21,10 +21,10 @@ from tunesmith.data.readers._bytes import is_url
 @dataclass(frozen=True)
 class Request:
     """The options of a fit. `source` is empty where it was an object in memory, `metric` where it
-    is to be chosen or was a callable (`own_metric`)."""
+    is to be chosen or was a callable (`own_metric`). Several targets are columns of 0 and 1."""
 
     source: str
-    target: str
+    target: str | tuple[str, ...]
     budget: Budget
     task: str | None = None
     metric: str | None = None
@@ -51,6 +51,7 @@ class Request:
     weights: str | None = None
     sensitive: tuple[str, ...] = ()
     interpretable: bool | str = True
+    label_delimiter: str | None = None
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -80,6 +81,7 @@ class Request:
             told["budget"] = Budget(UNLIMITED if seconds is None else float(seconds), trials)
             told["pins"] = read_pins(told["pins"])
             told["wanted"] = None if told["wanted"] is None else tuple(told["wanted"])
+            told["target"] = _names(told["target"])
             told["search"] = _names(told["search"])
             told["goals"] = tuple(told.get("goals", ()))
             told["sensitive"] = tuple(told.get("sensitive", ()))
@@ -124,8 +126,8 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _names(search: str | Sequence[str]) -> str | tuple[str, ...]:
-    return search if isinstance(search, str) else tuple(search)
+def _names(told: str | Sequence[str]) -> str | tuple[str, ...]:
+    return told if isinstance(told, str) else tuple(told)
 
 
 def source_name(source: Any) -> str:

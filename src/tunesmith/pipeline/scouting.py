@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, WeightsError
-from tunesmith.core.records import Card, Problem
+from tunesmith.core.records import Card, Dataset, Problem
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.scouting.chart import Point, plot
 from tunesmith.scouting.halving import HALVING, Halving
 from tunesmith.scouting.scout import Scouted, scout
+from tunesmith.tasks import tasks
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,13 @@ def cards_here(
     return here, gone
 
 
+def _truth(problem: Problem, train: Dataset) -> NDArray[Any]:
+    """What checkpoints are to tell: where rows have several labels, the strata of their sets."""
+    if not problem.several:
+        return problem.truth("train")
+    return tasks[problem.task].strata(train.values(problem.target))
+
+
 def scout_problem(
     problem: Problem,
     cards: Sequence[Card],
@@ -127,7 +137,7 @@ def scout_problem(
         )
     return scout(
         inputs.contents(train),
-        problem.truth("train"),
+        _truth(problem, train),
         cards,
         clock=clock,
         seed=seed,

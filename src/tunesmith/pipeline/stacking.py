@@ -54,6 +54,9 @@ def stacked(
     again."""
     if not levels:
         return
+    if problem.several:
+        run.note("nothing is stacked: that is not built for several labels a row")
+        return
     if not problem.folds:
         run.note("nothing is stacked: that needs answers out of fold; ask for folds (--folds 5)")
         return

@@ -54,8 +54,9 @@ def suspect_facts(
     interrupted: bool,
 ) -> dict[str, Any]:
     """What the summary tells of suspects, and its findings with one on them where rows look
-    mislabelled; nothing of a fit that was interrupted. Whatever goes wrong, the model is saved."""
-    if interrupted:
+    mislabelled; nothing of a fit that was interrupted, or of several labels a row. Whatever goes
+    wrong, the model is saved."""
+    if interrupted or problem.several:
         return {}
     try:
         told, finding = look_for_suspects(run, problem, results, chosen)

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError, DataWarning, did_you_mean
+from tunesmith.core.multilabel import matrix, unpacked
+from tunesmith.core.predictions import Labels
 from tunesmith.core.records import Dataset
 from tunesmith.data.cells import CODE, number, same
 from tunesmith.pipeline.artifact import Model
 from tunesmith.pipeline.costing import read_weights
-from tunesmith.tasks.classification import label_of, labels
+from tunesmith.tasks.classification import label_of
+from tunesmith.tasks.classification import labels as labels_of
 
 WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
@@ -30,7 +33,9 @@ def has_label(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def truth_of(model: Model, rows: Dataset) -> NDArray[Any]:
-    """Class codes (-1 for a label that the model does not know), or numbers, shape (rows,).
+    """Class codes (-1 for a label that the model does not know), or numbers, shape (rows,); of
+    several labels a row zeros and ones, shape (rows, labels), with a column more where there are
+    labels that the model does not know.
 
     Raises:
         DataError: No row has a label, or none that the model knows.
@@ -41,11 +46,13 @@ def truth_of(model: Model, rows: Dataset) -> NDArray[Any]:
             f"No row of {rows.source} has a value in the target column {model.target!r}; "
             "scores need labels."
         )
+    if model.label_form is not None:
+        return _matrix(model, rows, values)
     if not model.classes:
         return values.astype(np.float64)
     index = {same(label): code for code, label in enumerate(model.classes)}
     index |= {label: code for code, label in enumerate(model.classes)}
-    found_labels = labels(values)
+    found_labels = labels_of(values)
     codes = [-1 if v is None else _code(v, index) for v in found_labels]
     found = np.array(codes, dtype=np.int64)
     others = dict.fromkeys(v for v in found_labels[found < 0] if v is not None)
@@ -65,6 +72,38 @@ def truth_of(model: Model, rows: Dataset) -> NDArray[Any]:
         stacklevel=4,
     )
     return found
+
+
+def _matrix(model: Model, rows: Dataset, values: NDArray[Any]) -> NDArray[np.int64]:
+    cells = [cell for cell in values if cell is not None]
+    others = {label for cell in cells for label in unpacked(cell)} - set(model.classes)
+    found = matrix(values, model.classes)
+    if not others:
+        return found
+    if not found.any():
+        raise DataError(
+            f"No label in the target {model.target!r} of {rows.source} is one that this model "
+            f"knows; one is {min(others)!r}.{did_you_mean(min(others), model.classes)}"
+        )
+    unknown = [cell is not None and bool(others & set(unpacked(cell))) for cell in values]
+    warnings.warn(
+        f"{rows.source}: {sum(unknown):,} row{'s' * (sum(unknown) != 1)} with labels that this "
+        f"model does not know ({', '.join(map(repr, sorted(others)[:3]))}) count as missed there",
+        DataWarning,
+        stacklevel=5,
+    )
+    return np.column_stack([found, np.array(unknown, dtype=np.int64)])
+
+
+def answers_of(model: Model, found: Labels) -> NDArray[Any]:
+    """Labels as the target has them: a list a row, or zeros and ones, shape (rows, labels), where
+    it was a column for each."""
+    if model.label_form is not None and model.label_form.columns:
+        return found.chosen()
+    answers = found.decode()
+    for row, labels in enumerate(answers):
+        answers[row] = natural(np.array(labels, dtype=object), model.classes).tolist()
+    return answers
 
 
 def _code(label: str, index: Mapping[str, int]) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
 from tunesmith.core.errors import ConfigError, DataWarning, did_you_mean
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.data.read import read
 from tunesmith.evaluate.fairness import Fairness, fairness
@@ -27,7 +27,7 @@ from tunesmith.pipeline.pick import pick as pick_model
 from tunesmith.pipeline.suspecting import read_suspects
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
 from tunesmith.predictor.labelled import labelled
-from tunesmith.predictor.labels import natural, weights_of
+from tunesmith.predictor.labels import answers_of, natural, weights_of
 from tunesmith.predictor.pictures import picture_names
 from tunesmith.predictor.places import place_of, read_facts, scorecard_of
 from tunesmith.predictor.rows import as_table, rows_of
@@ -214,7 +214,8 @@ class Predictor:
         risk: float | None = None,
     ) -> NDArray[Any]:
         """One answer a row: numbers, or labels (as bool or int where all are such words, else as
-        text).
+        text). Of several labels a row a list of them each; or zeros and ones, shape (rows, labels),
+        in the order of the columns, where the target was a column of 0 and 1 for each.
 
         Args:
             data: Whatever `fit` takes, or a dict for a single row; where text is the only input, a
@@ -242,7 +243,10 @@ class Predictor:
     ) -> NDArray[Any]:
         """The answers to what `scores` gave; options and errors as of `predict`."""
         chosen = decisions.with_threshold(found, threshold)
-        answers = natural(chosen.decode(), self.model.classes)
+        if isinstance(chosen, Labels):
+            answers = answers_of(self.model, chosen)
+        else:
+            answers = natural(chosen.decode(), self.model.classes)
         if abstain is None and risk is None:
             return answers
         if threshold is not None:
@@ -275,7 +279,7 @@ class Predictor:
             ConfigError: The model answers with classes, or the coverage is not between 0 and 1 or
                 more than the validation rows can tell.
         """
-        if self.model.classes:
+        if self.model.classes and not self.model.label_form:
             raise ConfigError("This model answers with classes: predict_set is for them.")
         return self.hold(self.scores(data), coverage)
 
@@ -299,6 +303,8 @@ class Predictor:
             ConfigError: The coverage is not between 0 and 1 or more than can be told.
             DataError: The rows have no labels, or lack a column.
         """
+        if self.model.label_form:
+            raise ConfigError(f"This model answers with {decisions.SEVERAL}: it has no sets.")
         told = labelled(self.model, data)
         if isinstance(by, Mapping):
             groups = {name: np.asarray(values)[told.known] for name, values in by.items()}
@@ -344,11 +350,12 @@ class Predictor:
         told = labelled(self.model, data)
         found = self._answers(told.rows)
         if not isinstance(found, ClassScores):
-            raise ConfigError(f"This model answers with numbers; {why}.")
+            what = decisions.SEVERAL if isinstance(found, Labels) else "numbers"
+            raise ConfigError(f"This model answers with {what}; {why}.")
         return told.truth, found, weights_of(self.model, told.rows)
 
     def predict_proba(self, data: Any) -> pd.DataFrame:
-        """A probability for each class, a column each, a row each.
+        """A probability for each class or label, a column each, a row each.
 
         Raises:
             ConfigError: The model answers with numbers.
@@ -359,7 +366,7 @@ class Predictor:
         """The probabilities in what `scores` gave, as of `predict_proba`."""
         import pandas as pd
 
-        if not isinstance(found, ClassScores):
+        if not isinstance(found, ClassScores | Labels):
             raise ConfigError("This model answers with numbers; probabilities are for classes.")
         return pd.DataFrame(found.probabilities, columns=list(found.classes))
 
@@ -429,7 +436,10 @@ class Predictor:
         """
         found = self.evaluate(data).confusion
         if found is None:
-            raise ConfigError("This model answers with numbers; a confusion matrix needs classes.")
+            what = decisions.SEVERAL if self.model.label_form else "numbers"
+            raise ConfigError(
+                f"This model answers with {what}; a confusion matrix needs one class a row."
+            )
         return found
 
     def sheet(self, data: Any, file: str | Path | None = None, *, pictures: int = 48) -> Any:

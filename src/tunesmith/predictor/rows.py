@@ -14,6 +14,7 @@ from tunesmith.core.contracts import RawTable
 from tunesmith.core.errors import DataError, DataWarning
 from tunesmith.core.records import Column, Dataset
 from tunesmith.data.kinds import infer
+from tunesmith.data.label_cells import joined, with_labels
 from tunesmith.data.read import read
 from tunesmith.data.readers import readers
 from tunesmith.data.readers._bytes import is_url
@@ -27,9 +28,12 @@ LONGEST_PATH = 4096
 
 def rows_of(model: Model, data: Any, *, with_target: bool = False) -> Dataset:
     """Rows with the input columns, typed as in training."""
+    form = model.label_form if with_target else None
     names = model.columns if with_target else model.inputs
+    if form is not None and form.columns:
+        names = (*model.inputs, *(Column(one, "category", "0 and 1") for one in form.columns))
     data = as_table(model, data)
-    target = model.target if with_target else None
+    target = model.target if with_target and not (form and form.columns) else None
     if with_target and model.weights:
         there = data.names if isinstance(data, RawTable) else read(data).names
         if model.weights in there:
@@ -38,6 +42,10 @@ def rows_of(model: Model, data: Any, *, with_target: bool = False) -> Dataset:
         rows = infer(data, like=names)
     else:
         rows = read(data, like=names, target=target)
+    if form is not None:
+        rows = (
+            joined(rows, form.columns)[0] if form.columns else with_labels(rows, model.target, form)
+        )
     _tell_unreadable(rows)
     return rows
 

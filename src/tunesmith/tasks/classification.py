@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Task
 from tunesmith.core.records import Column, Dataset
+from tunesmith.data.label_cells import recognised
 from tunesmith.tasks._shelf import tasks
 
 FEW_NUMBERS = 20
@@ -34,6 +35,14 @@ def labels(values: NDArray[Any]) -> NDArray[np.object_]:
     return found
 
 
+def in_order(found: Collection[str]) -> tuple[str, ...]:
+    """Labels by the alphabet, or by size where all are numbers."""
+    try:
+        return tuple(sorted(found, key=lambda label: (float(label), label)))
+    except ValueError:
+        return tuple(sorted(found))
+
+
 @tasks.add("classification")
 class Classification(Task):
     """One label a row."""
@@ -41,7 +50,10 @@ class Classification(Task):
     def claim(self, column: Column, values: NDArray[Any]) -> tuple[float, str]:
         if column.kind != "number":
             count = len({value for value in values if value is not None})
-            return 1.0, f"the target {column.name!r} holds {count:,} labels"
+            form, why_not = recognised(values)
+            more = f"; {why_not}; --task multilabel parts them all the same" if why_not else ""
+            told = f"the target {column.name!r} holds {count:,} labels{more}"
+            return (1.0 if form is None else 0.5), told
         known = values[~np.isnan(values)]
         distinct = np.unique(known)
         whole = bool((distinct == np.round(distinct)).all())
@@ -55,11 +67,7 @@ class Classification(Task):
         return 0.1, f"the target {column.name!r} holds {len(distinct):,} distinct numbers"
 
     def classes(self, values: NDArray[Any]) -> tuple[str, ...]:
-        found = {value for value in labels(values) if value is not None}
-        try:
-            return tuple(sorted(found, key=lambda label: (float(label), label)))
-        except ValueError:
-            return tuple(sorted(found))
+        return in_order({value for value in labels(values) if value is not None})
 
     def metric(self, values: NDArray[Any], classes: Sequence[str]) -> tuple[str, str]:
         counts = sorted(Counter(value for value in values if value is not None).values())

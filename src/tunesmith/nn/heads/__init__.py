@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tunesmith.core.predictions import ClassScores, Prediction, Values
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, Values
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,9 @@ def loss(
     focal: float = 0.0,
     row_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Cross-entropy of logits (batch, classes) against codes (batch,), or the squared error of
-    (batch, 1) against standardised numbers (batch,).
+    """Cross-entropy of logits (batch, classes) against codes (batch,), the mean binary one against
+    zeros and ones (batch, labels), or the squared error of (batch, 1) against standardised numbers
+    (batch,).
 
     Classes count by `weights` (classes,), and the mean is by their sum; rows count by `row_weights`
     (batch,), which are not summed: over all rows their mean is one. With `focal` each row counts
@@ -33,6 +34,10 @@ def loss(
     """
     from torch.nn import functional
 
+    if truth.ndim == 2:
+        each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+        losses = each.mean(dim=1)
+        return (losses if row_weights is None else losses * row_weights).mean()
     if classes and (focal or row_weights is not None):
         losses = functional.cross_entropy(
             logits, truth, weight=weights, label_smoothing=smoothing, reduction="none"
@@ -50,9 +55,19 @@ def loss(
     return functional.mse_loss(logits[:, 0], truth)
 
 
-def answer(logits: torch.Tensor, classes: tuple[str, ...], mean: float, scale: float) -> Prediction:
-    """Logits (rows, classes) as class scores, or (rows, 1) as numbers in the target's units."""
+def answer(
+    logits: torch.Tensor,
+    classes: tuple[str, ...],
+    mean: float,
+    scale: float,
+    *,
+    several: bool = False,
+) -> Prediction:
+    """Logits (rows, classes) as class scores, where rows may have `several` of the classes each by
+    itself, or (rows, 1) as numbers in the target's units."""
     numbers = logits.double()
+    if several:
+        return Labels(classes, numbers.sigmoid().cpu().numpy())
     if classes:
         return ClassScores(classes, numbers.softmax(dim=1).cpu().numpy())
     return Values(np.asarray(numbers[:, 0].cpu().numpy() * scale + mean))
