@@ -6,8 +6,8 @@ import numpy as np
 
 from tunesmith import metrics
 from tunesmith.core.clock import Clock
-from tunesmith.core.predictions import Labels
-from tunesmith.evaluate.label_thresholds import LabelDecision, tune_labels
+from tunesmith.core.predictions import Labels, Values
+from tunesmith.evaluate.label_thresholds import LabelDecision, at_one_threshold, tune_labels
 
 NAMES = ("often", "seldom", "rare")
 
@@ -52,9 +52,24 @@ def test_why_nothing_is_tuned_is_told() -> None:
     truth, found = made()
     assert "reads probabilities" in tuned("average_precision", truth, found).reason
     assert "too few" in tuned("f1_micro", truth[:50], found.take(np.arange(50))).reason
-    assert "no time" in tuned("f1_micro", truth, found, clock=Clock(0.0)).reason
+    hurried = tuned("f1_micro", truth, found, clock=Clock(0.0))
+    assert "no time" in hurried.reason
+    assert hurried.thresholds is not None
+    assert len(set(hurried.thresholds)) == 1
 
 
 def test_the_same_rows_give_the_same_thresholds() -> None:
     truth, found = made(shift=1.5)
     assert tuned("f1_micro", truth, found) == tuned("f1_micro", truth, found)
+
+
+def test_models_are_compared_at_the_threshold_that_suits_them() -> None:
+    truth, found = made(shift=1.5)
+    rule = metrics.get("f1_micro")
+    usual = at_one_threshold(rule, truth, found)
+    assert isinstance(usual, Labels)
+    assert usual.thresholds is not None
+    assert len(set(usual.thresholds)) == 1
+    assert rule.score(truth, usual, None) > rule.score(truth, found, None)
+    numbers = Values(np.zeros(3))
+    assert at_one_threshold(metrics.get("rmse"), np.zeros(3), numbers) is numbers

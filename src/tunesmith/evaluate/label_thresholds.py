@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Metric
 from tunesmith.core.errors import BudgetError, ConfigError
-from tunesmith.core.predictions import HALF, Labels
+from tunesmith.core.predictions import HALF, Labels, Prediction
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.evaluate.weighted import Weights as RowWeights
@@ -37,6 +37,21 @@ ROUNDS, MOST_LABELS_TWICE = 2, 20
 """Times that each label's threshold is looked for beside those of the others; once where labels are
 many."""
 LEVEL = 0.8
+USUAL = (0.5, 0.4, 0.3, 0.2, 0.1)
+"""Of which one for all labels is taken where models are compared."""
+
+
+def at_one_threshold(
+    metric: Metric, truth: NDArray[Any], prediction: Prediction, row_weights: RowWeights = None
+) -> Prediction:
+    """Several labels a row answered at the usual threshold, the same for all, that suits the metric
+    best on these rows; other predictions as they are. Models are compared so, as 0.5 tells little
+    of labels that are rare, and no more than one of five is chosen by the rows."""
+    if not isinstance(prediction, Labels):
+        return prediction
+    sign, count = (1.0 if metric.higher_is_better else -1.0), len(prediction.classes)
+    tried = [replace(prediction, thresholds=(least,) * count) for least in USUAL]
+    return max(tried, key=lambda one: sign * metric.score(truth, one, row_weights))
 
 
 @dataclass(frozen=True)
@@ -59,9 +74,9 @@ def tune_labels(
 ) -> LabelDecision:
     """Thresholds under which the metric is best on these rows, which the model must not have been
     fitted to: one for each label, else one for all; 0.5 where neither gains more than noise on rows
-    that it was not tuned on (the 80 % bootstrap interval of the cross-validated gain reaches zero),
-    or once the clock is over. `truth` has shape (rows, labels); `row_weights` say how much each row
-    counts.
+    that it was not tuned on (the 80 % bootstrap interval of the cross-validated gain reaches zero).
+    Once the clock is over a usual one for all. `truth` has shape (rows, labels); `row_weights` say
+    how much each row counts.
 
     Source: Koyejo et al., "Consistent Multilabel Classification", NeurIPS 2015; Fan & Lin, "A Study
     on Threshold Selection for Multi-label Classification", 2007, for rare labels.
@@ -79,7 +94,11 @@ def tune_labels(
             return LabelDecision(None, f"0.5: {name} reads probabilities, not answers")
         return _tuned(name, metric, known, shares, own, seed, clock)
     except BudgetError:
-        return LabelDecision(None, "0.5: no time was left to tune thresholds")
+        usual = at_one_threshold(metric, known, shares, own)
+        least = usual.thresholds if isinstance(usual, Labels) else None
+        found = None if least is None else tuple(map(float, least))
+        at = HALF if found is None else found[0]
+        return LabelDecision(found, f"{at:g} for all: no time was left to tune one for each label")
     except ConfigError as error:  # of a metric of the user's that has no value for some answers
         return LabelDecision(None, f"0.5: {error}")
 

@@ -49,7 +49,7 @@ def in_threads(
         return [call(number) for number in numbers]
 
     def alone(number: int) -> T:
-        with _beside_others():
+        with beside_others():
             return call(number)
 
     with ThreadPoolExecutor(beside) as pool:
@@ -67,7 +67,8 @@ def in_threads(
 
 
 @contextlib.contextmanager
-def _beside_others() -> Iterator[None]:
+def beside_others() -> Iterator[None]:
+    """Let libraries compute with one thread, as for what is done beside others or is small."""
     before = getattr(_here, "is_beside", False)
     _here.is_beside = True
     try:

@@ -3,6 +3,7 @@ one."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,11 +19,15 @@ from tunesmith.core.predictions import Labels, Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive
+from tunesmith.learners._beside import beside_others
 
 LABEL, FILE = "label-", "labels.json"
 MOST_LABELS = 50
 """With more, one model of each would take too long and too much room."""
 ABSENT, PRESENT = "0", "1"
+FEW_ROWS = 20_000
+"""Up to which every label is answered with one thread: threads that wait for one another at so many
+small steps are slow, most of all beside a busy process."""
 FIRST_SHARE = 2
 """Of the time the first label may take as much as so many others: it waits for its library."""
 
@@ -67,8 +72,9 @@ class PerLabel(Fitted):
 
     def predict(self, data: Dataset) -> Prediction:
         found = np.empty((len(data), len(self.classes)))
-        for place, (model, share) in enumerate(zip(self.models, self.shares, strict=True)):
-            found[:, place] = share if model is None else model.predict(data).array()[:, 1]
+        with beside_others() if len(data) <= FEW_ROWS else contextlib.nullcontext():
+            for place, (model, share) in enumerate(zip(self.models, self.shares, strict=True)):
+                found[:, place] = share if model is None else model.predict(data).array()[:, 1]
         return Labels(self.classes, found)
 
     def settled(self) -> Mapping[str, Any]:
@@ -159,5 +165,6 @@ def open_labels(folder: Path, opened: Callable[[Path], Fitted]) -> PerLabel:
     """What was saved; `opened` reads the model of one label."""
     told = read_json(folder / FILE)
     places = [folder / f"{LABEL}{place}" for place in range(len(told["classes"]))]
-    models = tuple(opened(place) if place.is_dir() else None for place in places)
+    with beside_others():
+        models = tuple(opened(place) if place.is_dir() else None for place in places)
     return PerLabel(tuple(told["classes"]), models, tuple(told["shares"]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Problem
+from tunesmith.evaluate.label_thresholds import at_one_threshold
 from tunesmith.metrics import COST, get
 
 TRACE = 1e-3
@@ -27,16 +28,19 @@ def selection_score(
     problem: Problem, seed: int, *, likelihood: float = TRACE
 ) -> Callable[[Prediction], float]:
     """The problem's metric on the valid part, turned so that higher is better, with some
-    log-likelihood: a trace of it breaks ties between equally right models."""
+    log-likelihood: a trace of it breaks ties between equally right models. Several labels a row are
+    answered at the threshold that suits them, as those of the model are tuned in the end."""
     metric, truth = get(problem.metric), problem.truth("valid")
     weights, spread = problem.weight("valid"), _spread(problem)
     sign, loss = (1.0 if metric.higher_is_better else -1.0), get("log_loss")
 
     def rate(prediction: Prediction) -> float:
         prediction = problem.priced("valid", prediction)
-        value = sign * metric.score(truth, prediction, weights) / spread
         if isinstance(prediction, Labels):
-            return value - likelihood * loss.score(truth, prediction, weights)
+            total = len(prediction.classes) * loss.score(truth, prediction, weights)
+            usual = at_one_threshold(metric, truth, prediction, weights)
+            return sign * metric.score(truth, usual, weights) - likelihood * total
+        value = sign * metric.score(truth, prediction, weights) / spread
         if not isinstance(prediction, ClassScores):
             return value
         known = truth >= 0

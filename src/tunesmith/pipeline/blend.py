@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
-from tunesmith.core.predictions import ClassScores, Prediction, mix
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix
 from tunesmith.core.records import Part, Problem, Result, Score
 from tunesmith.core.space import from_dict
 from tunesmith.ensemble.greedy import select
@@ -232,7 +232,10 @@ def _is_worse(problem: Problem, fitted: Fitted, result: Result) -> bool:
     weights = None if weights is None else weights[rows]
     assert result.prediction is not None
     old = metric.score(truth, result.prediction.take(rows), weights)
-    new = metric.score(truth, problem.priced("valid", fitted.predict(data)), weights)
+    answers = problem.priced("valid", fitted.predict(data))
+    if isinstance(answers, Labels) and isinstance(result.prediction, Labels):
+        answers = replace(answers, thresholds=result.prediction.thresholds)
+    new = metric.score(truth, answers, weights)
     sign = 1.0 if metric.higher_is_better else -1.0
     return sign * (new - old) < -WORSE_THAN * max(abs(old), 1e-12)
 

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.multilabel import LabelForm, unpacked
+from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Finding, Problem
 from tunesmith.data.label_cells import forced, joined, recognised
+from tunesmith.evaluate.label_thresholds import at_one_threshold
+from tunesmith.metrics import get
 from tunesmith.tasks import tasks
 
 TASK = "multilabel"
@@ -134,6 +137,15 @@ def label_findings(
         text = f"{len(single):,} label{'s' * (len(single) != 1)} in a single row ({names})."
         kept.append(Finding("single-row labels", text, len(single)))
     return tuple(kept)
+
+
+def compared(problem: Problem, prediction: Prediction) -> Prediction:
+    """A prediction of the valid rows as it is compared with others: several labels a row at the
+    threshold that suits them."""
+    if not problem.several:
+        return prediction
+    truth, weights = problem.truth("valid"), problem.weight("valid")
+    return at_one_threshold(get(problem.metric), truth, prediction, weights)
 
 
 def refuse_labels(problem: Problem, asked: dict[str, Any]) -> None:

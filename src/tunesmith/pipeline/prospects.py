@@ -22,6 +22,7 @@ from tunesmith.learners import learners
 from tunesmith.learners._per_label import fit_labels
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.pipeline.labelling import compared
 from tunesmith.pipeline.parts import nested, with_train
 from tunesmith.pipeline.results import Results, again_seconds, kind_of
 from tunesmith.pipeline.run import Run
@@ -280,7 +281,8 @@ def _fitted_parts(
         if clock.is_over():
             break
         sizes.append(count)
-        answers.append(problem.priced("valid", fitted.predict(problem.part("valid"))))
+        found = problem.priced("valid", fitted.predict(problem.part("valid")))
+        answers.append(compared(problem, found))
         began, took = clock.elapsed(), clock.elapsed() - began
     assert result.prediction is not None
     return [*sizes, len(order)], [*answers, result.prediction]

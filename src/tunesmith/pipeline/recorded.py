@@ -15,6 +15,7 @@ from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
 from tunesmith.core.runfolder import RunFolder, is_full, read_json, write_bytes, write_json
 from tunesmith.core.seeds import derive
 from tunesmith.learners import learners
+from tunesmith.pipeline.labelling import compared
 from tunesmith.pipeline.standing import facts
 
 RESULT = "result.json"
@@ -195,4 +196,4 @@ def _read_answers(place: Path, problem: Problem) -> Prediction | None:
         return None
     if len(found) != len(problem.parts["valid"]):
         raise ValueError(f"{ANSWERS} has {len(found)} rows, not {len(problem.parts['valid'])}")
-    return problem.priced("valid", found)
+    return compared(problem, problem.priced("valid", found))

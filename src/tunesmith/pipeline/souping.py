@@ -16,6 +16,7 @@ from tunesmith.core.space import to_dict
 from tunesmith.learners._folded import Folded, fold_folders, joined
 from tunesmith.learners.soup import Average, SoupConfig, Weights, added
 from tunesmith.metrics import get
+from tunesmith.pipeline.labelling import compared
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import closing_seconds, signed, soup_groups
 from tunesmith.pipeline.trial import scored
@@ -145,6 +146,7 @@ class Ingredients:
         problem = self.problem
         metric, truth = get(problem.metric), problem.truth("valid")
         answers = problem.priced("valid", self._answers(self._filled(soup)))
+        answers = compared(problem, answers)
         value = metric.score(truth, answers, problem.weight("valid"))
         return replace(soup, value=value if metric.higher_is_better else -value)
 

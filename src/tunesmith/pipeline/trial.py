@@ -27,6 +27,7 @@ from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
 from tunesmith.pipeline.hanging import Limit, said
+from tunesmith.pipeline.labelling import compared
 from tunesmith.pipeline.parts import fewer
 from tunesmith.pipeline.run import Run
 from tunesmith.stoppers import stoppers
@@ -187,7 +188,7 @@ def scored(
     answers for rows that it has not seen are given."""
     valid = problem.part("valid")
     answers = fitted.predict(valid) if unseen is None else unseen
-    prediction = problem.priced("valid", answers)
+    prediction = compared(problem, problem.priced("valid", answers))
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
     value = score(
