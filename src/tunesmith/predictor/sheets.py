@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.multilabel import unpacked
+from tunesmith.core.predictions import ClassScores, Labels, Prediction, Values
 from tunesmith.core.records import Dataset
 from tunesmith.pipeline.artifact import Model
 from tunesmith.predictor.labelled import has_labels, labelled
 from tunesmith.predictor.rows import rows_of
 from tunesmith.report.sheet import Mark, Section, Tile
 
+NONE = "(none)"
+"""Of a row without any of several labels."""
 MOST = 1_000
 """Pictures of one sheet."""
 
@@ -50,23 +53,20 @@ def _compared(
 ) -> tuple[str, list[Section]]:
     """The heading and the sections of labelled rows."""
     cells = rows.values(column)
-    labels = [
-        f"{label:.4g}" if isinstance(label, float) else str(label)
-        for label in rows.values(model.target).tolist()
-    ]
+    several = isinstance(found, Labels)
+    labels = [_label(cell, several) for cell in rows.values(model.target).tolist()]
 
     def section(title: str, chosen: NDArray[np.int64], mark: Mark = "") -> Section:
         lines = ((("is " + labels[row], ""), _said(found, row, "said ")) for row in chosen)
         tiles = (Tile(cells[row], line, mark) for row, line in zip(chosen, lines, strict=True))
         return Section(title, tuple(tiles), mark)
 
-    if not isinstance(found, ClassScores):
+    if isinstance(found, Values):
         order = np.argsort(-np.abs(found.values - truth), kind="stable")[:most]
         return f"{len(rows):,} pictures", [section("The furthest off first", order)]
-    codes = found.codes()
-    sure = found.probabilities[np.arange(len(rows)), codes]
+    is_right, sure = _judged(found, truth)
     order = np.argsort(-sure, kind="stable")
-    wrong, right = order[(codes != truth)[order]], order[(codes == truth)[order]]
+    wrong, right = order[~is_right[order]], order[is_right[order]]
     room = most - min(len(right), most // 2)
     bad = wrong[:room]
     good = _spread(right, most - len(bad))
@@ -82,10 +82,31 @@ def _compared(
     return f"{len(rows):,} pictures, {share}", sections
 
 
+def _judged(
+    found: ClassScores | Labels, truth: NDArray[Any]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which rows are answered right, and how sure each answer is; of several labels a row all of
+    them, and the least sure of them."""
+    if isinstance(found, ClassScores):
+        codes = found.codes()
+        return codes == truth, found.probabilities[np.arange(len(found)), codes]
+    chosen, count = found.chosen(), len(found.classes)
+    is_right = (chosen == truth[:, :count]).all(axis=1) & ~truth[:, count:].any(axis=1)
+    return is_right, np.where(chosen, found.probabilities, 1 - found.probabilities).min(axis=1)
+
+
+def _label(cell: Any, several: bool) -> str:
+    if several:
+        return ", ".join(unpacked(cell)) or NONE
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
 def _said(found: Prediction, row: int, before: str = "") -> tuple[str, str]:
     """The answer of a row, and its probability."""
-    if not isinstance(found, ClassScores):
+    if isinstance(found, Values):
         return f"{before}{found.values[row]:.4g}", ""
+    if isinstance(found, Labels):
+        return before + (", ".join(found.decode()[row]) or NONE), ""
     code = int(found.take(np.array([row])).codes()[0])
     return before + found.classes[code], f" {found.probabilities[row, code]:.2f}"
 
