@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tunesmith.api import fit
-from tunesmith.core.records import Problem
+from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import BAD, GOOD, PLAIN
+
+MIXED_ROWS = 160
+MIXED: dict[str, Any] = {
+    "front": "image",
+    "back": "image",
+    "said": "text",
+    "title": "text",
+    "age": "number",
+    "shop": "category",
+    "day": "date",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -109,3 +121,36 @@ def example(request: pytest.FixtureRequest) -> Problem:
     data, target = tasks[request.param].example(np.random.default_rng(0))
     names = [name for name in data.names if name != ("stars" if target == "label" else "label")]
     return frame(data.with_columns(names), target, seed=0)
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    """Two columns of pictures, two of texts, a number, a category and a date, with gaps. What
+    `front` shows (red, not blue), what `said` says (good words) and `age` (above 0) vote on the
+    label; the other columns tell nothing."""
+    images = pytest.importorskip("PIL.Image")
+    folder, rows = tmp_path_factory.mktemp("mixed"), MIXED_ROWS
+    dice = np.random.default_rng(0)
+    votes = dice.random((rows, 3)) < 0.5
+    cells: dict[str, Any] = {name: np.full(rows, None, dtype=object) for name in MIXED}
+    for row in range(rows):
+        for name, is_red in (("front", votes[row, 0]), ("back", dice.random() < 0.5)):
+            pixels = dice.integers(0, 120, (40, 40, 3), dtype=np.uint8)
+            pixels[:, :, 0 if is_red else 2] += 130
+            file = folder / f"{name}-{row}.png"
+            images.fromarray(pixels).save(file)
+            cells[name][row] = str(file)
+        words = dice.choice(GOOD if votes[row, 1] else BAD, 3)
+        cells["said"][row] = f"{dice.choice(PLAIN)} {' '.join(words)}"
+        cells["title"][row] = " ".join(dice.choice(PLAIN, 3))
+        cells["shop"][row] = str(dice.choice(["north", "south"]))
+    cells["age"] = np.where(votes[:, 2], 1.0, -1.0) + dice.normal(0, 0.3, rows)
+    cells["day"] = np.datetime64("2026-01-01", "s") + dice.integers(0, 90, rows) * 86_400
+    cells["front"][3::23] = None
+    cells["said"][5::29] = None
+    cells["age"][7::31] = np.nan
+    cells["day"][11::37] = np.datetime64("NaT")
+    cells["label"] = np.where(votes.sum(axis=1) > 1, "yes", "no").astype(object)
+    kinds = {**MIXED, "label": "category"}
+    columns = tuple(Column(name, kind, "made up") for name, kind in kinds.items())
+    return frame(Dataset("made up", columns, cells, np.arange(rows)), "label", seed=0, folds=0)

@@ -20,7 +20,7 @@ from tunesmith.core.records import Problem, Result, Trial
 from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.nn.tally import FROZEN
-from tunesmith.pipeline import artifact, plan
+from tunesmith.pipeline import artifact, embedding, plan
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.plan import Pins
@@ -42,7 +42,7 @@ def planned(problem: Problem, pins: Pins | None = None) -> list[tuple[str, str]]
 def test_after_the_probe_trees_see_what_the_encoder_made_of_the_texts(
     problem: Problem, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "lightest", lambda problem: (checkpoint, ""))
+    monkeypatch.setattr(embedding, "lightest", lambda problem: (checkpoint, ""))
     both = {name: {"backbone": checkpoint} for name in ("probe", "neural")}
     order = planned(problem, both)
     place = order.index(("lightgbm", "both"))
@@ -119,7 +119,7 @@ def test_members_that_read_by_one_checkpoint_save_and_open_it_once(
         probe, trees = (fitted for fitted, _ in artifact.load(tmp_path / "made").members)
     first, second = sorted((tmp_path / "made").rglob("encoder.safetensors"))
     assert first.samefile(second)
-    assert probe.encoder is trees.embedding.encoder  # type: ignore[attr-defined]
+    assert probe.encoder is trees.embeddings[0].reads.encoder  # type: ignore[attr-defined]
 
 
 def test_trees_that_read_are_a_kind_apart_from_those_that_do_not() -> None:

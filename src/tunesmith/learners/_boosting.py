@@ -20,7 +20,7 @@ from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._columns import only_contents
 from tunesmith.learners._steering import selection_score
-from tunesmith.learners._with_texts import idle_texts
+from tunesmith.learners._with_embeddings import idle_contents
 from tunesmith.modalities.columns import Columns
 
 MOST_ROUNDS = 2_000
@@ -45,10 +45,11 @@ def why_not(problem: Problem, package: str = "", line: str = "") -> str:
 
 
 def idle(problem: Problem, of_categories: tuple[str, ...]) -> tuple[str, ...]:
-    """What changes nothing: without categories, without classes, and without texts."""
+    """What changes nothing: without categories, without classes, without texts
+    and without pictures."""
     has = any(problem.data.column(name).kind == "category" for name in problem.inputs)
     of_classes = () if problem.classes else ("balanced",)
-    return (*(() if has else of_categories), *of_classes, *idle_texts(problem))
+    return (*(() if has else of_categories), *of_classes, *idle_contents(problem))
 
 
 def library(package: str) -> Any:

@@ -8,9 +8,9 @@ SAID = {"image": "pictures", "text": "texts"}
 
 
 def only_contents(problem: Problem) -> str:
-    """Where every input is a picture or a text: that there is nothing else. Empty otherwise."""
+    """Where every input is a picture, or every one a text: that there is nothing else. Empty
+    otherwise, as words beside pictures are columns too."""
     kinds = {problem.data.column(name).kind for name in problem.inputs}
-    if not kinds <= set(SAID):
+    if len(kinds) != 1 or not kinds <= set(SAID):
         return ""
-    said = " and ".join(SAID[kind] for kind in sorted(kinds))
-    return f"there are only {said} here, no numbers, categories or dates"
+    return f"there are only {SAID[kinds.pop()]} here, no numbers, categories or dates"

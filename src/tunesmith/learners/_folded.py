@@ -79,8 +79,8 @@ def fit_whole(
     if not problem.folds:
         return fit_labels(learner, problem, config, seed, watch), None
     count = len(problem.folds)
-    has_texts = bool(problem.data.with_columns(problem.inputs).of_kind("text"))
-    beside = min(count, most_threads()) if learner.fits_beside and not has_texts else 1
+    is_read = bool(problem.data.with_columns(problem.inputs).of_kind("text", "image"))
+    beside = min(count, most_threads()) if learner.fits_beside and not is_read else 1
     pace = Pace(watch.clock, count, beside, ends_in_time=learner.ends_in_time)
 
     def one(number: int) -> tuple[Fitted, Prediction]:

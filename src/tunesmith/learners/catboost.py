@@ -25,7 +25,7 @@ from tunesmith.learners._boosting import (
     why_not,
 )
 from tunesmith.learners._shelf import learners
-from tunesmith.learners._with_texts import TableLearner
+from tunesmith.learners._with_embeddings import TableLearner
 from tunesmith.modalities.columns import FIRST, MOST_LEVELS, Columns
 
 FILE = "trees.json"
@@ -67,6 +67,12 @@ class CatboostConfig:
     text_backbone: str = ""
     """The checkpoint that reads texts; empty for the smallest on this machine that knows the
     language."""
+    pictures: Annotated[str, Choice("none", "embedding")] = "none"
+    """What stands for a picture: nothing, or frozen features of an encoder."""
+    picture_backbone: str = ""
+    """The checkpoint that reads pictures; empty for the smallest on this machine."""
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     rounds: int = 0
     """Trees; 0 lets the valid rows end the training."""
 

@@ -18,7 +18,7 @@ from tunesmith.core.space import Choice, Int, Linear, config
 from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import Table, idle, load_columns, save_columns, why_not
 from tunesmith.learners._shelf import learners
-from tunesmith.learners._with_texts import TableLearner
+from tunesmith.learners._with_embeddings import TableLearner
 from tunesmith.modalities.columns import Columns
 
 MOST_ROWS_A_TREE = 100_000
@@ -46,6 +46,12 @@ class ForestConfig:
     text_backbone: str = ""
     """The checkpoint that reads texts; empty for the smallest on this machine that knows the
     language."""
+    pictures: Annotated[str, Choice("none", "embedding")] = "none"
+    """What stands for a picture: nothing, or frozen features of an encoder."""
+    picture_backbone: str = ""
+    """The checkpoint that reads pictures; empty for the smallest on this machine."""
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     trees: int = 300
     """Fewer where the time is over before."""
 

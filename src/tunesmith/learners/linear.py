@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
@@ -31,6 +31,7 @@ from tunesmith.learners._regularised import (
 from tunesmith.learners._resampling import prior_shift, resampled
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.learners._with_embeddings import TableLearner, idle_pictures
 from tunesmith.modalities.inputs import Inputs
 
 STRENGTHS = (1.0, 5.0, 20.0, 80.0)
@@ -59,6 +60,12 @@ class LinearConfig:
     resample: Literal["none", "under", "over"] = "none"
     """Leave out rows of the commoner classes, or repeat rows of the rarer ones, until all are
     equally frequent; the probabilities are put right afterwards. Not searched unless asked for."""
+    pictures: Annotated[str, Choice("none", "embedding")] = "none"
+    """What stands for a picture: nothing, or frozen features of an encoder."""
+    picture_backbone: str = ""
+    """The checkpoint that reads pictures; empty for the smallest on this machine."""
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     strength: float = 0.0
     """Inverse strength of the regularisation; 0 lets the valid rows choose it on a path."""
 
@@ -206,7 +213,7 @@ def _features(inputs: Inputs, terms: Terms, data: Dataset) -> Any:
 
 
 @learners.add("linear")
-class Linear(Learner[LinearConfig]):
+class Linear(TableLearner[LinearConfig]):
     """Logistic or ridge regression along a path of regularisation; the valid part picks the
     strength."""
 
@@ -225,9 +232,12 @@ class Linear(Learner[LinearConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         text = problem.data.with_columns(problem.inputs).of_kind("text")
         of_text = () if text else ("words", "rarest", "sublinear", "characters")
-        return of_text if problem.classes else (*of_text, "balanced")
+        of_classes = () if problem.classes else ("balanced",)
+        return (*of_text, *of_classes, *idle_pictures(problem))
 
-    def fit(self, problem: Problem, config: LinearConfig, seed: int, watch: Watch) -> Fitted:
+    def fit_columns(
+        self, problem: Problem, config: LinearConfig, seed: int, watch: Watch
+    ) -> Fitted:
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
         rows = _affordable(inputs, train, len(valid), config, watch, seed)
@@ -274,7 +284,7 @@ class Linear(Learner[LinearConfig]):
         )
         return LinearModel(problem.classes, inputs, terms, plane, strengths[place], problem.several)
 
-    def load(self, folder: Path) -> Fitted:
+    def load_columns(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
         saved = read_json(folder / "model.json")

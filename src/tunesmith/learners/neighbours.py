@@ -21,7 +21,7 @@ from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import why_not
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
-from tunesmith.learners._with_texts import TableLearner, idle_texts
+from tunesmith.learners._with_embeddings import TableLearner, idle_contents
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.modalities.topics import Topics
 
@@ -48,6 +48,12 @@ class NeighboursConfig:
     text_backbone: str = ""
     """The checkpoint that reads texts; empty for the smallest on this machine that knows the
     language."""
+    pictures: Annotated[str, Choice("none", "embedding")] = "none"
+    """What stands for a picture: nothing, or frozen features of an encoder."""
+    picture_backbone: str = ""
+    """The checkpoint that reads pictures; empty for the smallest on this machine."""
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     count: int = 0
     """Rows that answer; 0 lets the valid rows choose."""
 
@@ -143,7 +149,7 @@ class Neighbours(TableLearner[NeighboursConfig]):
         return why_not(problem)
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        return idle_texts(problem)
+        return idle_contents(problem)
 
     def fit_columns(
         self, problem: Problem, config: NeighboursConfig, seed: int, watch: Watch

@@ -24,7 +24,7 @@ from tunesmith.learners._pace import LEAST_EPOCHS, Pace
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._tabular_inputs import TabularInputs
-from tunesmith.learners._with_texts import TableLearner, idle_texts
+from tunesmith.learners._with_embeddings import TableLearner, idle_contents
 from tunesmith.nn.optim import AdamW, factor
 
 if TYPE_CHECKING:
@@ -201,6 +201,12 @@ class TabularConfig:
     text_backbone: str = ""
     """The checkpoint that reads texts; empty for the smallest on this machine that knows the
     language."""
+    pictures: Annotated[str, Choice("none", "embedding")] = "none"
+    """What stands for a picture: nothing, or frozen features of an encoder."""
+    picture_backbone: str = ""
+    """The checkpoint that reads pictures; empty for the smallest on this machine."""
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     clip: float = 1.0
     """Longest gradient; longer ones are scaled down. 0 for no limit."""
     epochs: Annotated[int, Int(4, 128, log=True)] = 24
@@ -290,7 +296,7 @@ class Tabular(TableLearner[TabularConfig]):
         given = problem.data.with_columns(problem.inputs)
         of_numbers = () if given.of_kind("number", "date", "text") else ("scaling",)
         of_classes = () if problem.classes else ("balanced", "label_smoothing")
-        return (*of_numbers, *of_classes, *idle_texts(problem))
+        return (*of_numbers, *of_classes, *idle_contents(problem))
 
     def fit_columns(
         self, problem: Problem, config: TabularConfig, seed: int, watch: Watch

@@ -16,7 +16,7 @@ from tunesmith.export import exporters
 from tunesmith.export._ensembles import Part
 from tunesmith.learners import learners
 from tunesmith.learners._folded import open_model, settled
-from tunesmith.learners._with_texts import TOPICS
+from tunesmith.learners._with_embeddings import TOPICS
 from tunesmith.learners.stack import Stacked
 from tunesmith.pipeline import artifact
 

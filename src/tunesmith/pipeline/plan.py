@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
@@ -17,8 +14,14 @@ from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._per_label import suits
-from tunesmith.learners._text_embedding import lightest
-from tunesmith.learners._with_texts import BOTH, TOPICS
+from tunesmith.pipeline.embedding import with_embeddings
+from tunesmith.pipeline.reading_costs import (
+    READ_SHARE,
+    START_SECONDS,
+    reading_seconds,
+    side_in_time,
+    told_size,
+)
 from tunesmith.search import known, named
 
 ORDER = (
@@ -55,25 +58,18 @@ REASONS = {
     "neighbours": "errs otherwise than trees",
 }
 BOOSTED, MANY_CLASSES, QUICK_LR = ("lightgbm", "catboost", "xgboost"), 4, 0.1
-OPERATIONS_A_SECOND = 1.7e11
-"""Of an encoder with bf16 on two cores, measured; only the order of cost matters."""
-SOLVER_SECONDS = 8e-8
-"""Of the linear model on top, for a row, a width and a class; measured."""
-SIDES, USUAL_SIDE = (64, 96, 128, 160), 224
-READ_SHARE, TUNED_SHARE = 0.15, 0.4
-"""Of the budget, what one pass over pictures for their frozen features may take, and a few epochs
-of fine-tuning everything: where that is too much, smaller pictures are read."""
+TUNED_SHARE = 0.4
+"""Of the budget, what a few epochs of fine-tuning everything may take: where that is too much,
+smaller pictures are read."""
 FOR_PICTURES = {"lr": 1e-3, "layer_decay": 1.0, "epochs": 8}
 """What suits the fine-tuning of convolutional networks: with a rate that falls from block to block
 1,000 pictures of pasted digits at 64 pixels come to 0.51, with one rate to 0.80."""
-PICTURE_SECONDS = 6e-9
-"""Of a convolutional network at its own size, for a picture and a weight, with two cores."""
-LETTERS_A_TOKEN = 4.5
-START_SECONDS = 6.0
 SHORT_SHARE = 0.25
 SECOND_SHARE = 0.1
 GOOD_QUALITY = 0.8
 LANGUAGE_ROWS = 400
+BACKBONES = ("backbone", "text_backbone", "picture_backbone")
+"""Fields of a learner's config that name a checkpoint."""
 DEPTHS = {0.34: "the top third of the blocks fine-tuned", 1.0: "all blocks fine-tuned"}
 MOST_CLASSES_FOR_PAIRS = 20
 
@@ -103,7 +99,7 @@ def whole_names(pins: Pins) -> Pins:
     """
 
     def whole(path: str, pin: Any) -> Any:
-        if path not in ("backbone", "text_backbone") or not isinstance(pin, str | Choice):
+        if path not in BACKBONES or not isinstance(pin, str | Choice):
             return pin
         if isinstance(pin, str):
             return zoo.card_for(pin).name
@@ -200,7 +196,7 @@ def plan(
             if wrong := learners[name].refuses(problem, chosen):
                 raise ConfigError(wrong)
             found.append(Candidate(name, to_dict(chosen), _why(name, problem)))
-    found = _with_embedding(_with_pairs(found, problem, pins), problem, pins, notes)
+    found = with_embeddings(_with_pairs(found, problem, pins), problem, pins, clock, notes)
     for reason, several in left_out.items():
         names_told = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
         verb = "are" if several[1:] else "is"
@@ -238,41 +234,6 @@ def _with_pairs(found: list[Candidate], problem: Problem, pins: Pins) -> list[Ca
     return [*found[:place], pairs, *found[place:]]
 
 
-def _with_embedding(
-    found: list[Candidate], problem: Problem, pins: Pins, notes: list[str]
-) -> list[Candidate]:
-    """The first learner of columns a second time, told of texts what a checkpoint on this machine
-    makes of them: after the probe, which has read them by then, or last."""
-    sees = [c for c in found if "text" in c.config]
-    if not sees or not problem.data.with_columns(problem.inputs).of_kind("text"):
-        return found
-    name, reason = lightest(problem)
-    if problem.several:
-        name, reason = "", "with several labels a row each has a model of its own"
-    found = [_said_who_reads(c, name) for c in found]
-    plain = [c for c in sees if "text" not in pins.get(c.learner, {})]
-    if not plain:
-        return found
-    if not name:
-        notes.append(f"of texts beside other columns {plain[0].learner} sees topics: {reason}")
-        return found
-    chosen = {"text": BOTH, "text_backbone": name, **pins.get(plain[0].learner, {})}
-    told = f"{plain[0].learner} again, with frozen features of the texts beside their topics"
-    config = to_dict(default(learners[plain[0].learner].config, chosen))
-    probes = [place for place, c in enumerate(found) if c.learner == "probe"]
-    place = probes[-1] + 1 if probes else len(found)
-    seconds = START_SECONDS + _seconds(zoo.card_for(name), problem)
-    return [*found[:place], Candidate(plain[0].learner, config, told, seconds), *found[place:]]
-
-
-def _said_who_reads(candidate: Candidate, name: str) -> Candidate:
-    """The candidate; where its texts are embedded and no checkpoint is named, by this one."""
-    config = candidate.config
-    if config.get("text", TOPICS) == TOPICS or config["text_backbone"]:
-        return candidate
-    return replace(candidate, config={**config, "text_backbone": name})
-
-
 def _has_backbone(name: str) -> bool:
     return "backbone" in learners[name].config.__dataclass_fields__
 
@@ -294,7 +255,7 @@ def _with_cards(
             f"with: tunesmith weights fetch {cards[0].name}"
         )
         return []
-    costs = {card.name: _seconds(card, problem) for card in usable}
+    costs = {card.name: reading_seconds(card, problem) for card in usable}
     limit = clock.limit_seconds
     if costs[usable[0].name] > SHORT_SHARE * limit:
         usable = sorted(usable, key=lambda card: costs[card.name])
@@ -318,9 +279,9 @@ def _to_fetch(problem: Problem) -> list[Card]:
 
 
 def _probe(card: Card, pins: Mapping[str, Any], seconds: float, limit: float) -> Candidate:
-    read, share = _side(card, seconds, READ_SHARE * limit)
+    read, share = side_in_time(card, seconds, READ_SHARE * limit)
     chosen = default(learners["probe"].config, {**read, **pins, "backbone": card.name})
-    reason = f"frozen features{_size(card)}, about {START_SECONDS + share * seconds:.0f} s"
+    reason = f"frozen features{told_size(card)}, about {START_SECONDS + share * seconds:.0f} s"
     return Candidate("probe", to_dict(chosen), reason, START_SECONDS + share * seconds)
 
 
@@ -333,43 +294,10 @@ def _by_depth(
     for depth, words in DEPTHS.items():
         times = 3 * (1 + 2 * depth)
         spare = READ_SHARE if depth < 1 else TUNED_SHARE / times
-        read, share = _side(card, seconds, spare * limit)
+        read, share = side_in_time(card, seconds, spare * limit)
         usual = FOR_PICTURES if card.modality == "image" else {}
         chosen = {"depth": depth, **usual, **read, **pins, "backbone": card.name}
         config = to_dict(default(learners[name].config, chosen))
-        told = f"{words}{_size(card)}"
+        told = f"{words}{told_size(card)}"
         found.append(Candidate(name, config, told, times * share * seconds))
     return found[:1] if "depth" in pins else found
-
-
-def _side(card: Card, seconds: float, spare: float) -> tuple[dict[str, Any], float]:
-    """The side of pictures at which a pass over the rows takes no longer than is to spare, as a
-    config has it: that of the checkpoint, or the largest that does; and what it costs beside it."""
-    if card.modality != "image" or seconds <= spare:
-        return {}, 1.0
-    shares = {side: (side / USUAL_SIDE) ** 2 for side in SIDES}
-    fits = [side for side in SIDES if shares[side] * seconds <= spare]
-    side = max(fits, default=min(SIDES))
-    return {"size": side}, shares[side]
-
-
-def _size(card: Card) -> str:
-    return (
-        f" ({card.blocks} blocks, {card.parameters / 1e6:.1f} M parameters)" if card.blocks else ""
-    )
-
-
-def _seconds(card: Card, problem: Problem) -> float:
-    """About how long one pass over the rows takes."""
-    text = problem.data.with_columns(problem.inputs).of_kind("text")
-    rows = sum(len(problem.parts[part]) for part in ("train", "valid"))
-    if card.modality == "image":
-        solver = rows * card.width * len(problem.classes) * SOLVER_SECONDS
-        return rows * card.parameters * PICTURE_SECONDS + solver
-    sample = np.linspace(0, len(problem.data) - 1, num=min(500, len(problem.data)), dtype=np.int64)
-    letters = sum(
-        np.mean([len(cell or "") for cell in problem.data.values(name)[sample]]) for name in text
-    )
-    tokens = min(128.0, float(letters) / LETTERS_A_TOKEN + 2)
-    reading = rows * tokens * 24 * card.blocks * card.width**2 / OPERATIONS_A_SECOND
-    return reading + rows * card.width * len(problem.classes) * SOLVER_SECONDS

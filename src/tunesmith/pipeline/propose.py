@@ -12,6 +12,7 @@ from tunesmith.core.errors import TunesmithError, WeightsError
 from tunesmith.core.records import Candidate, Problem, Result, Trial
 from tunesmith.core.runfolder import write_json
 from tunesmith.core.seeds import derive
+from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.nn.devices import share_of_threads
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.history import History
@@ -20,7 +21,7 @@ from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.searching import Move, Search
-from tunesmith.pipeline.standing import best_backbone, spare_seconds
+from tunesmith.pipeline.standing import best_backbone, reads_with, spare_seconds
 from tunesmith.scouting.scout import work
 from tunesmith.zoo.backbones import backbone, release
 
@@ -88,7 +89,7 @@ class Proposals:
             yield from self._before()
         for place, candidate in enumerate(self._candidates):
             self.waiting = len(self._candidates) - place - 1
-            if candidate.config.get("backbone"):
+            if checkpoints(candidate.config):
                 yield from self._cheap()
             if self._number and self._is_spent() and place not in self._recorded.decisions:
                 return  # one model there is always time for
@@ -104,7 +105,7 @@ class Proposals:
         configs of what was quick: a few per cent of the time, and often all that is gained till
         then."""
         clock, models = self._run.clock, [r for r in self._results.ranked() if r.trial.config]
-        if not clock.has_deadline() or any(r.trial.config.get("backbone") for r in models):
+        if not clock.has_deadline() or any(checkpoints(r.trial.config) for r in models):
             return
         end = clock.elapsed() + CHEAP_SHARE * self._spare()
         while models and clock.elapsed() + max(map(again_seconds, models)) < end:
@@ -137,7 +138,7 @@ class Proposals:
         rows = len(self._problem.parts["train"])
         if rows <= MANY_ROWS or self._problem.folds or not self._run.clock.has_deadline():
             return 1.0
-        is_plain = "backbone" not in candidate.config and candidate.config
+        is_plain = not checkpoints(candidate.config) and candidate.config
         is_first = not any(result.trial.config for result in self._results.ranked())
         return FIRST_ROWS / rows if is_plain and is_first else 1.0
 
@@ -226,12 +227,11 @@ class Proposals:
 
     def _fits(self, candidate: Candidate) -> bool:
         """Whether a candidate's expected cost is at all near what is left."""
-        config, spare = candidate.config, self._spare()
-        name = str(config.get("backbone") or config.get("text_backbone", ""))
-        if not name:
+        names, spare = [*checkpoints(candidate.config).values()], self._spare()
+        if not names:
             return True
-        least = SHORTEST_SECONDS
-        if self._results and not self._is_read(name):
+        name, least = " and ".join(names), SHORTEST_SECONDS
+        if self._results and not all(map(self._is_read, names)):
             least = max(least, min(candidate.cost_seconds, FEW_SECONDS))
         if spare >= least:
             return True
@@ -273,8 +273,8 @@ class Proposals:
     def _is_read(self, backbone: str) -> bool:
         """Whether much of what a checkpoint answers may be stored: by an earlier fit, or a trial
         of this one."""
-        done = (r.trial.config.get("backbone") for r in self._results if r.score is not None)
-        return backbone in self._held or backbone in done
+        done = (checkpoints(r.trial.config) for r in self._results if r.score is not None)
+        return backbone in self._held or any(backbone in one.values() for one in done)
 
     def _may_read(self) -> float:
         """Seconds that frozen features may take now."""
@@ -329,14 +329,17 @@ class Proposals:
         beside columns, unless one is pinned."""
         if candidate is None:
             return None
-        field = "backbone" if candidate.learner == "neural" else "text_backbone"
-        before = candidate.config.get(field)
-        if not before or field in self._pins.get(candidate.learner, {}):
-            return candidate
         name = best_backbone(self._problem, self._results)
-        if not name or name == before:
+        if not name:
+            return candidate
+        field = "backbone" if candidate.learner == "neural" else reads_with(name)
+        before = candidate.config.get(field)
+        if not before or name == before or field in self._pins.get(candidate.learner, {}):
             return candidate
         config = {**candidate.config, field: name}
+        if field == "picture_backbone":  # at the size at which it is stored
+            best = next(r for r in self._results.ranked("probe"))
+            config["picture_size"] = best.trial.config["size"]
         about = "fine-tuned" if field == "backbone" else candidate.reason
         return replace(candidate, config=config, reason=f"{about}; {name} had the best probe")
 

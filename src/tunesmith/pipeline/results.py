@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from tunesmith.core.records import Result
-from tunesmith.learners._with_texts import TOPICS
+from tunesmith.learners._with_embeddings import checkpoints
 
 Key = Callable[[Result], tuple[float, float, int]]
 
 
 def kind_of(result: Result) -> tuple[str, str]:
-    """Its learner, and the checkpoint that it reads texts with, where there is one."""
-    config = result.trial.config
-    reads = "text_backbone" if config.get("text", TOPICS) != TOPICS else "backbone"
-    return result.trial.learner, str(config.get(reads, ""))
+    """Its learner, and the checkpoint that it reads with, or both where it reads texts and
+    pictures; empty where there is none."""
+    return result.trial.learner, ", ".join(checkpoints(result.trial.config).values())
 
 
 def again_seconds(result: Result) -> float:

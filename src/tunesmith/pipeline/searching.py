@@ -34,6 +34,7 @@ from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
     best_backbone,
+    reads_with,
     spare_seconds,
 )
 from tunesmith.search import known, named, within
@@ -41,7 +42,7 @@ from tunesmith.stoppers import stoppers
 
 PATIENCE_TRIALS = 8
 """Of a learner without a gain, for each that runs at a time: the search then leaves it alone."""
-HOW_READ = ("max_length", "size")
+HOW_READ = ("max_length", "size", "picture_size")
 """Of a learner's config, what says how much of a text or a picture is read."""
 MOST_DRAWS = 30
 MOST_FAILURES, MORE_FAILURES = 2, 30
@@ -278,8 +279,8 @@ class Search:
         kind = learners[name].config
         pins = fixed(name, self._problem, self._pins)
         chosen = best_backbone(self._problem, self._results)
-        for path in ("backbone", "text_backbone"):
-            if chosen and path in kind.__dataclass_fields__:
+        for path in ("backbone", reads_with(chosen)) if chosen else ():
+            if path in kind.__dataclass_fields__:
                 pins.setdefault(path, chosen)
         held: dict[str, Any] = {}
         if self._reads_anew_too_long(name):

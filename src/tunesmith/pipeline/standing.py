@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tunesmith import zoo
 from tunesmith.core.records import Problem, Result
 from tunesmith.data.folds import COUNT as USUAL_FOLDS
 from tunesmith.ensemble.greedy import MOST_MEMBERS
@@ -63,6 +64,11 @@ def best_backbone(problem: Problem, results: Sequence[Result]) -> str:
     ranked = results.ranked("probe") if isinstance(results, Results) else rank(problem, results)
     probe = next((r for r in ranked if r.trial.learner == "probe"), None)
     return "" if probe is None else str(probe.trial.config["backbone"])
+
+
+def reads_with(backbone: str) -> str:
+    """The field in which learners of columns name a checkpoint such as this one."""
+    return "picture_backbone" if zoo.card_for(backbone).modality == "image" else "text_backbone"
 
 
 def keepers(problem: Problem, results: Sequence[Result]) -> list[Result]:

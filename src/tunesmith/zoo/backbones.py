@@ -40,6 +40,13 @@ def why_not_read(data: Dataset) -> str:
     if texts or len(images) > 1:
         named = ", ".join((*texts, *images))
         return f"it reads texts, or one column of pictures, and there are {named}"
+    return why_no_pictures(images)
+
+
+def why_no_pictures(images: Sequence[str]) -> str:
+    """Empty where an encoder of pictures can be used; otherwise the reason it cannot."""
+    if not images:
+        return "no input column is of pictures"
     gone = [name for name in PICTURE_PACKAGES if not find_spec(name)]
     return f'{", ".join(gone)} not installed: pip install "tunesmith[image]"' if gone else ""
 
@@ -88,13 +95,6 @@ class Backbone:
         """Each row as the network wants it: token ids cut to a length, or pixels of that side."""
         most = min(length, self.encoder.max_tokens) if self.reader.kind == "text" else length
         return self.reader.rows(contents, most, remember=True)
-
-
-def token_ids(
-    tokenizer: Tokenizer, texts: Sequence[str], max_length: int, *, remember: bool
-) -> list[NDArray[Any]]:
-    """Token ids of each text, cut to a length."""
-    return TextReader(tokenizer).rows(texts, max_length, remember=remember)
 
 
 MOST_OPEN = 8

@@ -17,8 +17,9 @@ from tunesmith.core.errors import BudgetError, DataError, WeightsError
 from tunesmith.core.predictions import row_drift
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.space import default
-from tunesmith.learners import _text_embedding, learners
+from tunesmith.learners import _embedding, learners
 from tunesmith.learners._folded import fit_whole
+from tunesmith.learners._frozen import TIMED_ROWS
 from tunesmith.metrics import get
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
@@ -52,7 +53,7 @@ def problem() -> Problem:
 
 @pytest.fixture
 def _store() -> Iterator[None]:
-    _text_embedding._PROJECTED.clear()
+    _embedding._PROJECTED.clear()
     with using(Store(None, 10**8)):
         yield
 
@@ -151,7 +152,7 @@ def test_texts_that_take_too_long_to_read_are_not_begun(problem: Problem, checkp
     ticks, before = itertools.count(), FROZEN.rows
     with pytest.raises(BudgetError, match="texts, and"):
         fitted(problem, "lightgbm", checkpoint, limit_seconds=4, now=lambda: float(next(ticks)))
-    assert FROZEN.rows - before <= _text_embedding.TIMED_ROWS
+    assert FROZEN.rows - before <= TIMED_ROWS
 
 
 def test_without_a_checkpoint_for_the_language_texts_are_topics(

@@ -1,0 +1,60 @@
+"""Planning of rows that mix pictures with other columns: who reads them, and at which size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("timm")
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.records import Candidate, Problem
+from tunesmith.pipeline import embedding, plan
+from tunesmith.pipeline.plan import Pins
+
+
+def planned(
+    problem: Problem, pins: Pins, wanted: list[str] | None = None, seconds: float = 600.0
+) -> tuple[list[Candidate], str]:
+    clock = Clock(seconds, lambda: 0.0)
+    found, notes = plan.plan(problem, wanted=wanted, pins=pins, clock=clock, offline=True)
+    return list(found), str(notes)
+
+
+def test_after_the_probe_trees_see_its_pictures_at_its_size(
+    mixed: Problem, picture_checkpoint: str
+) -> None:
+    problem = replace(mixed, inputs=("front", "age"))
+    pins = {"probe": {"backbone": picture_checkpoint, "size": 96}}
+    found, _ = planned(problem, pins, ["probe", "lightgbm"])
+    assert [one.learner for one in found] == ["lightgbm", "probe", "lightgbm"]
+    config = found[2].config
+    assert config["pictures"] == "embedding"
+    assert config["picture_backbone"] == picture_checkpoint
+    assert config["picture_size"] == 96
+    assert "pictures" in found[2].reason
+    pinned, _ = planned(problem, {**pins, "lightgbm": {"pictures": "none"}}, ["probe", "lightgbm"])
+    assert [one.learner for one in pinned] == ["lightgbm", "probe"]
+
+
+def test_without_a_checkpoint_the_plan_says_that_pictures_are_not_seen(
+    mixed: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.zoo.is_here", lambda card: False)
+    found, notes = planned(replace(mixed, inputs=("front", "age")), {}, ["lightgbm"])
+    assert [one.config["pictures"] for one in found] == ["none"]
+    assert "of pictures beside other columns lightgbm sees none: no pretrained weights" in notes
+
+
+def test_under_a_deadline_pictures_are_read_smaller(
+    mixed: Problem, picture_checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "lightest_of_pictures", lambda problem: (picture_checkpoint, ""))
+    monkeypatch.setattr(embedding, "reading_seconds", lambda card, problem: 100.0)
+    problem = replace(mixed, inputs=("front", "age"))
+    sizes = [
+        planned(problem, {}, ["lightgbm"], seconds)[0][-1].config["picture_size"]
+        for seconds in (60.0, 200.0, 3600.0)
+    ]
+    assert sizes == [64, 96, 0]
