@@ -41,7 +41,8 @@ def watch() -> Watch:
 
 def config_of(name: str, checkpoint: str, **more: Any) -> Any:
     kind = learners[name].config
-    pins = {"backbone": checkpoint} if "backbone" in kind.__dataclass_fields__ else {}
+    fields = ("backbone", "text_backbone")
+    pins = {field: checkpoint for field in fields if field in kind.__dataclass_fields__}
     if name == "neural":
         pins |= {"epochs": 3, "lr": 1e-3, "batch_size": 8}
     return default(kind, pins | more)
@@ -70,7 +71,8 @@ def test_every_learner_keeps_its_contract(
     answers = model.predict(example.part("test")).array()
     assert np.isfinite(answers).all()
     model.save(tmp_path)
-    assert {file.suffix for file in tmp_path.iterdir()} <= SAFE
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} <= SAFE
     opened = learners[name].load(tmp_path)
     assert np.allclose(opened.predict(example.part("test")).array(), answers, atol=2e-3)
     assert dict(opened.settled()) == dict(model.settled())

@@ -16,12 +16,15 @@ from tunesmith.learners import learners
 from tunesmith.learners._resampling import prior_shift, resampled
 from tunesmith.pipeline.frame import frame
 
-LEARNERS = ["majority", "linear", "probe", "neural"]
+LEARNERS = ["majority", "linear", "probe", "neural", "fusion", "tabular"]
 
 
 def fitted(name: str, problem: Problem, checkpoint: str, **more: Any) -> np.ndarray:
     kind = learners[name].config
-    pins = {"backbone": checkpoint} if "backbone" in kind.__dataclass_fields__ else {}
+    fields = ("backbone", "text_backbone")
+    pins: dict[str, Any] = {
+        field: checkpoint for field in fields if field in kind.__dataclass_fields__
+    }
     if name == "neural":
         pins |= {"epochs": 2, "lr": 1e-3, "batch_size": 8, "patience": 0, "dropout": 0.0}
     watch = Watch(Clock(), lambda score, progress: True)

@@ -58,3 +58,42 @@ def test_under_a_deadline_pictures_are_read_smaller(
         for seconds in (60.0, 200.0, 3600.0)
     ]
     assert sizes == [64, 96, 0]
+
+
+def test_pictures_beside_texts_are_fused_and_trees_read_as_the_fusion_does(
+    mixed: Problem, checkpoint: str, picture_checkpoint: str
+) -> None:
+    reads = {"text_backbone": checkpoint, "picture_backbone": picture_checkpoint}
+    found, notes = planned(mixed, {"fusion": reads})
+    order = [(one.learner, str(one.config.get("fusion", {}).get("kind", ""))) for one in found]
+    ways = [one.config["fusion"] for one in found if one.learner == "fusion"]
+    assert len(ways) == 3
+    assert "probe" not in dict(order)
+    place = order.index(next(one for one in order if one[0] == "fusion")) + 1
+    trees = found[place]
+    assert trees.learner == "lightgbm"
+    assert trees.config["text_backbone"] == checkpoint
+    assert trees.config["picture_backbone"] == picture_checkpoint
+    assert "fusion is left out" not in notes
+    pinned, _ = planned(mixed, {"fusion": {**reads, "fusion": "Gated"}})
+    assert len([one for one in pinned if one.learner == "fusion"]) == 1
+
+
+def test_one_column_of_pictures_beside_numbers_is_for_the_probe_unless_fusion_is_asked_for(
+    mixed: Problem, picture_checkpoint: str
+) -> None:
+    problem = replace(mixed, inputs=("front", "age"))
+    pins = {name: {"backbone": picture_checkpoint} for name in ("probe", "neural")}
+    found, _ = planned(problem, pins)
+    assert "fusion" not in [one.learner for one in found]
+    asked, _ = planned(problem, {"fusion": {"picture_backbone": picture_checkpoint}}, ["fusion"])
+    assert [one.learner for one in asked] == ["fusion"] * 3
+
+
+def test_without_a_checkpoint_for_pictures_fusion_is_left_out_with_the_reason(
+    mixed: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.zoo.is_here", lambda card: False)
+    found, notes = planned(mixed, {})
+    assert "fusion" not in [one.learner for one in found]
+    assert "fusion is left out: no pretrained weights" in notes

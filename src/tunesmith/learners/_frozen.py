@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunesmith import zoo
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
-from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.records import Card, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import generator
 from tunesmith.data.languages import detect, suits_language
@@ -194,34 +194,48 @@ def read_within(base: Backbone, contents: Sequence[str], length: int, watch: Wat
         features(base, new, max_length=length, keep=keep)
 
 
-def lightest_of_pictures(problem: Problem) -> tuple[str, str]:
-    """The smallest checkpoint on this machine that reads pictures, by name; or an empty name, and
-    the reason why there is none. Opens no socket."""
+def readers_of_pictures(problem: Problem) -> tuple[list[Card], str]:
+    """The checkpoints on this machine that read pictures, the smallest first; or none, and the
+    reason. Opens no socket."""
     if reason := why_no_pictures(problem.data.with_columns(problem.inputs).of_kind("image")):
-        return "", reason
+        return [], reason
     here = [card for card in zoo.cards("image") if zoo.is_here(card)]
     if not here:
-        return "", "no pretrained weights for pictures are on this machine"
-    return min(here, key=lambda card: card.parameters).name, ""
+        return [], "no pretrained weights for pictures are on this machine"
+    return sorted(here, key=lambda card: card.parameters), ""
 
 
-def lightest(problem: Problem) -> tuple[str, str]:
-    """The smallest checkpoint on this machine that reads the language of the problem's texts, by
-    name; or an empty name, and the reason why there is none. Opens no socket."""
+def readers_of_texts(problem: Problem) -> tuple[list[Card], str]:
+    """The checkpoints on this machine that read the language of the problem's texts, the quickest
+    first; or none, and the reason. Opens no socket."""
     names = problem.data.with_columns(problem.inputs).of_kind("text")
     if reason := why_not(names):
-        return "", reason
+        return [], reason
     here = [card for card in zoo.cards("text") if zoo.is_here(card)]
     if not here:
-        return "", "no pretrained weights are on this machine"
+        return [], "no pretrained weights are on this machine"
     sample = tuple(
         cell or "" for name in names for cell in problem.data.values(name)[:LANGUAGE_ROWS]
     )
     main = _language(sample, problem.seed)
     fit = [card for card in here if suits_language(card.languages, main)]
     if not fit:
-        return "", f"no checkpoint on this machine reads the language of the texts ({main})"
-    return min(fit, key=lambda card: card.blocks * card.width**2).name, ""
+        return [], f"no checkpoint on this machine reads the language of the texts ({main})"
+    return sorted(fit, key=lambda card: card.blocks * card.width**2), ""
+
+
+def lightest_of_pictures(problem: Problem) -> tuple[str, str]:
+    """The smallest of those that read pictures, by name; or an empty name, and the reason why there
+    is none."""
+    cards, reason = readers_of_pictures(problem)
+    return cards[0].name if cards else "", reason
+
+
+def lightest(problem: Problem) -> tuple[str, str]:
+    """The quickest of those that read the texts, by name; or an empty name, and the reason why
+    there is none."""
+    cards, reason = readers_of_texts(problem)
+    return cards[0].name if cards else "", reason
 
 
 @lru_cache(maxsize=8)

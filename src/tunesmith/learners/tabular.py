@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted, Watch
-from tunesmith.core.errors import BudgetError, TunesmithError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
@@ -20,9 +19,10 @@ from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config, from_dict, to_dict
 from tunesmith.learners._answers import target_scale
 from tunesmith.learners._columns import only_contents
-from tunesmith.learners._pace import LEAST_EPOCHS, Pace
+from tunesmith.learners._pace import Pace
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.learners._table_course import taken
 from tunesmith.learners._tabular_inputs import TabularInputs
 from tunesmith.learners._with_embeddings import TableLearner, idle_contents
 from tunesmith.nn.optim import AdamW, factor
@@ -393,34 +393,22 @@ def _fit(problem: Problem, config: TabularConfig, seed: int, watch: Watch) -> Ta
         progress=pace.progress,
         micro_batch=size,
         precision=devices.precision(),
+        row_weights=problem.weight("train"),
     )
     optimizer = AdamW(weight_decay=config.weight_decay).build(network.groups(config.lr), config.lr)
     rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
-    best = _Best(network)
-    for step in tabular.train(network, optimizer, table, settings, generator(seed, "batches")):
-        pace.measure(step.number)
-        is_finite = math.isfinite(step.loss)
-        is_over = pace.is_done(step) or not is_finite
-        if is_over and is_finite and step.epoch < LEAST_EPOCHS:
-            raise BudgetError(
-                f"only {step.epoch:.0%} of an epoch fitted into the time, and "
-                f"{watch.clock.left():.0f} s are left"
-            )
-        if config.patience and is_finite and (is_over or step.ends_epoch):
-            progress = pace.progress(step.number)
-            score = rate(model.answer(looked))
-            is_over |= not best.gains(score, step.epoch, progress, config.patience)
-            is_over |= not watch.report(score, min(1.0, progress))
-        if is_over:
-            break
-    if not (is_finite or best.epochs):
-        raise TunesmithError(
-            f"it diverged: the loss is not finite; the learning rate of {config.lr:g} may be "
-            "too high"
-        )
-    best.restore()
+    course = taken(
+        network,
+        tabular.train(network, optimizer, table, settings, generator(seed, "batches")),
+        lambda: rate(model.answer(looked)),
+        pace,
+        watch,
+        epochs=config.epochs,
+        stop_after=config.stop_after,
+        patience=config.patience,
+        lr=config.lr,
+    )
     network.requires_grad_(False)
-    course = best.course() if config.patience else (config.epochs, config.stop_after)
     return TabularModel(
         problem.classes, inputs, network.eval(), shape, config, mean, scale, *course
     )
@@ -461,33 +449,3 @@ def _class_weights(
         return None
     counts = np.maximum(np.bincount(truth, minlength=len(problem.classes)), 1)
     return np.minimum(len(truth) / (len(counts) * counts), HEAVIEST).astype(np.float32)
-
-
-class _Best:
-    """The best weights seen so far."""
-
-    def __init__(self, network: TabularNetwork) -> None:
-        self._network = network
-        self._state: dict[str, Any] = {}
-        self._score, self._waits, self._progress = float("-inf"), 0, 0.0
-        self.epochs = 0.0
-
-    def gains(self, score: float, epochs: float, progress: float, patience: int) -> bool:
-        """Keep the weights as they are if they are the best; whether it is worth going on."""
-        self._waits += 1
-        if score > self._score:
-            self._score, self._waits = score, 0
-            self.epochs, self._progress = epochs, progress
-            state = self._network.state_dict()
-            self._state = {name: tensor.detach().clone() for name, tensor in state.items()}
-        return self._waits < patience
-
-    def course(self) -> tuple[int, float]:
-        """Epochs of the schedule that led to the best weights, and after how many they came."""
-        if not self.epochs:
-            return 1, 0.0
-        return max(1, round(self.epochs / min(1.0, self._progress))), self.epochs
-
-    def restore(self) -> None:
-        if self._state:
-            self._network.load_state_dict(self._state)

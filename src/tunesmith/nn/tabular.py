@@ -312,6 +312,8 @@ def train(
     truth = torch.from_numpy(np.asarray(settings.truth, dtype=kind)).to(device)
     weights = settings.class_weights
     class_weights = None if weights is None else torch.from_numpy(weights).to(device)
+    each = None if settings.row_weights is None else settings.row_weights.astype(np.float32)
+    row_weights = None if each is None else torch.from_numpy(each).to(device)
     peaks = [group["lr"] for group in optimizer.param_groups]
     params = [p for group in optimizer.param_groups for p in group["params"]]
     count = max(1, round(len(table) / settings.batch_size))
@@ -326,12 +328,16 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             with autocast(settings.precision):
                 logits = network(*table.take(rows))
+            members = logits.shape[1]
             loss = heads.loss(
                 logits.float().flatten(0, 1),
-                truth[rows].repeat_interleave(logits.shape[1]),
+                truth[rows].repeat_interleave(members),
                 classes=settings.classes,
                 smoothing=settings.smoothing,
                 weights=class_weights,
+                row_weights=(
+                    None if row_weights is None else row_weights[rows].repeat_interleave(members)
+                ),
             )
             loss.backward()  # type: ignore[no-untyped-call]
             if settings.clip:

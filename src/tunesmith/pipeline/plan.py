@@ -14,7 +14,7 @@ from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._per_label import suits
-from tunesmith.pipeline.embedding import with_embeddings
+from tunesmith.pipeline.embedding import fusions, is_fused, with_embeddings
 from tunesmith.pipeline.reading_costs import (
     READ_SHARE,
     START_SECONDS,
@@ -38,9 +38,10 @@ ORDER = (
     "tabicl",
     "tabpfn",
     "probe",
+    "fusion",
     "neural",
 )
-WITH_TEXTS = ("majority", "linear", "probe", "neural")
+WITH_TEXTS = ("majority", "linear", "probe", "fusion", "neural")
 """The order where there are texts; those of tables follow."""
 BESIDE_TEXTS = ("tabular", "catboost", "xgboost", "forest", "neighbours")
 """Learners that are left out where there are texts, unless asked for."""
@@ -182,12 +183,16 @@ def plan(
     for name in names:
         told = "weights" in pins.get(name, {})  # where they lie; a fit says what is wrong with them
         reason = "" if told else suits(learners[name], problem)
+        if name == "fusion" and wanted is None and name not in more and not is_fused(problem):
+            continue  # a probe does as much
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, which lightgbm does too"
         if reason and name == asked:
             raise ConfigError(f"The model to be read, {name!r}, cannot be fitted: {reason}.")
         if reason:
             left_out.setdefault(reason, []).append(name)
+        elif name == "fusion":
+            found += fusions(problem, pins.get(name, {}), clock, notes)
         elif _has_backbone(name):
             found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
         else:

@@ -47,7 +47,8 @@ def reading_seconds(card: Card, problem: Problem) -> float:
     rows = sum(len(problem.parts[part]) for part in ("train", "valid"))
     if card.modality == "image":
         solver = rows * card.width * len(problem.classes) * SOLVER_SECONDS
-        return rows * card.parameters * PICTURE_SECONDS + solver
+        pictures = len(problem.data.with_columns(problem.inputs).of_kind("image"))
+        return pictures * rows * card.parameters * PICTURE_SECONDS + solver
     sample = np.linspace(0, len(problem.data) - 1, num=min(500, len(problem.data)), dtype=np.int64)
     letters = sum(
         np.mean([len(cell or "") for cell in problem.data.values(name)[sample]]) for name in text

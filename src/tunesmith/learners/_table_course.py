@@ -1,0 +1,93 @@
+"""The course of a network on a table of numbers: it ends by the clock, by its epochs, or once the
+valid rows gain no more, and keeps its best weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.contracts import Watch
+from tunesmith.core.errors import BudgetError, TunesmithError
+from tunesmith.learners._pace import LEAST_EPOCHS, Pace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunesmith.nn.loop import Step
+
+
+def taken(
+    network: nn.Module,
+    steps: Iterator[Step],
+    look: Callable[[], float],
+    pace: Pace,
+    watch: Watch,
+    *,
+    epochs: int,
+    stop_after: float,
+    patience: int,
+    lr: float,
+) -> tuple[int, float]:
+    """Draw steps until the course ends; the network then has its best weights. `look` scores it on
+    the valid rows (not where patience is 0). Gives the epochs of the schedule, and after how many
+    of them the best weights came.
+
+    Raises:
+        BudgetError: There is no time for the least of training.
+        TunesmithError: The loss is not finite.
+    """
+    best = Best(network)
+    is_finite = True
+    for step in steps:
+        pace.measure(step.number)
+        is_finite = math.isfinite(step.loss)
+        is_over = pace.is_done(step) or not is_finite
+        if is_over and is_finite and step.epoch < LEAST_EPOCHS:
+            raise BudgetError(
+                f"only {step.epoch:.0%} of an epoch fitted into the time, and "
+                f"{watch.clock.left():.0f} s are left"
+            )
+        if patience and is_finite and (is_over or step.ends_epoch):
+            progress = pace.progress(step.number)
+            score = look()
+            is_over |= not best.gains(score, step.epoch, progress, patience)
+            is_over |= not watch.report(score, min(1.0, progress))
+        if is_over:
+            break
+    if not (is_finite or best.epochs):
+        raise TunesmithError(
+            f"it diverged: the loss is not finite; the learning rate of {lr:g} may be too high"
+        )
+    best.restore()
+    return best.course() if patience else (epochs, stop_after)
+
+
+class Best:
+    """The best weights seen so far."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._state: dict[str, Any] = {}
+        self._score, self._waits, self._progress = float("-inf"), 0, 0.0
+        self.epochs = 0.0
+
+    def gains(self, score: float, epochs: float, progress: float, patience: int) -> bool:
+        """Keep the weights as they are if they are the best; whether it is worth going on."""
+        self._waits += 1
+        if score > self._score:
+            self._score, self._waits = score, 0
+            self.epochs, self._progress = epochs, progress
+            state = self._network.state_dict()
+            self._state = {name: tensor.detach().clone() for name, tensor in state.items()}
+        return self._waits < patience
+
+    def course(self) -> tuple[int, float]:
+        """Epochs of the schedule that led to the best weights, and after how many they came."""
+        if not self.epochs:
+            return 1, 0.0
+        return max(1, round(self.epochs / min(1.0, self._progress))), self.epochs
+
+    def restore(self) -> None:
+        if self._state:
+            self._network.load_state_dict(self._state)
