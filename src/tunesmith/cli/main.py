@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from tunesmith.cli import STARTED
+from tunesmith.cli.ablation import ablation
 from tunesmith.cli.cache import cache
 from tunesmith.cli.demo import demo
 from tunesmith.cli.distill import distill
@@ -57,6 +58,7 @@ app.command()(evaluate)
 app.command()(sheet)
 app.command()(leaderboard)
 app.command()(terms)
+app.command()(ablation)
 app.command()(pick)
 app.command()(distill)
 app.command()(export)

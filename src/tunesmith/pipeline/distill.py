@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import ConfigError, DataError
+from tunesmith.core.errors import DataError
 from tunesmith.core.predictions import mix
 from tunesmith.core.records import Budget, Dataset, Problem, Result
 from tunesmith.core.runfolder import RunFolder, read_json, recover_folder, write_json
@@ -16,10 +16,10 @@ from tunesmith.nn.shards import open_store, using
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.distilling import FOLDER, distil
-from tunesmith.pipeline.fit import fingerprint, framed
 from tunesmith.pipeline.labelling import refuse_labels
 from tunesmith.pipeline.recorded import past
-from tunesmith.pipeline.request import Request, refuse_network
+from tunesmith.pipeline.reframed import reframed
+from tunesmith.pipeline.request import Request
 from tunesmith.pipeline.soft_labels import columns_of
 from tunesmith.pipeline.teacher import Lesson, Teacher
 
@@ -59,7 +59,7 @@ def distill(
     request = Request.read(folder)
     request.refuse_nested(folder, "distil")
     with run.held(), using(open_store() if request.cache else None):
-        problem = _problem(folder, request, source)
+        problem = reframed(folder, request, source, call="distill", purpose="a student's score")
         refuse_labels(problem, {"Distillation": True})
         results = [*past(run, problem).results.values()]
         after = After.from_json(read_json(best / "predictor.json").get("after"))
@@ -70,26 +70,6 @@ def distill(
         told = distil(problem, teacher, results, lesson, folder, facts, clock, request.offline)
         write_json(summary, {**facts, "distilled": told})
     return folder / FOLDER
-
-
-def _problem(folder: Path, request: Request, source: Any) -> Problem:
-    """The problem of a run, framed again. Where it was selected by a metric of the user's, the
-    usual one stands in for it."""
-    source = request.source or None if source is None else source
-    if source is None:
-        raise ConfigError(
-            f"{folder} was fitted from an object in memory, which is gone. Give the data again: "
-            "distill(source=...), or --data FILE."
-        )
-    refuse_network(source, request.offline)
-    asked = replace(request, metric=None, own_metric=False) if request.own_metric else request
-    problem = framed(lambda stage: None, source, asked, None)
-    if read_json(folder / "problem.json").get("fingerprint") != fingerprint(problem):
-        raise DataError(
-            f"The data does not hold what {folder} was fitted to: a student's score would not "
-            "compare with the run's. Bring the old data back, or name it with --data (source=)."
-        )
-    return problem
 
 
 def _blend(folder: Path, results: list[Result]) -> Blend:

@@ -19,6 +19,7 @@ from tunesmith.data.read import read
 from tunesmith.evaluate.fairness import Fairness, fairness
 from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import artifact, decisions
+from tunesmith.pipeline.ablation import ablate
 from tunesmith.pipeline.distill import distill
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.fit import Metric
@@ -169,6 +170,29 @@ class Predictor:
                 budget=budget,
             )
         )
+
+    def ablation(self, *, source: Any = None, budget: str | float | None = None) -> pd.DataFrame:
+        """What each kind of column, and each column, is worth on the validation rows of the fit, by
+        linear heads on frozen features, which the activation store mostly has: `what`, `kind`,
+        `columns`, the score of them `alone`, and what is `lost` without them (positive: they help),
+        each with the 95 % interval (`_low`, `_high`); NaN where nothing else is there. The facts
+        beside the table are in its `attrs`, and in `ablation.json` of the run folder.
+
+        Args:
+            source: The data of the fit, where that was an object in memory or has moved.
+            budget: Time for it, such as "60s".
+
+        Raises:
+            DataError: The run has no final model, or the data is not as it was.
+            ConfigError: The data is gone.
+            BudgetError: Not in the time.
+        """
+        import pandas as pd
+
+        facts = ablate(self.folder, source=source, budget=budget)
+        table = pd.DataFrame(facts["rows"])
+        table.attrs.update({name: value for name, value in facts.items() if name != "rows"})
+        return table
 
     def suspects(self) -> pd.DataFrame:
         """The rows of the fit whose label is least probable, the most suspect first: `rank`, `line`
