@@ -139,10 +139,27 @@ def test_numbers_beside_pictures_tell_as_well(
     assert np.allclose(again.array(), model.predict(beside.data).array(), atol=1e-4)
 
 
-def test_texts_beside_pictures_are_refused_with_the_reason(problem: Problem) -> None:
-    pictures = problem.data.values("image")[:30].tolist()
-    texts = [f"some words of which there are {n}" for n in range(30)]
-    labels = problem.data.values("label")[:30].tolist()
-    mixed = frame(read({"image": pictures, "text": texts, "label": labels}), "label", seed=0)
-    assert "there are text, image" in learners["probe"].suits(mixed)
+def test_learners_of_columns_say_that_there_are_only_pictures(problem: Problem) -> None:
     assert "only pictures" in learners["linear"].suits(problem)
+
+
+@pytest.mark.parametrize("reads", ["text", "image"])
+@pytest.mark.parametrize("name", PINS)
+def test_what_a_network_does_not_read_stands_beside_it_as_numbers(
+    name: str,
+    reads: str,
+    mixed: Problem,
+    checkpoint: str,
+    picture_checkpoint: str,
+    tmp_path: Path,
+) -> None:
+    others = {"text_backbone": checkpoint, "picture_backbone": picture_checkpoint}
+    backbone = checkpoint if reads == "text" else picture_checkpoint
+    model, _ = fitted(mixed, name, backbone, others)
+    told = {one.column for one in model.embeddings}
+    assert told == ({"front", "back"} if reads == "text" else {"texts", "back"})
+    assert model.model.reader.kind == reads
+    answers = model.predict(mixed.data)
+    model.save(tmp_path)
+    again = learners[name].load(tmp_path).predict(mixed.data)
+    assert np.abs(again.array() - answers.array()).mean() < 1e-3

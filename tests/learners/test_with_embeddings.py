@@ -27,9 +27,7 @@ from tunesmith.pipeline.frame import frame
 from tunesmith.tasks.classification import BAD, GOOD, PLAIN
 
 ROWS = 240
-TABLES = [
-    name for name in learners if "text_backbone" in learners[name].config.__dataclass_fields__
-]
+TABLES = [name for name in learners if "text" in learners[name].config.__dataclass_fields__]
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,7 @@ from tunesmith.metrics import get
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
 
-TABLES = [
-    name for name in learners if "picture_backbone" in learners[name].config.__dataclass_fields__
-]
+TABLES = [name for name in learners if "pictures" in learners[name].config.__dataclass_fields__]
 
 
 @pytest.fixture

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("timm")
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.records import Candidate, Problem
+from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
 from tunesmith.pipeline import embedding, plan
 from tunesmith.pipeline.plan import Pins
+from tunesmith.pipeline.standing import as_read
 
 
 def planned(
@@ -97,3 +99,36 @@ def test_without_a_checkpoint_for_pictures_fusion_is_left_out_with_the_reason(
     found, notes = planned(mixed, {})
     assert "fusion" not in [one.learner for one in found]
     assert "fusion is left out: no pretrained weights" in notes
+
+
+def test_a_network_for_one_kind_is_left_out_beside_a_fusion_unless_asked_for(
+    mixed: Problem, checkpoint: str, picture_checkpoint: str
+) -> None:
+    reads = {"text_backbone": checkpoint, "picture_backbone": picture_checkpoint}
+    found, notes = planned(mixed, {"fusion": reads})
+    assert not {"probe", "neural"} & {one.learner for one in found}
+    assert "asked for, it reads one kind by itself" in notes
+    pins = {"neural": {"backbone": picture_checkpoint, **reads}}
+    asked, _ = planned(mixed, pins, ["neural"])
+    assert {one.learner for one in asked} == {"neural"}
+    assert asked[0].config["text_backbone"] == checkpoint
+
+
+def test_a_search_reads_what_is_stored_and_no_picture_for_the_first_time(
+    mixed: Problem, checkpoint: str, picture_checkpoint: str
+) -> None:
+    def done(number: int, learner: str, value: float, **config: Any) -> Result:
+        score = Score("accuracy", value, value, value, 10)
+        return Result(Trial(number, learner, config, "", 0), "done", score=score)
+
+    nothing = done(1, "linear", 0.5, pictures="none", picture_backbone="", picture_size=0)
+    assert as_read(mixed, [nothing]) == {"pictures": "none"}
+    both = {"text_backbone": checkpoint, "picture_backbone": picture_checkpoint}
+    fused = done(2, "fusion", 0.6, **both, picture_size=96)
+    trees = done(3, "lightgbm", 0.7, text="topics", pictures="embedding", **both, picture_size=64)
+    assert as_read(mixed, [nothing, fused]) == {**both, "picture_size": 96}
+    assert as_read(mixed, [nothing, fused, trees]) == {**both, "picture_size": 64}
+    probe = done(4, "probe", 0.8, backbone=picture_checkpoint, size=128)
+    found = as_read(mixed, [nothing, probe])
+    assert found["backbone"] == found["picture_backbone"] == picture_checkpoint
+    assert found["picture_size"] == 128

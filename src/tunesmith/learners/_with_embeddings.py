@@ -18,6 +18,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.learners._embedding import Embedding
 from tunesmith.learners._frozen import lightest, lightest_of_pictures
+from tunesmith.zoo.backbones import backbone
 
 TOPICS, EMBEDDING, BOTH = "topics", "embedding", "both"
 """What stands for a text: TF-IDF in a few directions, frozen features of an encoder, or both."""
@@ -32,6 +33,21 @@ class ReadsPictures(Protocol):
 
     @property
     def pictures(self) -> str: ...
+    @property
+    def picture_backbone(self) -> str: ...
+    @property
+    def picture_size(self) -> int: ...
+
+
+class ReadsOneKind(Protocol):
+    """A config of a network that reads texts or pictures, and says who reads the other."""
+
+    @property
+    def backbone(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def text_backbone(self) -> str: ...
     @property
     def picture_backbone(self) -> str: ...
     @property
@@ -99,6 +115,14 @@ class WithEmbeddings(Fitted):
             place.mkdir()
             embedding.save(place)
 
+    @staticmethod
+    def around(model: Fitted, folder: Path) -> Fitted:
+        """A model that was saved in a folder, with the embeddings that `save` put beside it; itself
+        where there are none."""
+        places = [folder / TEXTS, *sorted(folder.glob(f"{PICTURES}-*"))]
+        found = tuple(Embedding.load(place) for place in places if place.is_dir())
+        return WithEmbeddings(found, model) if found else model
+
 
 class TableLearner(Learner[T]):
     """A learner of columns. Where its config says nothing of `text`, it knows words by itself."""
@@ -134,10 +158,38 @@ class TableLearner(Learner[T]):
         return WithEmbeddings(tuple(found), model) if found else model
 
     def load(self, folder: Path) -> Fitted:
-        model = self.load_columns(folder)
-        places = [folder / TEXTS, *sorted(folder.glob(f"{PICTURES}-*"))]
-        found = tuple(Embedding.load(place) for place in places if place.is_dir())
-        return WithEmbeddings(found, model) if found else model
+        return WithEmbeddings.around(self.load_columns(folder), folder)
+
+
+def others_embedded(
+    problem: Problem, config: ReadsOneKind, watch: Watch
+) -> tuple[Problem, tuple[Embedding, ...]]:
+    """The problem of a network that reads one kind of content: all texts, or the first column of
+    pictures. What it does not read, frozen encoders make numbers of: further columns of pictures
+    are read as the first one.
+
+    Raises:
+        WeightsError: There is no checkpoint for the texts, or for the pictures.
+    """
+    given = problem.data.with_columns(problem.inputs)
+    texts, pictures = given.of_kind("text"), given.of_kind("image")
+    reads_pictures = backbone(config.backbone).reader.kind == "image"
+    found: list[Embedding] = []
+    data, gone = problem.data, {*(texts if reads_pictures else pictures), *pictures[1:]}
+    if texts and reads_pictures:
+        name = _reader(problem, "text", config.text_backbone, watch)
+        embedding, numbers = Embedding.fit(problem, texts, name, watch)
+        data, found = _extended(data, embedding, numbers), [embedding]
+    for column in pictures[1:] if reads_pictures else pictures:
+        name, size = config.backbone, config.size
+        if not reads_pictures:
+            name = _reader(problem, "image", config.picture_backbone, watch)
+            size = config.picture_size
+        embedding, numbers = Embedding.fit(problem, (column,), name, watch, size=size)
+        data, found = _extended(data, embedding, numbers), [*found, embedding]
+    new = data.names[len(problem.data.names) :]
+    kept = [name for name in problem.inputs if name not in gone]
+    return replace(problem, data=data, inputs=(*kept, *new)), tuple(found)
 
 
 WORDS = {"text": "Texts", "image": "Pictures"}

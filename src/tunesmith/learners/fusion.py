@@ -189,7 +189,6 @@ class Fusion(Learner[FusionConfig]):
     """A head, or a small network, over frozen features of several kinds of columns."""
 
     config = FusionConfig
-    ends_in_time = True
 
     def suits(self, problem: Problem) -> str:
         given = problem.data.with_columns(problem.inputs)

@@ -13,6 +13,7 @@ from tunesmith.core.records import Problem
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._shelf import learners
+from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.nn.adapters import BitFit, Full, LoRA
 from tunesmith.nn.optim import SGD, AdamW, Lion
 from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
@@ -73,6 +74,14 @@ class NeuralConfig:
     """Tokens of a text that are read."""
     size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
+    text_backbone: str = ""
+    """Where `backbone` reads pictures: the checkpoint that reads texts beside them, frozen; empty
+    for the smallest on this machine that knows the language."""
+    picture_backbone: str = ""
+    """Where `backbone` reads texts: the one that reads pictures beside them, frozen; empty for the
+    smallest on this machine."""
+    picture_size: int = 0
+    """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
 
 
 @learners.add("neural")
@@ -94,6 +103,11 @@ class Neural(Learner[NeuralConfig]):
         return (*idle_of_reading(problem), *of_classes)
 
     def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
+        inner, embeddings = others_embedded(problem, config, watch)
+        model = self._fitted(inner, config, seed, watch)
+        return WithEmbeddings(embeddings, model) if embeddings else model
+
+    def _fitted(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
         import torch
 
         from tunesmith.learners._course import fit, micro_batch_of
@@ -115,4 +129,4 @@ class Neural(Learner[NeuralConfig]):
     def load(self, folder: Path) -> Fitted:
         from tunesmith.learners._network_model import load
 
-        return load(folder)
+        return WithEmbeddings.around(load(folder), folder)

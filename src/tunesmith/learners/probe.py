@@ -27,6 +27,7 @@ from tunesmith.learners._regularised import (
 )
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
@@ -61,6 +62,14 @@ class ProbeConfig:
     """Tokens of a text that are read."""
     size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
+    text_backbone: str = ""
+    """Where `backbone` reads pictures: the checkpoint that reads texts beside them, frozen; empty
+    for the smallest on this machine that knows the language."""
+    picture_backbone: str = ""
+    """Where `backbone` reads texts: the one that reads pictures beside them, frozen; empty for the
+    smallest on this machine."""
+    picture_size: int = 0
+    """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
     readout: Annotated[str, Choice("several", "deep", "last", "ends")] = "several"
     """Which layers are read and how they are pooled; see `nn/features.py`."""
     balanced: Annotated[bool, Choice(False, True)] = False
@@ -145,6 +154,11 @@ class Probe(Learner[ProbeConfig]):
         return (*idle_of_reading(problem), *(() if problem.classes else ("balanced",)))
 
     def fit(self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch) -> Fitted:
+        inner, embeddings = others_embedded(problem, config, watch)
+        model = self._fitted(inner, config, seed, watch)
+        return WithEmbeddings(embeddings, model) if embeddings else model
+
+    def _fitted(self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch) -> Fitted:
         base = backbone(config.backbone)
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
@@ -195,7 +209,7 @@ class Probe(Learner[ProbeConfig]):
         saved = read_json(folder / "model.json")
         head = load_file(folder / "head.safetensors")
         encoder = restored(folder, saved["reads"])
-        return ProbeModel(
+        model = ProbeModel(
             classes=tuple(saved["classes"]),
             inputs=Inputs.restore(saved["inputs"]),
             encoder=encoder,
@@ -209,6 +223,7 @@ class Probe(Learner[ProbeConfig]):
             source=Source.of(folder / weights.OWN_FILE),
             several=saved.get("several", False),
         )
+        return WithEmbeddings.around(model, folder)
 
 
 def _read_all(

@@ -58,7 +58,8 @@ class Readers:
         text, reason = _pinned(pins.get("text_backbone")), ""
         if given.of_kind("text") and not text:
             cards, reason = readers_of_texts(problem)
-            text = _best(cards, [reading_seconds(card, problem) for card in cards], limit)
+            costs = [START_SECONDS + reading_seconds(card, problem) for card in cards]
+            text = _best(cards, costs, limit)
         pictures, size = _pinned(pins.get("picture_backbone")), 0
         if given.of_kind("image") and not pictures and not reason:
             cards, reason = readers_of_pictures(problem)
@@ -132,6 +133,16 @@ def is_fused(problem: Problem) -> bool:
     given = problem.data.with_columns(problem.inputs)
     texts, pictures = given.of_kind("text"), given.of_kind("image")
     return len(pictures) > 1 or bool(texts and pictures)
+
+
+def with_others(problem: Problem, pins: Mapping[str, Any], clock: Clock) -> dict[str, Any]:
+    """Of a network that reads one kind of content, who reads the others."""
+    readers, _ = Readers.best(problem, pins, clock)
+    return {
+        "text_backbone": readers.text,
+        "picture_backbone": readers.pictures,
+        "picture_size": readers.size,
+    }
 
 
 def fusions(

@@ -14,7 +14,7 @@ from tunesmith.core.space import Choice, check_pins, default, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._per_label import suits
-from tunesmith.pipeline.embedding import fusions, is_fused, with_embeddings
+from tunesmith.pipeline.embedding import fusions, is_fused, with_embeddings, with_others
 from tunesmith.pipeline.reading_costs import (
     READ_SHARE,
     START_SECONDS,
@@ -45,6 +45,8 @@ WITH_TEXTS = ("majority", "linear", "probe", "fusion", "neural")
 """The order where there are texts; those of tables follow."""
 BESIDE_TEXTS = ("tabular", "catboost", "xgboost", "forest", "neighbours")
 """Learners that are left out where there are texts, unless asked for."""
+ONE_KIND = ("probe", "neural")
+"""Learners whose network reads texts or one column of pictures, and has the rest as numbers."""
 ON_REQUEST = ("ebm",)
 """Learners that are tried where they are asked for, or a field of theirs is fixed."""
 REASONS = {
@@ -185,6 +187,9 @@ def plan(
         reason = "" if told else suits(learners[name], problem)
         if name == "fusion" and wanted is None and name not in more and not is_fused(problem):
             continue  # a probe does as much
+        is_other = name in ONE_KIND and wanted is None and name not in more
+        if is_other and is_fused(problem) and not problem.several:
+            reason = reason or "fusion reads all columns; asked for, it reads one kind by itself"
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, which lightgbm does too"
         if reason and name == asked:
@@ -260,6 +265,8 @@ def _with_cards(
             f"with: tunesmith weights fetch {cards[0].name}"
         )
         return []
+    if is_fused(problem):
+        pins = {**with_others(problem, pins, clock), **pins}
     costs = {card.name: reading_seconds(card, problem) for card in usable}
     limit = clock.limit_seconds
     if costs[usable[0].name] > SHORT_SHARE * limit:

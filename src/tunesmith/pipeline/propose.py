@@ -21,7 +21,7 @@ from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.searching import Move, Search
-from tunesmith.pipeline.standing import best_backbone, reads_with, spare_seconds
+from tunesmith.pipeline.standing import as_read, best_backbone, reads_with, spare_seconds
 from tunesmith.scouting.scout import work
 from tunesmith.zoo.backbones import backbone, release
 
@@ -337,9 +337,8 @@ class Proposals:
         if not before or name == before or field in self._pins.get(candidate.learner, {}):
             return candidate
         config = {**candidate.config, field: name}
-        if field == "picture_backbone":  # at the size at which it is stored
-            best = next(r for r in self._results.ranked("probe"))
-            config["picture_size"] = best.trial.config["size"]
+        if field == "picture_backbone":
+            config["picture_size"] = as_read(self._problem, self._results)["picture_size"]
         about = "fine-tuned" if field == "backbone" else candidate.reason
         return replace(candidate, config=config, reason=f"{about}; {name} had the best probe")
 

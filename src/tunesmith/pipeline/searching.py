@@ -33,8 +33,7 @@ from tunesmith.pipeline.plan import Pins, fixed, spelled
 from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
-    best_backbone,
-    reads_with,
+    as_read,
     spare_seconds,
 )
 from tunesmith.search import known, named, within
@@ -278,10 +277,9 @@ class Search:
         comes up."""
         kind = learners[name].config
         pins = fixed(name, self._problem, self._pins)
-        chosen = best_backbone(self._problem, self._results)
-        for path in ("backbone", reads_with(chosen)) if chosen else ():
+        for path, value in as_read(self._problem, self._results).items():
             if path in kind.__dataclass_fields__:
-                pins.setdefault(path, chosen)
+                pins.setdefault(path, value)
         held: dict[str, Any] = {}
         if self._reads_anew_too_long(name):
             best = self._best_of(name).trial.config

@@ -12,6 +12,7 @@ from tunesmith.core.records import Problem, Result
 from tunesmith.data.folds import COUNT as USUAL_FOLDS
 from tunesmith.ensemble.greedy import MOST_MEMBERS
 from tunesmith.learners import learners
+from tunesmith.learners._with_embeddings import NONE, checkpoints
 from tunesmith.metrics import get
 from tunesmith.pipeline.folds import fold_count
 from tunesmith.pipeline.results import Key, Results, again_seconds, kind_of
@@ -69,6 +70,32 @@ def best_backbone(problem: Problem, results: Sequence[Result]) -> str:
 def reads_with(backbone: str) -> str:
     """The field in which learners of columns name a checkpoint such as this one."""
     return "picture_backbone" if zoo.card_for(backbone).modality == "image" else "text_backbone"
+
+
+def as_read(problem: Problem, results: Sequence[Result]) -> dict[str, Any]:
+    """Fields of a learner's config, by which it reads what is stored: the checkpoint whose probe
+    scored best; and the checkpoints of the best trial that has read pictures or texts beside
+    columns, at its size. Where none has read a picture, none is to be read by a learner of
+    columns: a search reads nothing for the first time."""
+    found: dict[str, Any] = {}
+    chosen = best_backbone(problem, results)
+    if chosen:
+        found |= {"backbone": chosen, reads_with(chosen): chosen}
+    for result in rank(problem, results):
+        config = result.trial.config
+        names = checkpoints(config)
+        if result.trial.learner == "neural":
+            found.setdefault("backbone", names["backbone"])
+        if "text_backbone" in names:
+            found.setdefault("text_backbone", names["text_backbone"])
+        read = names.get("picture_backbone", "")
+        if result.trial.learner == "probe" and names["backbone"] == found.get("picture_backbone"):
+            read, size = names["backbone"], config["size"]
+        elif read:
+            size = config["picture_size"]
+        if read and "picture_size" not in found:
+            found |= {"picture_backbone": read, "picture_size": size}
+    return found if "picture_size" in found else {**found, "pictures": NONE}
 
 
 def keepers(problem: Problem, results: Sequence[Result]) -> list[Result]:
@@ -219,7 +246,8 @@ def soup_groups(problem: Problem, results: Sequence[Result]) -> list[list[Result
     found: dict[tuple[str, ...], list[Result]] = {}
     for result in keepers(problem, results):
         is_whole = result.trial.share == 1 and Path(result.folder).is_dir()
-        if result.trial.learner == "neural" and is_whole:
+        is_alone = len(checkpoints(result.trial.config)) == 1  # nothing is embedded beside it
+        if result.trial.learner == "neural" and is_whole and is_alone:
             kind = tuple(str(result.trial.config[name]) for name in SAME_IN_A_SOUP)
             found.setdefault(kind, []).append(result)
     return [group[:MOST_IN_A_SOUP] for group in found.values() if len(group) > 1]

@@ -33,14 +33,11 @@ SHARE_OF_TIME = 0.85
 
 
 def why_not_read(data: Dataset) -> str:
-    """Empty where an encoder can read a column of the inputs; otherwise the reason it cannot."""
+    """Empty where encoders can read the texts and pictures of the inputs; otherwise the reason they
+    cannot."""
     texts, images = data.of_kind("text"), data.of_kind("image")
-    if not images:
-        return why_not(texts)
-    if texts or len(images) > 1:
-        named = ", ".join((*texts, *images))
-        return f"it reads texts, or one column of pictures, and there are {named}"
-    return why_no_pictures(images)
+    told = why_no_pictures(images) if images else ""
+    return told or (why_not(texts) if texts or not images else "")
 
 
 def why_no_pictures(images: Sequence[str]) -> str:
