@@ -11,7 +11,10 @@ pytest.importorskip("timm")
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.records import Candidate, Problem, Result, Score, Trial
+from tunesmith.core.space import default, to_dict
+from tunesmith.learners import learners
 from tunesmith.pipeline import embedding, plan
+from tunesmith.pipeline.export_models import Chosen, _refusal
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.standing import as_read
 
@@ -132,3 +135,12 @@ def test_a_search_reads_what_is_stored_and_no_picture_for_the_first_time(
     found = as_read(mixed, [nothing, probe])
     assert found["backbone"] == found["picture_backbone"] == picture_checkpoint
     assert found["picture_size"] == 128
+
+
+def test_code_is_written_of_one_column_of_pictures_alone(mixed: Problem) -> None:
+    config = to_dict(default(learners["probe"].config, {"backbone": "mobilenet-v2"}))
+    probe = Chosen("probe", config, 1.0, 1, 1.0)
+    told = "no code for pictures beside texts or other pictures"
+    assert told in _refusal(mixed, probe)
+    assert told in _refusal(replace(mixed, inputs=("front", "back")), probe)
+    assert told not in _refusal(replace(mixed, inputs=("front", "age")), probe)

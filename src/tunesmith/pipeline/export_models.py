@@ -127,9 +127,12 @@ def _refusal(problem: Problem, one: Chosen) -> str:
             return f"trial {below.trial} below it ({below.learner}): {why}"
     if one.learner not in exporters:
         return f"there is no exporter for the learner {one.learner!r}"
-    has_pictures = problem.data.with_columns(problem.inputs).of_kind("image")
-    if has_pictures and one.learner not in READ_PICTURES:
+    given = problem.data.with_columns(problem.inputs)
+    pictures = given.of_kind("image")
+    if pictures and one.learner not in READ_PICTURES:
         return "there is no code for pictures in it"
+    if len(pictures) > 1 or (pictures and given.of_kind("text")):
+        return "there is no code for pictures beside texts or other pictures"
     if one.config.get("text", TOPICS) != TOPICS:
         return "there is no code for texts that an encoder reads beside columns"
     return exporters[one.learner].refuses(problem, one.config)
