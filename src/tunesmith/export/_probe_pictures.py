@@ -12,7 +12,6 @@ from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
 from tunesmith.export._linear_head import LOGISTIC, OTHER
 from tunesmith.export._writing import fit_head
-from tunesmith.nn.features import READOUTS
 from tunesmith.zoo.backbones import backbone
 
 CODE = '''\
@@ -85,6 +84,13 @@ class Probe:
         self.center, self.scale, self.model{saved_other} = parts
         return self
 '''
+READOUTS: Mapping[str, tuple[str, ...]] = {
+    "several": ("mean:-1", "mean:-2", "mean:-4", "max"),
+    "last": ("mean:-1",),
+    "ends": ("mean:-1", "final", "max"),
+    "deep": ("mean:-1", "mean:-2", "mean:-3", "mean:-4", "max", "first"),
+}
+"""As `nn/features.py` has them."""
 POOLS = {"max": "max", "first": "first", "final": "mean"}
 """Of what follows the last block; no token of a picture is the last."""
 

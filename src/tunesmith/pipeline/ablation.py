@@ -22,6 +22,7 @@ from tunesmith.learners._frozen import LENGTH
 from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.metrics import get
 from tunesmith.nn.shards import open_store, using
+from tunesmith.pipeline.labelling import refuse_labels
 from tunesmith.pipeline.reframed import reframed
 from tunesmith.pipeline.request import Request
 
@@ -69,7 +70,7 @@ def ablate(
 
     Raises:
         DataError: The run has no final model, or the data is not as it was.
-        ConfigError: The data is gone.
+        ConfigError: The data is gone, or has several labels a row.
         BudgetError: Not in the time.
     """
     clock = Clock(Budget.parse(budget).seconds)
@@ -83,6 +84,7 @@ def ablate(
         problem = reframed(
             folder, request, source, call="ablation", purpose="what columns are worth"
         )
+        refuse_labels(problem, {"Taking columns apart": True})
         if not len(problem.parts["valid"]):
             raise ConfigError(f"{folder} has no validation rows to score columns on.")
         facts = taken_apart(problem, reads_of(board), clock)
