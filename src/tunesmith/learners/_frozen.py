@@ -45,6 +45,7 @@ TIMED_ROWS = 64
 MOST_OF_TIME = 0.5
 """Of the time left, what reading one column may take."""
 FILE = "embedding.json"
+BRING = "tunesmith zoo lists some, tunesmith weights fetch NAME brings them"
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def readers_of_pictures(problem: Problem) -> tuple[list[Card], str]:
         return [], reason
     here = [card for card in zoo.cards("image") if zoo.is_here(card)]
     if not here:
-        return [], "no pretrained weights for pictures are on this machine"
+        return [], f"no pretrained weights for pictures are on this machine; {BRING}"
     return sorted(here, key=lambda card: card.parameters), ""
 
 
@@ -213,7 +214,7 @@ def readers_of_texts(problem: Problem) -> tuple[list[Card], str]:
         return [], reason
     here = [card for card in zoo.cards("text") if zoo.is_here(card)]
     if not here:
-        return [], "no pretrained weights are on this machine"
+        return [], f"no pretrained weights are on this machine; {BRING}"
     sample = tuple(
         cell or "" for name in names for cell in problem.data.values(name)[:LANGUAGE_ROWS]
     )

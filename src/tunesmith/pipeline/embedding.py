@@ -66,8 +66,7 @@ class Readers:
             costs = [reading_seconds(card, problem) for card in cards]
             pictures = _best(cards, costs, SHORT_SHARE / READ_SHARE * limit)
         if pictures:
-            card = zoo.card_for(pictures)
-            size = side_in_time(card, reading_seconds(card, problem), limit)[0].get("size", 0)
+            size = _size_in_time(pictures, problem, clock)
         return Readers(text, pictures, size), reason
 
     @staticmethod
@@ -100,9 +99,8 @@ class Readers:
                 pictures, reason = lightest_of_pictures(problem)
                 if reason:
                     notes.append(f"of pictures beside other columns {learner} sees none: {reason}")
-            if pictures and not size:
-                card, limit = zoo.card_for(pictures), READ_SHARE * clock.limit_seconds
-                size = side_in_time(card, reading_seconds(card, problem), limit)[0].get("size", 0)
+                else:
+                    size = _size_in_time(pictures, problem, clock)
         return Readers(text, pictures, size)
 
     def seconds(self, problem: Problem) -> float:
@@ -114,6 +112,13 @@ class Readers:
             share = (self.size / USUAL_SIDE) ** 2 if is_small else 1.0
             found += share * reading_seconds(card, problem)
         return found
+
+
+def _size_in_time(name: str, problem: Problem, clock: Clock) -> int:
+    """At how many pixels a checkpoint reads pictures in a part of the budget, 0 for its own."""
+    card, limit = zoo.card_for(name), READ_SHARE * clock.limit_seconds
+    found = side_in_time(card, reading_seconds(card, problem), limit)[0]
+    return int(found.get("size", 0))
 
 
 def _pinned(pin: Any) -> str:
