@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Watch
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import derive
-from tunesmith.learners._frozen import LENGTH, FrozenInput
+from tunesmith.learners._frozen import LENGTH, NEARLY_ALL_TIME, FrozenInput
 from tunesmith.modalities._lacking import refuse_lacking
 from tunesmith.modalities.inputs import Inputs
 
@@ -112,7 +112,7 @@ class Blocks:
             if len(kept) < FEWEST:
                 watch.tell(names[0], "too few training rows have any")
                 continue
-            content.read([row for row in (*valid, *rows) if row], watch)
+            content.read([row for row in (*valid, *rows) if row], watch, NEARLY_ALL_TIME)
             features = content.features([rows[row] for row in kept])
             mapped = Map.fit(features, reads.components, derive(seed, "components"))
             found.append((content, mapped))

@@ -42,8 +42,9 @@ LENGTH = 128
 READOUT = "several"
 LANGUAGE_ROWS = 400
 TIMED_ROWS = 64
-MOST_OF_TIME = 0.5
-"""Of the time left, what reading one column may take."""
+MOST_OF_TIME, NEARLY_ALL_TIME = 0.5, 0.8
+"""Of the time left, what reading one column may take; and where what comes after is quick, and all
+later trials find what was read."""
 FILE = "embedding.json"
 BRING = "tunesmith zoo lists some, tunesmith weights fetch NAME brings them"
 
@@ -97,9 +98,9 @@ class FrozenInput:
         self.inputs.check(data)
         return self.inputs.contents(data)
 
-    def read(self, contents: Sequence[str], watch: Watch) -> None:
+    def read(self, contents: Sequence[str], watch: Watch, share: float = MOST_OF_TIME) -> None:
         """Bring the features of contents into the store; see `read_within`."""
-        read_within(backbone(self.name), contents, self.length, watch)
+        read_within(backbone(self.name), contents, self.length, watch, share)
 
     def features(self, contents: Sequence[str]) -> NDArray[np.float32]:
         """Pooled layers, shape (rows, width), from the store where one is in use. They are rounded
@@ -166,12 +167,14 @@ class _Reads:
     size: int
 
 
-def read_within(base: Backbone, contents: Sequence[str], length: int, watch: Watch) -> None:
+def read_within(
+    base: Backbone, contents: Sequence[str], length: int, watch: Watch, share: float
+) -> None:
     """Bring the features of contents into the store; under a deadline a few are timed first. What
     later trials will train from is kept on the way.
 
     Raises:
-        BudgetError: All of them would take more than half of the time left.
+        BudgetError: All of them would take more than that share of the time left.
     """
     clock, keep = watch.clock, cuts(base, watch.depths)
     if active() is None:
@@ -185,7 +188,7 @@ def read_within(base: Backbone, contents: Sequence[str], length: int, watch: Wat
         began = clock.elapsed()
         features(base, new[:TIMED_ROWS], max_length=length, keep=keep)
         seconds = (clock.elapsed() - began) / TIMED_ROWS * (len(new) - TIMED_ROWS)
-        if seconds > MOST_OF_TIME * clock.left():
+        if seconds > share * clock.left():
             what = "texts" if base.reader.kind == "text" else "pictures"
             raise BudgetError(
                 f"{base.card.name} would take {seconds:.0f} s to read {len(new):,} {what}, and "
