@@ -137,3 +137,15 @@ def test_pictures_of_an_archive_are_refused_with_the_reason(
     with pytest.raises(ts.ConfigError, match="a script reads files"):
         run.export_code(tmp_path / "code", check=False)
     assert json.loads((tmp_path / "run" / "summary.json").read_text())
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be used")
+def test_pictures_that_are_seen_otherwise_are_refused_with_the_reason(
+    folder: Path, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    space = {"neural": {**SPACE["neural"], "backbone": picture_checkpoint, "augment": "crops"}}
+    run = ts.fit(
+        folder, "label", trials=1, learners=["neural"], space=space, folder=tmp_path / "run"
+    )
+    with pytest.raises(ts.ConfigError, match="no code for augment crops"):
+        run.export_code(tmp_path / "code", check=False)

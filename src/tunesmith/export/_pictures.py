@@ -45,6 +45,14 @@ BLOCKS: Mapping[str, str] = {
 """Where a network of each family keeps its blocks."""
 TOKENS = frozenset({"VisionTransformer", "VisionTransformerDistilled", "Eva"})
 CHANNELS_LAST = frozenset({"SwinTransformer"})
+AS_THEY_ARE: Mapping[str, Any] = {
+    "augment": "none",
+    "erase": 0.0,
+    "mix": "none",
+    "progressive": False,
+    "tta": 1,
+}
+"""Of a config, where pictures are seen as they are."""
 SQUARES = '''\
 def as_rgb(image: Image.Image) -> Image.Image:
     """In colours: what is clear is white, 16 bits become 8."""
@@ -135,6 +143,11 @@ def why_not(problem: Problem, config: Mapping[str, Any]) -> str:
     inputs = problem.data.with_columns(problem.inputs)
     if len(inputs.of_kind("image")) > 1 or inputs.of_kind("text"):
         return "there is no code for pictures beside texts, or beside other pictures"
+    for field, usual in AS_THEY_ARE.items():
+        if config.get(field, usual) != usual:
+            return (
+                f"there is no code for {field} {config[field]}: a script sees pictures as they are"
+            )
     cells = [cell for cell in problem.data.values(columns_of(problem).image) if cell]
     if any(is_url(c) or c.startswith(DATA_URI) or INSIDE.fullmatch(c) for c in cells):
         return "its pictures lie in an archive, at URLs or in the table: a script reads files"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError
-from tunesmith.nn.batches import Rows
+from tunesmith.nn.batches import Content, Rows
 from tunesmith.nn.shards import StoreError, active
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ class Below:
         whole = self.cut == len(self.trunk.encoder.blocks)
         return POOLED.get(self.pool, "") if whole else ""
 
-    def known(self, ids: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+    def known(self, ids: Sequence[Content]) -> NDArray[np.bool_]:
         """Which rows are stored, shape (rows,)."""
         from tunesmith.nn import activations
 
         return activations.known(self.trunk, ids, None if self.readout else self.cut)
 
     def rows(
-        self, ids: Sequence[NDArray[Any]], dense: NDArray[np.float32], clock: Clock | None = None
+        self, ids: Sequence[Content], dense: NDArray[np.float32], clock: Clock | None = None
     ) -> Rows:
         """Rows with what the store holds of them, computed and stored first where it does not.
 
@@ -80,10 +80,16 @@ def _stopping(clock: Clock | None, count: int) -> Callable[[int], None] | None:
 
 
 def choose(
-    below: Below, ids: Sequence[NDArray[Any]], *, epochs: int, forward_seconds: float
+    below: Below,
+    ids: Sequence[Content],
+    *,
+    epochs: float,
+    forward_seconds: float,
+    what: str = "training rows",
 ) -> tuple[bool, str]:
-    """Whether to train from the store, and why. `ids` are the training rows, `forward_seconds` what
-    one row costs to run through the whole trunk (0 where not known)."""
+    """Whether to train from the store, and why. `ids` are the training rows, or `what` else is read
+    in their place; `epochs` how often each is read, `forward_seconds` what one costs to run through
+    the whole trunk (0 where not known)."""
     from tunesmith.nn import activations
 
     store = active()
@@ -93,9 +99,9 @@ def choose(
         return False, "no store is in use"
     new = np.flatnonzero(~below.known(ids)).tolist()
     if not len(new):
-        return True, f"all {len(ids):,} training rows are stored"
+        return True, f"all {len(ids):,} {what} are stored"
     if below.readout:
-        return True, "only a head trains: one pooled vector a row is all it reads"
+        return True, f"only a head trains: it reads one pooled vector of {len(ids):,} {what}"
     size, room = (
         activations.state_bytes(below.trunk, [ids[i] for i in new], below.cut),
         store.room_bytes(),
@@ -111,7 +117,7 @@ def choose(
     if forward_seconds and cost > spared:
         return False, f"writing takes about {cost:.1f} s and spares {spared:.1f} s"
     return True, (
-        f"{len(ids) - len(new):,} of {len(ids):,} training rows are stored; the others take "
+        f"{len(ids) - len(new):,} of {len(ids):,} {what} are stored; the others take "
         f"{size / 1e6:.0f} MB and are read again in every epoch and trial"
     )
 

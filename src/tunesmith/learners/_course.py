@@ -16,10 +16,10 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
 from tunesmith.learners._answers import target_scale
-from tunesmith.learners._below import Below, choose
 from tunesmith.learners._head_start import start_head
 from tunesmith.learners._network_model import NeuralModel
-from tunesmith.learners._pace import Pace, forward_seconds, look_seconds, refuse_too_slow
+from tunesmith.learners._pace import Pace, look_seconds
+from tunesmith.learners._seeing import Seeing, look_ahead, said_of_tta
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import Full
@@ -48,7 +48,8 @@ def fit(
     inputs = Inputs.fit(train, problem.inputs)
     length = base.length(config)
     ids = base.ids(inputs.contents(train), length)
-    below, forward = _look_ahead(problem, config, base, inputs, ids, watch, seed)
+    seeing = Seeing.of(problem, config, base, watch)
+    below, is_stored, forward = look_ahead(problem, config, base, inputs, seeing, ids, watch, seed)
     network, shape, head_start = _build(problem, config, base, inputs, train, watch)
     network.to(devices.device())
     mean, scale = target_scale(problem)
@@ -66,14 +67,15 @@ def fit(
         remembers=True,
         several=problem.several,
     )
-    rows = model.rows(ids, inputs.dense(train), watch)
+    feed = seeing.feed(model, ids, inputs.dense(train), watch, is_stored=is_stored)
     look = look_seconds(model.predict, valid, watch)
     looks = len(valid) if config.patience else 0
+    again = config.tta * len(valid) if config.tta > 1 else 0
     pace = Pace(
-        -(-len(rows) // config.batch_size),
+        -(-len(train) // config.batch_size),
         config.epochs,
         config.stop_after,
-        look * looks + max(look, forward) * len(problem.parts["test"]),
+        look * looks + max(look, forward) * (config.tta * len(problem.parts["test"]) + again),
         watch,
     )
     truth = problem.truth("train")
@@ -100,7 +102,7 @@ def fit(
     saver = _Saver(problem, config, seed, watch, network, rate, best, micro_batch)
     done = saver.go_on()
     steps = loop.train(
-        network, rate, rows, settings, saver.dice, steps_done=done[0], epochs_done=done[1]
+        network, rate, feed, settings, saver.dice, steps_done=done[0], epochs_done=done[1]
     )
     for step in steps if config.epochs else ():
         epochs, is_finite = step.epoch, math.isfinite(step.loss)
@@ -128,6 +130,8 @@ def fit(
     config.adapter.merge(network.trained())
     network.requires_grad_(False)
     course = best.course() if config.patience else (config.epochs, config.stop_after)
+    if config.tta > 1:
+        watch.tell("tta", said_of_tta(config.tta))
     return NeuralModel(
         problem.classes,
         inputs,
@@ -139,42 +143,14 @@ def fit(
         shape,
         *course,
         head_start,
-        None if best.prediction is None else (valid, best.prediction),
+        None if best.prediction is None or config.tta > 1 else (valid, best.prediction),
         below=model.below,
         source=base.source,
         remembers=True,
         several=problem.several,
+        tta=config.tta,
+        tested=seeing.recipe.tested_by(),
     )
-
-
-def _look_ahead(
-    problem: Problem,
-    config: NeuralConfig,
-    base: Backbone,
-    inputs: Inputs,
-    ids: list[NDArray[Any]],
-    watch: Watch,
-    seed: int,
-) -> tuple[Below | None, float]:
-    """What is read from the store, None where nothing is; and the seconds that one row takes to run
-    through the whole encoder, 0 where that need not be known.
-
-    Raises:
-        BudgetError: It would not finish.
-    """
-    count, length = len(base.encoder.blocks), base.length(config)
-    trained = blocks_of(config.depth, count)
-    below = Below(base.trunk, count - trained, config.pooling)
-    new = int((~below.known(ids)).sum()) if below.cut else len(ids)
-    forward = 0.0
-    if new:
-        forward = forward_seconds(base, inputs.contents(problem.part("train")), length, watch, seed)
-    is_stored, reason = choose(below, ids, epochs=config.epochs, forward_seconds=forward)
-    watch.tell("store", reason)
-    refuse_too_slow(
-        problem, forward, trained=trained / count, new=new if is_stored else None, watch=watch
-    )
-    return (below if is_stored else None), forward
 
 
 def _build(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import Below, StoreError
+from tunesmith.learners._seeing import PLAIN, several
 from tunesmith.modalities.inputs import Inputs
-from tunesmith.nn.batches import Rows
+from tunesmith.nn.augment import Recipe
+from tunesmith.nn.batches import Content, Rows
 from tunesmith.nn.shards import active
 from tunesmith.zoo import weights
 from tunesmith.zoo.reading import Reader, loaded, reader_of, shaped
@@ -52,6 +54,10 @@ class NeuralModel(Fitted):
     """While a fit runs: the token ids of what is asked."""
     several: bool = False
     """Whether rows may have several of the classes."""
+    tta: int = 1
+    """Views of a picture over which an answer is averaged."""
+    tested: Recipe = PLAIN
+    """How these views are made."""
 
     def predict(self, data: Dataset) -> Prediction:
         from tunesmith.nn import heads, loop
@@ -60,12 +66,14 @@ class NeuralModel(Fitted):
             return self.known[1]
         contents = self.inputs.contents(data)
         ids = self.reader.rows(contents, self.length, remember=self.remembers)
-        rows = self.rows(ids, self.inputs.dense(data))
-        logits = loop.logits(self.network, rows)
+        dense = self.inputs.dense(data)
+        rows = self.rows(several(ids, self.tested, self.tta), np.tile(dense, (self.tta, 1)))
+        answers = loop.logits(self.network, rows)
+        logits = answers.reshape(self.tta, len(ids), answers.shape[1]).mean(dim=0)
         return heads.answer(logits, self.classes, self.mean, self.scale, several=self.several)
 
     def rows(
-        self, ids: list[NDArray[Any]], dense: NDArray[np.float32], watch: Watch | None = None
+        self, ids: Sequence[Content], dense: NDArray[np.float32], watch: Watch | None = None
     ) -> Rows:
         """The network's input: what lies below the cut from the store, where one is in use."""
         plain = Rows(ids, dense, getattr(self.network.encoder, "pad_id", 0))
@@ -109,6 +117,7 @@ class NeuralModel(Fitted):
                 "shape": self.shape,
                 "several": self.several,
                 "frozen_blocks": self.network.first_trained,
+                "tta": [self.tta, self.tested.policy],
                 "below": None if self.below is None else [self.below.trunk.key, self.below.cut],
                 **self._course(),
             },
@@ -176,6 +185,8 @@ def load(folder: Path) -> NeuralModel:
         scale=saved["scale"],
         shape=saved["shape"],
         below=_below(network, saved.get("below")),
+        tta=int(saved["tta"][0]),
+        tested=Recipe(str(saved["tta"][1])),
         source=Source.of(own) if own.is_file() else None,
         epochs=saved["epochs"],
         stop_after=saved["stop_after"],

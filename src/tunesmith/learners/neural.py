@@ -15,6 +15,8 @@ from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.nn.adapters import BitFit, Full, LoRA
+from tunesmith.nn.augment import MOST_STEADY, Policy
+from tunesmith.nn.feed import Mix
 from tunesmith.nn.optim import SGD, AdamW, Lion
 from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
 
@@ -82,6 +84,20 @@ class NeuralConfig:
     smallest on this machine."""
     picture_size: int = 0
     """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
+    progressive: bool = False
+    """Half that side at first, then three quarters, then all of it, where the network reads other
+    sizes (Tan and Le, "EfficientNetV2", ICML 2021, section 4)."""
+    augment: Policy = "none"
+    """How a picture is changed anew in every epoch: `nn/augment.py`."""
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Chance that a part of a picture is erased."""
+    mix: Mix = "none"
+    """Each picture of a batch mixed with another one, by weight or by a part of it."""
+    views: Annotated[int, Field(ge=0, le=16)] = 4
+    """Fixed views of a picture that the activation store may hold where blocks are frozen, instead
+    of fresh ones in every epoch; 0 for fresh ones whatever they cost."""
+    tta: Annotated[int, Field(ge=1, le=MOST_STEADY)] = 1
+    """Views of a picture over which an answer is averaged; so many times a prediction costs."""
 
 
 @learners.add("neural")
@@ -92,7 +108,7 @@ class Neural(Learner[NeuralConfig]):
     uses_all_time = True
     can_go_on = True
     labels = "together"
-    version = 3
+    version = 4
 
     def suits(self, problem: Problem) -> str:
         return why_not_read(problem.data.with_columns(problem.inputs))

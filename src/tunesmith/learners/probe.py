@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, config
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._regularised import (
@@ -25,10 +27,12 @@ from tunesmith.learners._regularised import (
     ridge_path,
     unscaled,
 )
+from tunesmith.learners._seeing import PLAIN, said_of_tta, several
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.nn.augment import MOST_STEADY, Policy, Recipe, View
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
 from tunesmith.zoo import weights
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Inverse strengths for standardised features; many rows never want the strongest."""
 MANY_ROWS = 2000
+VIEW_ROWS = 256
+"""Views that are read before the clock is looked at."""
 
 
 @config
@@ -70,6 +76,13 @@ class ProbeConfig:
     smallest on this machine."""
     picture_size: int = 0
     """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
+    augment: Policy = "none"
+    """How a picture is changed for further views, which are learned from beside the picture itself:
+    `nn/augment.py`."""
+    views: Annotated[int, Field(ge=1, le=16)] = 4
+    """So many further views of each, where they are changed at all."""
+    tta: Annotated[int, Field(ge=1, le=MOST_STEADY)] = 1
+    """Views of a picture over which an answer is averaged; so many times a prediction costs."""
     readout: Annotated[str, Choice("several", "deep", "last", "ends")] = "several"
     """Which layers are read and how they are pooled; see `nn/features.py`."""
     balanced: Annotated[bool, Choice(False, True)] = False
@@ -96,6 +109,10 @@ class ProbeModel(Fitted):
     source: Source | None = None
     """The file that the encoder's weights came from."""
     several: bool = False
+    tta: int = 1
+    """Views of a picture over which an answer is averaged."""
+    tested: Recipe = PLAIN
+    """How these views are made."""
 
     def predict(self, data: Dataset) -> Prediction:
         rows = np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
@@ -108,9 +125,14 @@ class ProbeModel(Fitted):
         store = active()
         contents = self.inputs.contents(data)
         ids = self.reader.rows(contents, self.length, remember=store is not None)
+        views = several(ids, self.tested, self.tta)
         if self.trunk is None or store is None:
-            return embed(self.encoder, ids, self.readout)
-        return activations.features(self.trunk, ids, self.readout)
+            seen = embed(self.encoder, views, self.readout)
+        else:
+            seen = activations.features(self.trunk, views, self.readout)
+        # The mean of what a plane answers is what it answers to the mean.
+        mean: NDArray[np.float32] = seen.reshape(self.tta, len(ids), seen.shape[1]).mean(axis=0)
+        return mean
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength}
@@ -123,6 +145,7 @@ class ProbeModel(Fitted):
             "length": self.length,
             "strength": self.strength,
             "readout": self.readout,
+            "tta": [self.tta, self.tested.policy],
             "trunk": self.trunk.key if self.trunk else "",
             "several": self.several,
         }
@@ -145,7 +168,7 @@ class Probe(Learner[ProbeConfig]):
 
     config = ProbeConfig
     labels = "together"
-    version = 2
+    version = 3
 
     def suits(self, problem: Problem) -> str:
         return why_not_read(problem.data.with_columns(problem.inputs))
@@ -175,6 +198,11 @@ class Probe(Learner[ProbeConfig]):
             readout=config.readout,
             keep=keep,
         )
+        recipe = Recipe(config.augment, seed=derive(problem.seed, "views"))
+        if not recipe.is_plain:
+            contents = [inputs.contents(train)[row] for row in rows]
+            more = _views_within(base, base.ids(contents, length), recipe, config, watch)
+            seen, rows = np.concatenate([seen, *more]), np.tile(rows, 1 + len(more))
         blank = Plane(np.empty((0, 0), dtype=np.float32), np.empty(0))
         center = seen.mean(axis=0)
         scale = np.maximum(seen.std(axis=0), 1e-4)
@@ -191,7 +219,11 @@ class Probe(Learner[ProbeConfig]):
             base.trunk,
             base.source,
             problem.several,
+            config.tta,
+            recipe.tested_by(),
         )
+        if config.tta > 1:
+            watch.tell("tta", said_of_tta(config.tta))
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
         rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
@@ -219,6 +251,8 @@ class Probe(Learner[ProbeConfig]):
             plane=Plane(head["weights"], head["bias"]),
             strength=saved["strength"],
             readout=saved["readout"],
+            tta=int(saved["tta"][0]),
+            tested=Recipe(str(saved["tta"][1])),
             trunk=Trunk(encoder, str(saved["trunk"]), ""),
             source=Source.of(folder / weights.OWN_FILE),
             several=saved.get("several", False),
@@ -248,6 +282,32 @@ def _read_all(
             f"{base.card.name} read {len(rows)} of {len(texts)} validation rows in half the time"
         )
     return seconds / new if new and clock.has_deadline() else 0.0
+
+
+def _views_within(
+    base: Backbone,
+    ids: Sequence[NDArray[Any]],
+    recipe: Recipe,
+    config: ProbeConfig,
+    watch: Watch,
+) -> list[NDArray[np.float32]]:
+    """Frozen features of further views of rows, an array for each view, as many as half of the time
+    that is left allows; those that the store has cost nothing."""
+    from tunesmith.nn import activations
+
+    clock = watch.clock.until(watch.clock.left() / 2) if watch.clock.has_deadline() else watch.clock
+    found: list[NDArray[np.float32]] = []
+    for number in range(config.views):
+        parts = []
+        for start in range(0, len(ids), VIEW_ROWS):
+            views = [View(one, recipe, number) for one in ids[start : start + VIEW_ROWS]]
+            parts.append(activations.features(base.trunk, views, config.readout))
+            if clock.is_over():
+                watch.tell("views", f"{number} of {config.views}: there was no time for more")
+                return found
+        found.append(np.concatenate(parts))
+    watch.tell("views", f"{config.views} of each training row beside the row itself")
+    return found
 
 
 def _unknown(base: Backbone, texts: list[str], length: int) -> int:

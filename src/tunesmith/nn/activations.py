@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from tunesmith.nn import features as pooled
-from tunesmith.nn.batches import Batch, Rows, by_length, collate
+from tunesmith.nn.augment import View
+from tunesmith.nn.batches import Batch, Content, Rows, by_length, collate
 from tunesmith.nn.devices import autocast, precision
 from tunesmith.nn.features import AnyEncoder
 from tunesmith.nn.picture_encoder import PictureEncoder
@@ -43,8 +44,11 @@ class Trunk:
     name: str
 
 
-def row_key(ids: NDArray[Any]) -> Key:
-    """What a row is known by: a hash of its token ids, or of its pixels."""
+def row_key(ids: Content) -> Key:
+    """What a row is known by: a hash of its token ids, or of its pixels; of a view that is made
+    when it is read, of what it is made from."""
+    if isinstance(ids, View):
+        return ids.key()
     kept = ids if ids.ndim == 3 else np.asarray(ids, dtype=np.int32)
     return hashlib.blake2b(kept.tobytes(), digest_size=16).digest()
 
@@ -65,7 +69,7 @@ def _at(cut: int) -> str:
 
 
 def features(
-    trunk: Trunk, ids: Sequence[NDArray[Any]], readout: str = "several", *, keep: Sequence[int] = ()
+    trunk: Trunk, ids: Sequence[Content], readout: str = "several", *, keep: Sequence[int] = ()
 ) -> NDArray[np.float32]:
     """A read-out of each row, shape (rows, width), what is stored read and the rest computed. The
     pass that computes also keeps the token vectors at the cuts `keep`, as far as there is room."""
@@ -91,7 +95,7 @@ def features(
 def _fill(
     store: Store,
     trunk: Trunk,
-    ids: list[NDArray[Any]],
+    ids: Sequence[Content],
     keys: list[Key],
     space: Space,
     keep: Sequence[int],
@@ -128,7 +132,7 @@ def _put(
     space: Space,
     hidden: torch.Tensor,
     chosen: NDArray[np.int64],
-    ids: Sequence[NDArray[Any]],
+    ids: Sequence[Content],
     keys: Sequence[Key],
 ) -> None:
     """Store the token vectors of a batch, without its padding; of pictures, all there is."""
@@ -139,7 +143,7 @@ def _put(
         space.put(keys[number], kept.reshape(len(kept), -1).copy())
 
 
-def state_bytes(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int) -> int:
+def state_bytes(trunk: Trunk, ids: Sequence[Content], cut: int) -> int:
     """What the token vectors of rows take at one cut."""
     encoder = trunk.encoder
     if isinstance(encoder, PictureEncoder):
@@ -154,7 +158,7 @@ def _row_width(trunk: Trunk, row: NDArray[Any]) -> int:
     return len(row) if isinstance(trunk.encoder, PictureEncoder) else trunk.encoder.width
 
 
-def _shape(trunk: Trunk, cut: int, ids: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+def _shape(trunk: Trunk, cut: int, ids: Sequence[Content]) -> tuple[int, ...]:
     """Of what the blocks below a cut leave of a picture; empty of tokens."""
     encoder = trunk.encoder
     if not isinstance(encoder, PictureEncoder) or not len(ids):
@@ -162,11 +166,11 @@ def _shape(trunk: Trunk, cut: int, ids: Sequence[NDArray[Any]]) -> tuple[int, ..
     return encoder.shape_at(cut, len(ids[0]))
 
 
-def _has_room(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int, store: Store) -> bool:
+def _has_room(trunk: Trunk, ids: Sequence[Content], cut: int, store: Store) -> bool:
     return state_bytes(trunk, ids, cut) <= store.room_bytes()
 
 
-def known(trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int | None = None) -> NDArray[np.bool_]:
+def known(trunk: Trunk, ids: Sequence[Content], cut: int | None = None) -> NDArray[np.bool_]:
     """Which rows have their pooled vectors stored, or their token vectors at a cut; shape (rows,).
     Computes nothing."""
     store = active()
@@ -206,9 +210,7 @@ class States:
         return torch.from_numpy(found)
 
 
-def states(
-    trunk: Trunk, ids: Sequence[NDArray[Any]], cut: int, after: After | None = None
-) -> States:
+def states(trunk: Trunk, ids: Sequence[Content], cut: int, after: After | None = None) -> States:
     """Token vectors of rows after `cut` blocks, what is stored read and the rest computed, from the
     highest cut below that has them. `after` is told how many rows are done, and may raise.
 
@@ -237,7 +239,7 @@ def states(
 def _fill_cut(
     store: Store,
     trunk: Trunk,
-    ids: list[NDArray[Any]],
+    ids: Sequence[Content],
     keys: list[Key],
     cut: int,
     space: Space,
@@ -273,7 +275,7 @@ def _risen(encoder: AnyEncoder, batch: Batch, start: int, cut: int) -> torch.Ten
 
 
 def _below(
-    store: Store, trunk: Trunk, ids: Sequence[NDArray[Any]], keys: Sequence[Key], cut: int
+    store: Store, trunk: Trunk, ids: Sequence[Content], keys: Sequence[Key], cut: int
 ) -> tuple[int, States | None]:
     """The highest cut below this one at which all the rows are stored, and what is there."""
     for lower in range(cut - 1, 0, -1):

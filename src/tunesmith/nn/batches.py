@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.nn.augment import View
+
 if TYPE_CHECKING:
     import torch
 
+Content = NDArray[Any] | View
+"""Of one row: token ids, the pixels of a picture, or a view of one."""
 POOL_BATCHES = 64
 PADDING_TOKENS = 128
 """Tokens of padding that cost what a further batch does: casting weights, starting operations.
@@ -28,12 +32,12 @@ class Stored(Protocol):
 
 @dataclass(frozen=True)
 class Rows:
-    """Model input of some rows: token ids of any length, or pixels of shape (side, side, 3); and
-    dense inputs of shape (rows, width);
+    """Model input of some rows: token ids of any length, or pixels of shape (side, side, 3), which
+    may be views that are made when they are read; and dense inputs of shape (rows, width);
     `states` where the frozen part has been run over them, `pooled` (rows, width) where nothing but
     the head trains and that is all it needs."""
 
-    ids: Sequence[NDArray[Any]]
+    ids: Sequence[Content]
     dense: NDArray[np.float32]
     pad_id: int
     states: Stored | None = None
@@ -48,8 +52,8 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch:
-    """`ids` and `mask` (batch, tokens), or pixels (batch, side, side, 3) without a mask; `dense`
-    (batch, width); `rows` says which rows these are.
+    """`ids` and `mask` (batch, tokens), or pixels (batch, side, side, 3) without a mask, none where
+    what follows from them is there; `dense` (batch, width); `rows` says which rows these are.
     `mask` is None where no row is padded; `hidden` are token vectors at the cut (batch, tokens,
     width) in fp32, `pooled` one vector a row (batch, width); None where to be computed."""
 
@@ -65,9 +69,10 @@ def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -
     """Pad the chosen rows to the longest of them; pictures are of one size."""
     import torch
 
-    ids = [rows.ids[i] for i in chosen]
-    if ids[0].ndim == 3:
-        return _pictures(rows, chosen, np.stack(ids), device)
+    first = rows.ids[int(chosen[0])]
+    if isinstance(first, View) or first.ndim == 3:
+        return _pictures(rows, chosen, device)
+    ids = [np.asarray(rows.ids[i]) for i in chosen]
     longest = max(len(one) for one in ids)
     longest += -longest % PAD_MULTIPLE
     padded = np.full((len(ids), longest), rows.pad_id, dtype=np.int64)
@@ -87,11 +92,13 @@ def collate(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -
     )
 
 
-def _pictures(
-    rows: Rows, chosen: NDArray[np.int64], pixels: NDArray[np.uint8], device: torch.device | str
-) -> Batch:
+def _pictures(rows: Rows, chosen: NDArray[np.int64], device: torch.device | str) -> Batch:
     import torch
 
+    if rows.states is None and rows.pooled is None:
+        pixels = np.stack([np.asarray(rows.ids[i], np.uint8) for i in chosen])
+    else:
+        pixels = np.empty((0, 0, 0, 3), np.uint8)
     hidden = None if rows.states is None else rows.states.padded(chosen, 0)
     return Batch(
         chosen,

@@ -6,13 +6,12 @@ Imports torch: import this file where it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.nn.batches import Batch, Rows, by_length, collate
+from tunesmith.nn.batches import Batch, Content, Rows, by_length, collate
 from tunesmith.nn.devices import autocast, precision_for
 from tunesmith.nn.encoder import Encoder
 from tunesmith.nn.picture_encoder import PictureEncoder
@@ -77,7 +76,7 @@ def width(encoder: AnyEncoder, readout: str = "several") -> int:
 @torch.no_grad()
 def embed(
     encoder: AnyEncoder,
-    ids: Sequence[NDArray[Any]],
+    ids: Sequence[Content],
     readout: str = "several",
     *,
     precision: str | None = None,
@@ -98,7 +97,7 @@ def embed(
 
 @torch.no_grad()
 def read(
-    encoder: AnyEncoder, ids: Sequence[NDArray[Any]], *, precision: str, keep: Sequence[int] = ()
+    encoder: AnyEncoder, ids: Sequence[Content], *, precision: str, keep: Sequence[int] = ()
 ) -> Iterator[tuple[NDArray[np.int64], dict[int, torch.Tensor], NDArray[np.float32]]]:
     """One pass over all rows, a batch of like length at a time: which rows, the token vectors after
     each number of blocks in `keep` (batch, tokens, width), and all pooled vectors side by side, in

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tunesmith.nn import heads
 from tunesmith.nn.batches import Batch, Rows, by_length, collate, shuffled
 from tunesmith.nn.devices import autocast, precision_for
+from tunesmith.nn.feed import AsTheyAre, Feed, Given
 from tunesmith.nn.network import Network
 from tunesmith.nn.tables import Tables
 
@@ -57,7 +58,7 @@ class Settings:
 def train(
     network: Network,
     optimizer: torch.optim.Optimizer,
-    rows: Rows,
+    rows: Rows | Feed,
     settings: Settings,
     generator: np.random.Generator,
     *,
@@ -68,13 +69,14 @@ def train(
     an epoch says how many were done."""
     with Tables(network) as tables:
         done = steps_done, epochs_done
-        yield from _steps(network, optimizer, rows, settings, generator, tables, done)
+        feed = AsTheyAre(rows) if isinstance(rows, Rows) else rows
+        yield from _steps(network, optimizer, feed, settings, generator, tables, done)
 
 
 def _steps(
     network: Network,
     optimizer: torch.optim.Optimizer,
-    rows: Rows,
+    feed: Feed,
     settings: Settings,
     generator: np.random.Generator,
     tables: Tables,
@@ -88,16 +90,17 @@ def _steps(
     class_weights = None if weights is None else torch.from_numpy(weights).to(device)
     peaks = [group["lr"] for group in optimizer.param_groups]
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    lengths, (number, epoch) = rows.lengths(), done
+    lengths, (number, epoch) = feed.lengths(), done
     while True:
         batches = shuffled(lengths, settings.batch_size, generator)
-        for place, chosen in enumerate(batches, start=1):
+        given = feed.epoch(epoch, settings.progress(number), batches)
+        for place, (chosen, one) in enumerate(zip(batches, given, strict=True), start=1):
             share = settings.rate(settings.progress(number))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
             tables.clear(optimizer)
             network.train()
-            loss = _backward(network, rows, chosen, truth, class_weights, settings)
+            loss = _backward(network, one, chosen, truth, class_weights, settings)
             if settings.clip:
                 torch.nn.utils.clip_grad_norm_(params, settings.clip)
             optimizer.step()
@@ -109,36 +112,70 @@ def _steps(
 
 def _backward(
     network: Network,
-    rows: Rows,
+    given: Given,
     chosen: NDArray[np.int64],
     truth: torch.Tensor,
     class_weights: torch.Tensor | None,
     settings: Settings,
 ) -> float:
     """Add up the gradient of a batch piece by piece; gives its loss. A piece counts by its share
-    of the rows, or of their class weights, since that is what its own mean is divided by."""
-    answers, loss = truth[torch.from_numpy(chosen).to(truth.device)], 0.0
+    of the rows, or of their class weights, since that is what its own mean is divided by. What is
+    mixed answers for both of its rows."""
+    sides = [(1.0, _truth_of(chosen, truth, class_weights, settings))]
+    if given.partners is not None:
+        others = _truth_of(chosen[given.partners], truth, class_weights, settings)
+        sides = [(given.share, sides[0][1]), (1 - given.share, others)]
+    whole = 0.0
+    for start in range(0, len(chosen), settings.micro_batch):
+        piece = slice(start, start + settings.micro_batch)
+        batch = collate(given.rows, given.places[piece], truth.device)
+        with autocast(settings.precision):
+            logits = network(batch)
+        part = sum(
+            share * _loss(logits, piece, answers, class_weights, settings)
+            for share, answers in sides
+        )
+        part.backward()  # type: ignore[union-attr]
+        whole += float(part.detach())  # type: ignore[union-attr]
+    return whole
+
+
+Truth = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+"""Of a batch: what is true, how much each row counts within it by its class, and by itself."""
+
+
+def _truth_of(
+    chosen: NDArray[np.int64],
+    truth: torch.Tensor,
+    class_weights: torch.Tensor | None,
+    settings: Settings,
+) -> Truth:
+    answers = truth[torch.from_numpy(chosen).to(truth.device)]
     counts = torch.ones(len(chosen)) if class_weights is None else class_weights[answers]
     each: torch.Tensor | None = None
     if settings.row_weights is not None:
         each = torch.from_numpy(settings.row_weights[chosen].astype(np.float32)).to(truth.device)
-    for start in range(0, len(chosen), settings.micro_batch):
-        piece = slice(start, start + settings.micro_batch)
-        batch = collate(rows, chosen[piece], truth.device)
-        with autocast(settings.precision):
-            logits = network(batch)
-        part = heads.loss(
-            logits,
-            answers[piece],
-            classes=settings.classes,
-            smoothing=settings.smoothing,
-            weights=class_weights,
-            focal=settings.focal,
-            row_weights=None if each is None else each[piece],
-        ) * (counts[piece].sum() / counts.sum())
-        part.backward()  # type: ignore[no-untyped-call]
-        loss += float(part.detach())
-    return loss
+    return answers, counts, each
+
+
+def _loss(
+    logits: torch.Tensor,
+    piece: slice,
+    batch: Truth,
+    class_weights: torch.Tensor | None,
+    settings: Settings,
+) -> torch.Tensor:
+    answers, counts, each = batch
+    part = heads.loss(
+        logits,
+        answers[piece],
+        classes=settings.classes,
+        smoothing=settings.smoothing,
+        weights=class_weights,
+        focal=settings.focal,
+        row_weights=None if each is None else each[piece],
+    )
+    return part * (counts[piece].sum() / counts.sum())
 
 
 @torch.no_grad()

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+STRIDE = 32
+"""Of convolutional networks, from the picture to the last block."""
 Hidden = torch.Tensor
 """Of convolutional networks (batch, channels, height, width), else (batch, tokens, width); Swin's
 are (batch, height, width, channels)."""
@@ -179,6 +181,14 @@ class PictureEncoder(nn.Module):
     def width(self) -> int:
         """Numbers that a pool makes of what follows the last block."""
         return self.widths[-1]
+
+    @property
+    def side_multiple(self) -> int:
+        """Sides that it reads well are multiples of this: its patches, or what its strides come
+        to."""
+        if self.family.layout != "tokens":
+            return STRIDE
+        return int(self.model.patch_embed.patch_size[0])
 
     @property
     def _channels(self) -> int:

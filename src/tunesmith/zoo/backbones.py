@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
 
 PICTURE_PACKAGES = ("torch", "timm", "PIL")
+OF_PICTURES = ("size",)
+"""Of a learner's config, how a picture is read, as far as that is searched."""
 CHUNK_ROWS = 2048
 FIRST_CHUNK_ROWS = 64
 CHUNK_SECONDS = 1.0
@@ -51,7 +53,7 @@ def why_no_pictures(images: Sequence[str]) -> str:
 def idle_of_reading(problem: Problem) -> tuple[str, ...]:
     """Of a learner's config, what says how the other kind of content is read."""
     has_images = bool(problem.data.with_columns(problem.inputs).of_kind("image"))
-    return ("max_length",) if has_images else ("size",)
+    return ("max_length",) if has_images else OF_PICTURES
 
 
 def why_not(problem_texts: Sequence[str]) -> str:
