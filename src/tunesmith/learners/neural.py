@@ -15,7 +15,7 @@ from tunesmith.core.space import Choice, Int, Linear, Log, config
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.nn.adapters import BitFit, Full, LoRA
-from tunesmith.nn.augment import MOST_STEADY, Policy
+from tunesmith.nn.augment import MOST_STEADY, POLICIES, Policy
 from tunesmith.nn.feed import Mix
 from tunesmith.nn.optim import SGD, AdamW, Lion
 from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
@@ -74,7 +74,7 @@ class NeuralConfig:
     """Looks at the valid rows without a gain before it ends; 0 never looks."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224, 288, 384)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     text_backbone: str = ""
     """Where `backbone` reads pictures: the checkpoint that reads texts beside them, frozen; empty
@@ -87,7 +87,7 @@ class NeuralConfig:
     progressive: bool = False
     """Half that side at first, then three quarters, then all of it, where the network reads other
     sizes (Tan and Le, "EfficientNetV2", ICML 2021, section 4)."""
-    augment: Policy = "none"
+    augment: Annotated[Policy, Choice(*POLICIES)] = "none"
     """How a picture is changed anew in every epoch: `nn/augment.py`."""
     erase: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Chance that a part of a picture is erased."""

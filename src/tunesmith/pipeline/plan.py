@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith import zoo
-from tunesmith.core.clock import Clock
+from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.records import Candidate, Card, Problem
-from tunesmith.core.space import Choice, check_pins, default, to_dict
+from tunesmith.core.space import Choice, check_pins, default, space, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._per_label import suits
 from tunesmith.pipeline.embedding import fusions, is_fused, with_embeddings, with_others
 from tunesmith.pipeline.reading_costs import (
     READ_SHARE,
+    SIDES,
     START_SECONDS,
+    USUAL_SIDE,
     reading_seconds,
     side_in_time,
     told_size,
@@ -64,6 +67,9 @@ BOOSTED, MANY_CLASSES, QUICK_LR = ("lightgbm", "catboost", "xgboost"), 4, 0.1
 TUNED_SHARE = 0.4
 """Of the budget, what a few epochs of fine-tuning everything may take: where that is too much,
 smaller pictures are read."""
+VIEWED_PASSES = 60
+"""Of the smallest pictures, for which there must be time before others than they are get a trial: a
+fine-tuning that sees them anew wants about eight epochs, of three passes each."""
 FOR_PICTURES = {"lr": 1e-3, "layer_decay": 1.0, "epochs": 8}
 """What suits the fine-tuning of convolutional networks: with a rate that falls from block to block
 1,000 pictures of pasted digits at 64 pixels come to 0.51, with one rate to 0.80."""
@@ -148,12 +154,33 @@ def modality_of(problem: Problem) -> str:
     return "image" if problem.data.with_columns(problem.inputs).of_kind("image") else "text"
 
 
-def fixed(name: str, problem: Problem, pins: Pins) -> dict[str, Any]:
-    """Of a learner's config what the user pinned, and what changes nothing on this problem, at its
-    default."""
+def fixed(
+    name: str, problem: Problem, pins: Pins, limit_seconds: float = UNLIMITED
+) -> dict[str, Any]:
+    """Of a learner's config what the user pinned, and what changes nothing on this problem, or is
+    not worth a trial in so little time, at its default; ranges as the time allows."""
     usual = to_dict(default(learners[name].config, {}))
     idle = {path: usual[path] for path in learners[name].idle(problem)}
-    return {**idle, **pins.get(name, {})}
+    return {**_seen_within(name, problem, limit_seconds), **idle, **pins.get(name, {})}
+
+
+def _seen_within(name: str, problem: Problem, limit_seconds: float) -> dict[str, Any]:
+    """How pictures may be seen in so much time: the sides at which one pass over them takes a small
+    share of it, and as they are where a network could not see many views of them."""
+    ranges = space(learners[name].config)
+    if not _has_backbone(name) or modality_of(problem) != "image" or "size" not in ranges:
+        return {}
+    here = [card for card in zoo.cards("image") if zoo.is_here(card)]
+    if limit_seconds == UNLIMITED or not here:
+        return {}
+    least = min(reading_seconds(card, problem) for card in here) / USUAL_SIDE**2
+    most = max(math.sqrt(READ_SHARE * limit_seconds / least), min(SIDES))
+    sides = [int(side) for side in getattr(ranges["size"], "values", ())]
+    fits = [side for side in sides if (side or USUAL_SIDE) <= most]
+    found: dict[str, Any] = {"size": Choice(*fits)}
+    if "augment" in ranges and limit_seconds < VIEWED_PASSES * least * min(SIDES) ** 2:
+        found["augment"] = "none"
+    return found
 
 
 def plan(

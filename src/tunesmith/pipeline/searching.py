@@ -246,8 +246,14 @@ class Search:
     def _spare(self) -> float:
         return spare_seconds(self._run, self._problem, self._results)
 
+    def _fixed(self, name: str) -> dict[str, Any]:
+        return fixed(name, self._problem, self._pins, self._run.clock.limit_seconds)
+
     def _space(self, name: str) -> dict[str, Any]:
-        ranges = dimensions(learners[name].config, fixed(name, self._problem, self._pins))
+        ranges = dimensions(
+            learners[name].config,
+            fixed(name, self._problem, self._pins, self._run.clock.limit_seconds),
+        )
         mark = ranges.get("backbone")
         if isinstance(mark, Choice):  # a proposal brings no bytes from elsewhere
             here = [one for one in mark.values if zoo.is_here(zoo.card_for(str(one)))]
@@ -276,7 +282,7 @@ class Search:
         """A config of a learner that was not tried yet, and whose proposal it is; None where none
         comes up."""
         kind = learners[name].config
-        pins = fixed(name, self._problem, self._pins)
+        pins = self._fixed(name)
         for path, value in as_read(self._problem, self._results).items():
             if path in kind.__dataclass_fields__:
                 pins.setdefault(path, value)

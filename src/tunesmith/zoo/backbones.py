@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
 
 PICTURE_PACKAGES = ("torch", "timm", "PIL")
-OF_PICTURES = ("size",)
+OF_PICTURES = ("size", "augment")
 """Of a learner's config, how a picture is read, as far as that is searched."""
 CHUNK_ROWS = 2048
 FIRST_CHUNK_ROWS = 64
