@@ -40,6 +40,7 @@ from tunesmith.modalities import _picture_cache
 from tunesmith.modalities.pictures import views
 from tunesmith.nn import activations, devices
 from tunesmith.nn.batches import Rows
+from tunesmith.nn.feed import Feed
 from tunesmith.nn.loop import Settings, train
 from tunesmith.nn.optim import AdamW, factor, groups
 from tunesmith.nn.shards import Store, using
@@ -54,7 +55,7 @@ EPOCHS = 4
 PHOTOGRAPH = (640, 480)
 
 
-def epoch(card: str, rows: Rows, truth: np.ndarray, trained: int, epochs: int = 1) -> float:
+def epoch(card: str, rows: Rows | Feed, truth: np.ndarray, trained: int, epochs: int = 1) -> float:
     """Seconds of some epochs."""
     network = network_of(card, trained)
     classes = int(truth.max()) + 1
@@ -69,7 +70,7 @@ def epoch(card: str, rows: Rows, truth: np.ndarray, trained: int, epochs: int = 
         class_weights=None,
         clip=1.0,
         rate=lambda share: factor("linear", share, 0.06),
-        progress=lambda number: min(1.0, number * BATCH / (epochs * len(rows))),
+        progress=lambda number: min(1.0, number * BATCH / (epochs * len(truth))),
         micro_batch=BATCH,
         precision=devices.precision(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ Image = pytest.importorskip("PIL.Image")
 
 import tunesmith as ts  # noqa: E402
 from tunesmith.modalities.pictures import views  # noqa: E402
+from tunesmith.nn.augment import POLICIES, Recipe, View  # noqa: E402
 
 SPACE: dict[str, dict[str, Any]] = {
     "probe": {},
@@ -139,13 +141,71 @@ def test_pictures_of_an_archive_are_refused_with_the_reason(
     assert json.loads((tmp_path / "run" / "summary.json").read_text())
 
 
+@pytest.mark.parametrize("augment", POLICIES[1:])
 @pytest.mark.filterwarnings("ignore:.*cannot be used")
-def test_pictures_that_are_seen_otherwise_are_refused_with_the_reason(
-    folder: Path, picture_checkpoint: str, tmp_path: Path
+def test_pictures_are_changed_in_the_script_too(
+    augment: str,
+    folder: Path,
+    picture_checkpoint: str,
+    tmp_path: Path,
+    laid_out: Callable[[Path], str],
 ) -> None:
-    space = {"neural": {**SPACE["neural"], "backbone": picture_checkpoint, "augment": "crops"}}
+    space = {"neural": {**SPACE["neural"], "backbone": picture_checkpoint, "augment": augment}}
     run = ts.fit(
         folder, "label", trials=1, learners=["neural"], space=space, folder=tmp_path / "run"
     )
-    with pytest.raises(ts.ConfigError, match="no code for augment crops"):
+    run.export_code(tmp_path / "code", check=False)
+    source = (tmp_path / "code" / "train.py").read_text()
+    assert "seen = seen_otherwise(pixels[chosen], dice)" in source
+    assert laid_out(tmp_path / "code" / "train.py") == ""
+    script = runpy.run_path(str(tmp_path / "code" / "train.py"), run_name="script")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    found = script["seen_otherwise"](pixels, np.random.default_rng(1))
+    assert (found.shape, found.dtype) == (pixels.shape, np.uint8)
+    assert 10 < sum((one != other).any() for one, other in zip(found, pixels, strict=True)) <= 40
+    ours = [np.asarray(View(one, Recipe(augment), 0)) for one in pixels]
+    gap = np.abs(np.stack(ours).astype(float) - pixels).mean()
+    assert np.abs(found.astype(float) - pixels).mean() == pytest.approx(gap, rel=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be used")
+def test_a_script_with_changed_pictures_runs(
+    folder: Path, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    pins = {**SPACE["neural"], "backbone": picture_checkpoint, "augment": "randaugment"}
+    run = ts.fit(
+        folder,
+        "label",
+        trials=1,
+        learners=["neural"],
+        space={"neural": pins},
+        metric="log_loss",
+        folder=tmp_path / "run",
+    )
+    facts = run.export_code(tmp_path / "code", check=True)
+    assert facts["agrees"], facts["script"]
+
+
+@pytest.mark.parametrize(
+    ("learner", "pins", "reason"),
+    [
+        ("neural", {"mix": "cutmix"}, "no code for mix cutmix"),
+        ("neural", {"tta": 2}, "no code for tta 2"),
+        ("probe", {"augment": "crops"}, "no code for a probe with augment crops"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*cannot be used")
+def test_what_has_no_code_is_refused_with_the_reason(
+    learner: str,
+    pins: dict[str, Any],
+    reason: str,
+    folder: Path,
+    picture_checkpoint: str,
+    tmp_path: Path,
+) -> None:
+    space = {learner: {**SPACE[learner], "backbone": picture_checkpoint, **pins}}
+    run = ts.fit(
+        folder, "label", trials=1, learners=[learner], space=space, folder=tmp_path / "run"
+    )
+    with pytest.raises(ts.ConfigError, match=reason):
         run.export_code(tmp_path / "code", check=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith.core.contracts import Recipe
 from tunesmith.core.records import Problem
-from tunesmith.export import _pictures, _tuning
+from tunesmith.export import _picture_views, _pictures, _tuning
 from tunesmith.export._data import columns_of
 from tunesmith.export._features import dense
 from tunesmith.export._rates import rate_code
@@ -69,7 +69,7 @@ class Neural:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
             self.network.eval().drop.train()
-{training}            answer = self.network(self.pictures(pixels[chosen]), other[chosen])
+{training}{seen}            answer = self.network(self.pictures({given}), other[chosen])
 {loss}
             optimizer.zero_grad()
             loss.backward()
@@ -104,6 +104,9 @@ SOME = """\
 WHOLE = """\
             self.network.encoder.train()
 """
+SEEN = """\
+            seen = seen_otherwise(pixels[chosen], dice)
+"""
 START = "        self.start_head(pixels, other, truth)\n"
 START_HEAD = '''
     @torch.no_grad()
@@ -133,10 +136,13 @@ def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
     network = NETWORK.format(
         layers=layers, head=head, pool=_pictures.pooled(pool, config, "hidden")
     )
+    is_plain = config["augment"] == "none"
     training = "" if not trained else WHOLE if trained == count else SOME
     code = CODE.format(
         fields=_pictures.FIELDS,
         training=training,
+        seen="" if is_plain else SEEN,
+        given="pixels[chosen]" if is_plain else "seen",
         **_tuning.parts(
             problem,
             config,
@@ -165,7 +171,8 @@ def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
             *(("huggingface_hub",) if hub else ()),
         ),
         (
-            *(*_pictures.helpers(config), network, rate_code(config["schedule"])),
+            *(*_pictures.helpers(config), *_picture_views.HELPERS[config["augment"]]),
+            *(network, rate_code(config["schedule"])),
             *(other.helpers if has_other else ()),
         ),
     )

@@ -46,7 +46,6 @@ BLOCKS: Mapping[str, str] = {
 TOKENS = frozenset({"VisionTransformer", "VisionTransformerDistilled", "Eva"})
 CHANNELS_LAST = frozenset({"SwinTransformer"})
 AS_THEY_ARE: Mapping[str, Any] = {
-    "augment": "none",
     "erase": 0.0,
     "mix": "none",
     "progressive": False,

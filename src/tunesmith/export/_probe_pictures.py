@@ -99,6 +99,8 @@ def why_not(problem: Problem, config: Mapping[str, Any]) -> str:
     """Why it cannot be written; empty where it can."""
     if why := _pictures.why_not(problem, config):
         return why
+    if config.get("augment", "none") != "none":
+        return f"there is no code for a probe with augment {config['augment']}"
     lowest = min(_layers(str(config["readout"])))
     blocks = len(backbone(str(config["backbone"])).encoder.blocks)
     return "" if -lowest <= blocks else f"there is no code for networks of {blocks} blocks"
