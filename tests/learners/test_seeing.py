@@ -194,6 +194,32 @@ def test_views_are_fresh_where_storing_them_would_take_the_time(
     assert notes["store"].endswith(": fresh ones in every epoch")
 
 
+@pytest.mark.parametrize("tta", [3, 4])
+def test_several_views_are_left_out_where_they_answer_the_valid_rows_no_better(
+    problem: Problem, picture_checkpoint: str, tta: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.learners import _course
+
+    valid, seen = len(problem.parts["valid"]), list[float]()
+
+    def rate(prediction: Any) -> float:  # the second of the two is that of several views
+        seen.append(float(prediction.array()[0, 0]))
+        return len(seen) * (1.0 if tta == 3 else -1.0)
+
+    monkeypatch.setattr(_course, "selection_score", lambda problem, seed: rate)
+    model, notes = fit(problem, picture_checkpoint, tta=tta, patience=1, epochs=1)
+    assert model.predict(problem.part("valid")).array().shape[0] == valid
+    if tta == 3:  # the one view is rated after the several, and better
+        assert model.tta == 1
+        assert notes["tta"] == "left out: means over 3 views answer the valid rows no better"
+    else:
+        assert model.tta == 4
+    again = model.settled()
+    refitted, notes = fit(problem, picture_checkpoint, **{**again, "epochs": 1})
+    assert refitted.tta == model.tta
+    assert ("tta" in notes) == (model.tta > 1)
+
+
 @pytest.mark.parametrize("augment", ["none", "flips-and-crops"])
 def test_an_answer_is_the_mean_over_views_also_when_saved_and_alone(
     problem: Problem, picture_checkpoint: str, tmp_path: Path, augment: str
@@ -274,6 +300,7 @@ def test_a_probe_learns_from_further_views_and_answers_by_several(
     with using(Store(tmp_path / "store", GIB)):
         for augment, tta in (("none", 1), ("crops", 1), ("crops", 3)):
             pins = {"augment": augment, "views": 2, "tta": tta, "backbone": picture_checkpoint}
+            pins |= {"strength": 0.01}  # settled, as the number of views then is
             model = learner.fit(problem, default(learner.config, pins), 0, watch)
             found[augment, tta] = model.predict(problem.data).array()
     assert notes["views"] == "2 of each training row beside the row itself"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tunesmith.learners._answers import target_scale
 from tunesmith.learners._head_start import start_head
 from tunesmith.learners._network_model import NeuralModel
 from tunesmith.learners._pace import Pace, look_seconds
-from tunesmith.learners._seeing import Seeing, look_ahead, said_of_tta
+from tunesmith.learners._seeing import Seeing, by_views, look_ahead
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import Full
@@ -70,7 +71,7 @@ def fit(
     feed = seeing.feed(model, ids, inputs.dense(train), watch, is_stored=is_stored)
     look = look_seconds(model.predict, valid, watch)
     looks = len(valid) if config.patience else 0
-    again = config.tta * len(valid) if config.tta > 1 else 0
+    again = 2 * config.tta * len(valid) if config.tta > 1 else 0  # to rate them, and for the record
     pace = Pace(
         -(-len(train) // config.batch_size),
         config.epochs,
@@ -130,9 +131,7 @@ def fit(
     config.adapter.merge(network.trained())
     network.requires_grad_(False)
     course = best.course() if config.patience else (config.epochs, config.stop_after)
-    if config.tta > 1:
-        watch.tell("tta", said_of_tta(config.tta))
-    return NeuralModel(
+    fitted = NeuralModel(
         problem.classes,
         inputs,
         network.eval(),
@@ -143,14 +142,15 @@ def fit(
         shape,
         *course,
         head_start,
-        None if best.prediction is None or config.tta > 1 else (valid, best.prediction),
+        None if best.prediction is None else (valid, best.prediction),
         below=model.below,
         source=base.source,
         remembers=True,
         several=problem.several,
-        tta=config.tta,
         tested=seeing.recipe.tested_by(),
     )
+    several = replace(fitted, known=None, tta=config.tta)
+    return by_views(fitted, several, valid, best.rate if config.patience else None, watch)
 
 
 def _build(
@@ -242,7 +242,7 @@ class _Best:
     ) -> None:
         self._network = network
         self._answer = answer
-        self._rate = rate
+        self.rate = rate
         self._state: dict[str, Any] = {}
         self._value = float("-inf")
         self.prediction: Prediction | None = None
@@ -259,7 +259,7 @@ class _Best:
     def look(self, epochs: float, progress: float) -> float:
         """Score the network as it is; keep it if it is the best."""
         prediction = self._answer()
-        value = self._rate(prediction)
+        value = self.rate(prediction)
         self.waits += 1
         if value > self._value:
             self._value, self.waits = value, 0

@@ -16,7 +16,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import Below, StoreError
-from tunesmith.learners._seeing import PLAIN, several
+from tunesmith.learners._seeing import PLAIN, settled_views, several
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.augment import Recipe
 from tunesmith.nn.batches import Content, Rows
@@ -87,7 +87,7 @@ class NeuralModel(Fitted):
             return plain
 
     def settled(self) -> dict[str, Any]:
-        return {**self._course(), "patience": 0}
+        return {**self._course(), "patience": 0, **settled_views(self)}
 
     def _course(self) -> dict[str, Any]:
         """How its training went, so that it can go the same way again."""

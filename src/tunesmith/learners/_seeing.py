@@ -3,15 +3,16 @@ store, or by views that are made anew in every epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Watch
-from tunesmith.core.records import Problem
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import derive
 from tunesmith.learners._below import Below, choose
 from tunesmith.learners._pace import forward_seconds, refuse_too_slow
@@ -20,6 +21,7 @@ from tunesmith.nn.augment import Recipe, View
 from tunesmith.nn.batches import Content
 from tunesmith.nn.feed import AsTheyAre, ByTurns, Feed, Fresh, Mix, sides_of
 from tunesmith.zoo.backbones import Backbone, blocks_of
+from tunesmith.zoo.reading import Reader
 
 if TYPE_CHECKING:
     from tunesmith.learners._network_model import NeuralModel
@@ -40,9 +42,40 @@ def several(ids: Sequence[NDArray[Any]], tested: Recipe, count: int) -> Sequence
     return [View(one, tested, number) for number in range(count) for one in ids]
 
 
-def said_of_tta(count: int) -> str:
-    """What such answers cost, for the record of a trial."""
-    return f"answers are means over {count} views: a prediction costs {count} times as much"
+class Viewing(Protocol):
+    """A model that answers by so many views."""
+
+    @property
+    def tta(self) -> int: ...
+    @property
+    def reader(self) -> Reader: ...
+
+    def predict(self, data: Dataset) -> Prediction: ...
+
+
+V = TypeVar("V", bound=Viewing)
+
+
+def settled_views(model: Viewing) -> dict[str, Any]:
+    """Of a config, by how many views a fit again is to answer; nothing where texts are read."""
+    return {"tta": model.tta} if model.reader.kind == "image" else {}
+
+
+def by_views(
+    single: V, several: V, valid: Dataset, rate: Callable[[Prediction], float] | None, watch: Watch
+) -> V:
+    """A model by one view of a picture, or the same by several where these answer the valid rows
+    better; without a way to rate them, as it was asked for. What they cost is told in the record of
+    the trial."""
+    count = several.tta
+    if count == 1:
+        return single
+    if rate is not None and rate(several.predict(valid)) <= rate(single.predict(valid)):
+        watch.tell("tta", f"left out: means over {count} views answer the valid rows no better")
+        return single
+    told = f"answers are means over {count} views: a prediction costs {count} times as much"
+    watch.tell("tta", told)
+    return several
 
 
 @dataclass(frozen=True)

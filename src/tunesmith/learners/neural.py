@@ -97,7 +97,8 @@ class NeuralConfig:
     """Fixed views of a picture that the activation store may hold where blocks are frozen, instead
     of fresh ones in every epoch; 0 for fresh ones whatever they cost."""
     tta: Annotated[int, Field(ge=1, le=MOST_STEADY)] = 1
-    """Views of a picture over which an answer is averaged; so many times a prediction costs."""
+    """Views of a picture over which an answer is averaged, where that answers the valid rows
+    better; so many times a prediction costs."""
 
 
 @learners.add("neural")

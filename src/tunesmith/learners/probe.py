@@ -27,7 +27,7 @@ from tunesmith.learners._regularised import (
     ridge_path,
     unscaled,
 )
-from tunesmith.learners._seeing import PLAIN, said_of_tta, several
+from tunesmith.learners._seeing import PLAIN, by_views, settled_views, several
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
@@ -82,7 +82,8 @@ class ProbeConfig:
     views: Annotated[int, Field(ge=1, le=16)] = 4
     """So many further views of each, where they are changed at all."""
     tta: Annotated[int, Field(ge=1, le=MOST_STEADY)] = 1
-    """Views of a picture over which an answer is averaged; so many times a prediction costs."""
+    """Views of a picture over which an answer is averaged, where that answers the valid rows
+    better; so many times a prediction costs."""
     readout: Annotated[str, Choice("several", "deep", "last", "ends")] = "several"
     """Which layers are read and how they are pooled; see `nn/features.py`."""
     balanced: Annotated[bool, Choice(False, True)] = False
@@ -135,7 +136,7 @@ class ProbeModel(Fitted):
         return mean
 
     def settled(self) -> dict[str, Any]:
-        return {"strength": self.strength}
+        return {"strength": self.strength, **settled_views(self)}
 
     def save(self, folder: Path) -> None:
         state = {
@@ -219,11 +220,9 @@ class Probe(Learner[ProbeConfig]):
             base.trunk,
             base.source,
             problem.several,
-            config.tta,
+            1,
             recipe.tested_by(),
         )
-        if config.tta > 1:
-            watch.tell("tta", said_of_tta(config.tta))
         dense = inputs.dense(train)[rows]
         planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
         rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
@@ -231,7 +230,9 @@ class Probe(Learner[ProbeConfig]):
             (_unscaled(plane, scale, problem) for plane in planes),
             lambda plane: rate(replace(model, plane=plane).predict(valid)),
         )
-        return replace(model, plane=plane, strength=_strengths(config, len(rows))[place])
+        single = replace(model, plane=plane, strength=_strengths(config, len(rows))[place])
+        several = replace(single, tta=config.tta)
+        return by_views(single, several, valid, None if config.strength else rate, watch)
 
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
