@@ -147,6 +147,45 @@ def test_a_sheet_of_pictures_without_labels_has_answers_alone(
         assert all(len(tile.lines) == 1 for tile in only.tiles)
 
 
+@pytest.mark.parametrize("form", ["lists", "columns", "numbers"])
+def test_a_sheet_of_several_labels_or_of_numbers(
+    form: str, photos: Path, picture_checkpoint: str, tmp_path: Path
+) -> None:
+    files = sorted(photos.rglob("*.png"))
+    table: dict[str, Any] = {"image": [str(file) for file in files]}
+    is_above = [file.parent.name == "above" for file in files]
+    target: Any = "label"
+    if form == "lists":
+        table["label"] = [["above", "lit"] if above else ["lit"] for above in is_above]
+    elif form == "columns":
+        target, table = ["above", "lit"], {**table, "above": is_above, "lit": [1, 0] * 30}
+    else:
+        table["label"] = [10.25 + above + number / 100 for number, above in enumerate(is_above)]
+    pins = {"probe": {"backbone": picture_checkpoint}}
+    options: dict[str, Any] = {"trials": 1, "learners": ["probe"], "space": pins}
+    model = ts.fit(table, target, folder=tmp_path / "run", **options)
+    _, sections = sections_of(model.model, table, 10)
+    tiles = [tile for one in sections for tile in one.tiles]
+    assert len(tiles) == 10
+    assert model.sheet(files).height > 200
+    if form == "numbers":
+        errors = np.abs(model.predict(table) - np.array(table["label"]))
+        assert tiles[0].cell == table["image"][int(errors.argmax())]
+        assert all(not tile.mark and not tile.lines[1][1] for tile in tiles)
+        return
+    answers = model.predict(table)
+    right = [tile.cell for tile in tiles if tile.mark == "right"]
+    for tile in tiles:
+        row = table["image"].index(tile.cell)
+        names = [n for n in ("above", "lit") if n in table and table[n][row]]
+        wanted = names if form == "columns" else table["label"][row]
+        given = np.array(["above", "lit"])[answers[row] == 1] if form == "columns" else answers[row]
+        assert tile.lines[0][0] == f"is {', '.join(wanted) or '(none)'}"
+        assert tile.lines[1][0] == f"said {', '.join(given) or '(none)'}"
+        assert (tile.cell in right) == (list(given) == list(wanted))
+    assert list(model.top(photos, 2))[-1] == "top_2_probability"
+
+
 @pytest.mark.parametrize("most", [0, 1_001])
 def test_a_sheet_shows_so_many_pictures(model: ts.Predictor, photos: Path, most: int) -> None:
     with pytest.raises(ConfigError, match="1 to 1,000 pictures"):

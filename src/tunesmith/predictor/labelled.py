@@ -40,13 +40,14 @@ def labelled(model: Model, data: Any) -> Labelled:
 
 
 def has_labels(model: Model, data: Any) -> bool:
-    """Whether any row has a value in the target column, if there is that column.
+    """Whether any row has a value in a target column, if there is one.
 
     Raises:
         DataError: The rows cannot be read.
     """
     table = as_table(model, data)
+    columns = (model.label_form and model.label_form.columns) or (model.target,)
     if isinstance(table, RawTable):
-        return model.target in table.names
+        return bool({*columns} & {*table.names})
     rows = read(table, like=())
-    return model.target in rows.names and bool(has_label(rows.values(model.target)).any())
+    return any(name in rows.names and has_label(rows.values(name)).any() for name in columns)

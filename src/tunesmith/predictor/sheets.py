@@ -38,9 +38,8 @@ def sections_of(model: Model, data: Any, most: int) -> tuple[str, list[Section]]
     if not has_labels(model, data):
         rows = rows_of(model, data)
         found = model.decide(rows, model.predict(rows))
-        said = [_said(found, row) for row in range(len(rows))]
-        chosen = _spread(np.arange(len(rows)), most)
-        tiles = tuple(Tile(rows.values(columns[0])[row], (said[row],)) for row in chosen)
+        chosen, cells = _spread(np.arange(len(rows)), most), rows.values(columns[0])
+        tiles = tuple(Tile(cells[row], (_said(found, row),)) for row in chosen)
         told = f"{len(tiles):,} of {len(rows):,}, in their order"
         return f"Answers for {len(rows):,} pictures", [Section(told, tiles)]
     known = labelled(model, data)
@@ -103,12 +102,13 @@ def _label(cell: Any, several: bool) -> str:
 
 def _said(found: Prediction, row: int, before: str = "") -> tuple[str, str]:
     """The answer of a row, and its probability."""
-    if isinstance(found, Values):
-        return f"{before}{found.values[row]:.4g}", ""
-    if isinstance(found, Labels):
-        return before + (", ".join(found.decode()[row]) or NONE), ""
-    code = int(found.take(np.array([row])).codes()[0])
-    return before + found.classes[code], f" {found.probabilities[row, code]:.2f}"
+    one = found.take(np.array([row]))
+    if isinstance(one, Values):
+        return f"{before}{one.values[0]:.4g}", ""
+    if isinstance(one, Labels):
+        return before + (", ".join(one.decode()[0]) or NONE), ""
+    code = int(one.codes()[0])
+    return before + one.classes[code], f" {one.probabilities[0, code]:.2f}"
 
 
 def _spread(rows: Sequence[int] | NDArray[np.int64], most: int) -> NDArray[np.int64]:
