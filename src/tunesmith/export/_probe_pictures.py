@@ -107,14 +107,22 @@ def why_not(problem: Problem, config: Mapping[str, Any]) -> str:
 
 
 def _layers(readout: str) -> list[int]:
-    return [int(one.partition(":")[2]) for one in READOUTS[readout] if one.startswith("mean:")]
+    names = _vectors(readout)
+    return [int(one.partition(":")[2]) for one in names if one.startswith("mean:")]
+
+
+def _vectors(readout: str) -> tuple[str, ...]:
+    """The pooled vectors that are read out, by name."""
+    from tunesmith.nn.features import READOUTS
+
+    return READOUTS[readout]
 
 
 def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
     """The code of a probe of pictures."""
     columns = columns_of(problem)
     other, has_other = dense(columns), columns.has_dense
-    ends = [POOLS[one] for one in READOUTS[config["readout"]] if one in POOLS]
+    ends = [POOLS[one] for one in _vectors(str(config["readout"])) if one in POOLS]
     about = "Inverse strength of the regularisation, as the validation rows chose it."
     settings = {
         **_pictures.settings(config),
