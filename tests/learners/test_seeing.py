@@ -333,6 +333,17 @@ def test_a_probe_without_time_learns_from_fewer_views(
     assert notes["views"] == "0 of 4: there was no time for more"
 
 
+@pytest.mark.parametrize("name", ["neural", "probe"])
+def test_texts_are_read_as_they_are(name: str, example: Problem, checkpoint: str) -> None:
+    learner = learners[name]
+    pins = {"backbone": checkpoint, "augment": "crops", "tta": 3}
+    pins |= {"epochs": 1, "mix": "mixup", "progressive": True} if name == "neural" else {}
+    watch = Watch(Clock(), lambda *_: True)
+    model: Any = learner.fit(example, default(learner.config, pins), 0, watch)
+    assert model.tta == 1
+    assert np.isfinite(model.predict(example.part("test")).array()).all()
+
+
 def test_a_way_of_seeing_that_is_not_known_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"augment cannot be 'rotate'.*'crops'"):
         default(learners["neural"].config, {"augment": "rotate"})

@@ -16,7 +16,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import Below, StoreError
-from tunesmith.learners._seeing import PLAIN, settled_views, several
+from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.augment import Recipe
 from tunesmith.nn.batches import Content, Rows
@@ -67,7 +67,7 @@ class NeuralModel(Fitted):
         contents = self.inputs.contents(data)
         ids = self.reader.rows(contents, self.length, remember=self.remembers)
         dense = self.inputs.dense(data)
-        rows = self.rows(several(ids, self.tested, self.tta), np.tile(dense, (self.tta, 1)))
+        rows = self.rows(seen_by(ids, self.tested, self.tta), np.tile(dense, (self.tta, 1)))
         answers = loop.logits(self.network, rows)
         logits = answers.reshape(self.tta, len(ids), answers.shape[1]).mean(dim=0)
         return heads.answer(logits, self.classes, self.mean, self.scale, several=self.several)

@@ -34,7 +34,7 @@ be there before the first step."""
 PLAIN = Recipe()
 
 
-def several(ids: Sequence[NDArray[Any]], tested: Recipe, count: int) -> Sequence[Content]:
+def seen_by(ids: Sequence[NDArray[Any]], tested: Recipe, count: int) -> Sequence[Content]:
     """So many views for testing of each row: the first of every row, then the second of every row,
     and so on; where it is one, the rows themselves."""
     if count == 1:
@@ -68,7 +68,7 @@ def by_views(
     better; without a way to rate them, as it was asked for. What they cost is told in the record of
     the trial."""
     count = several.tta
-    if count == 1:
+    if count == 1 or single.reader.kind != "image":
         return single
     if rate is not None and rate(several.predict(valid)) <= rate(single.predict(valid)):
         watch.tell("tta", f"left out: means over {count} views answer the valid rows no better")

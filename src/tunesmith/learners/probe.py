@@ -27,7 +27,7 @@ from tunesmith.learners._regularised import (
     ridge_path,
     unscaled,
 )
-from tunesmith.learners._seeing import PLAIN, by_views, settled_views, several
+from tunesmith.learners._seeing import PLAIN, by_views, seen_by, settled_views
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
@@ -126,7 +126,7 @@ class ProbeModel(Fitted):
         store = active()
         contents = self.inputs.contents(data)
         ids = self.reader.rows(contents, self.length, remember=store is not None)
-        views = several(ids, self.tested, self.tta)
+        views = seen_by(ids, self.tested, self.tta)
         if self.trunk is None or store is None:
             seen = embed(self.encoder, views, self.readout)
         else:
@@ -199,7 +199,8 @@ class Probe(Learner[ProbeConfig]):
             readout=config.readout,
             keep=keep,
         )
-        recipe = Recipe(config.augment, seed=derive(problem.seed, "views"))
+        policy = config.augment if base.reader.kind == "image" else "none"
+        recipe = Recipe(policy, seed=derive(problem.seed, "views"))
         if not recipe.is_plain:
             contents = [inputs.contents(train)[row] for row in rows]
             more = _views_within(base, base.ids(contents, length), recipe, config, watch)
