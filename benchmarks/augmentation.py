@@ -6,8 +6,8 @@
 `learn`: the same fine-tuning (card, size, steps, seed) with each way of seeing the pictures, by the
 accuracy on pictures that chose nothing, and the seconds of the fit; of each network also what means
 over several views answer. FOLDER holds Fashion-MNIST's .gz files, `pasted` are digits pasted on
-photographs (benchmarks/pictures_learning.py). `steps`: pictures a second of training the whole
-network as they are and by fresh views, in turn, and how long it waits for the views.
+photographs (benchmarks/pictures_learning.py). `steps`: processor time of training the whole
+network for a picture as it is, and of making a fresh view of it, which threads do meanwhile.
 """
 
 from __future__ import annotations
@@ -92,23 +92,24 @@ def steps(asked: argparse.Namespace) -> None:
     truth, blocks = truth_of(paths), len(backbone(asked.card).encoder.blocks)
     pixels, _ = views(paths, asked.size)
     dense = np.empty((len(pixels), 0), np.float32)
-    feeds: dict[str, Any] = {"none": rows_of(pixels)}
-    feeds |= {name: Fresh(pixels, dense, Recipe(name)) for name in POLICIES[1:]}
+    batches = [np.arange(i, min(i + 32, len(pixels))) for i in range(0, len(pixels), 32)]
+    feeds = {name: Fresh(pixels, dense, Recipe(name)) for name in POLICIES[1:]}
     feeds["crops, erase, cutmix"] = Fresh(pixels, dense, Recipe("crops", 0.25), "cutmix")
+    plain: list[float] = []
     spent: dict[str, list[float]] = {name: [] for name in feeds}
     for _ in range(asked.rounds):
+        began = time.process_time()
+        epoch(asked.card, rows_of(pixels), truth, blocks)
+        plain.append((time.process_time() - began) / len(pixels))
         for name, feed in feeds.items():
-            spent[name].append(epoch(asked.card, feed, truth, blocks))
+            began = time.process_time()
+            list(feed.epoch(0, 0.0, batches))
+            spent[name].append((time.process_time() - began) / len(pixels))
+    step = statistics.median(plain)
+    print(f"a step, as they are: {1000 * step:.2f} ms a picture")
     for name, seconds in spent.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, spent["none"], strict=True))
-        alone = ""
-        if name != "none":
-            batches = [np.arange(i, min(i + 32, len(pixels))) for i in range(0, len(pixels), 32)]
-            began = time.perf_counter()
-            list(feeds[name].epoch(0, 0.0, batches))
-            alone = f"; the views alone {len(pixels) / (time.perf_counter() - began):.0f}/s"
-        rate = len(pixels) / statistics.median(seconds)
-        print(f"{name}: {rate:.0f} pictures/s, {ratio:.2f} of the time without{alone}")
+        view = statistics.median(seconds)
+        print(f"{name}: {1000 * view:.2f} ms a picture, {view / step:.1%} of a step")
 
 
 def main() -> None:
