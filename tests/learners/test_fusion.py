@@ -15,7 +15,7 @@ pytest.importorskip("PIL")
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
-from tunesmith.core.errors import DataError, WeightsError
+from tunesmith.core.errors import BudgetError, DataError, WeightsError
 from tunesmith.core.predictions import row_drift
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
@@ -181,3 +181,23 @@ def test_without_a_checkpoint_it_says_what_is_missing(
 def test_columns_alone_are_not_for_it(mixed: Problem) -> None:
     plain = replace(mixed, inputs=("age", "shop"))
     assert "no input column" in learners["fusion"].suits(plain)
+
+
+def test_where_there_is_no_time_pictures_are_read_smaller_or_left_out(
+    mixed: Problem, reads: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowest = [96]
+
+    def read(base: Any, contents: Any, length: int, watch: Watch, share: float) -> None:
+        if base.reader.kind == "image" and length >= slowest[0]:
+            raise BudgetError(f"too slow at {length}")
+
+    monkeypatch.setattr("tunesmith.learners._frozen.read_within", read)
+    smaller = fitted(mixed, {**reads, "picture_size": 160})
+    assert smaller.settled()["picture_size"] == 64
+    slowest[0] = 0
+    without = fitted(mixed, {**reads, "picture_size": 160})
+    assert "front" not in without.blocks.names  # type: ignore[attr-defined]
+    assert np.isfinite(without.predict(mixed.data).array()).all()
+    with pytest.raises(BudgetError, match="too slow"):
+        fitted(replace(mixed, inputs=("front", "back", "age")), reads)

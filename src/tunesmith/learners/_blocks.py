@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Watch
+from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import derive
 from tunesmith.learners._frozen import LENGTH, NEARLY_ALL_TIME, FrozenInput
@@ -88,16 +89,16 @@ class Blocks:
     @staticmethod
     def fit(problem: Problem, reads: Reads, watch: Watch, seed: int) -> Blocks:
         """Read the train and valid rows, and learn from the train rows alone. Contents that hardly
-        a training row has are left out.
+        a training row has are left out, and those that there is no time to read.
 
         Raises:
-            BudgetError: Reading would take too long.
+            BudgetError: There is no time to read any.
         """
         train, given = problem.part("train"), problem.data.with_columns(problem.inputs)
         texts, pictures = given.of_kind("text"), given.of_kind("image")
         asked = [(texts,)] if reads.texts == "together" and texts else [((n,),) for n in texts]
         columns = [*(one for (one,) in asked), *((name,) for name in pictures)]
-        found = []
+        found: list[tuple[FrozenInput, Map]] = []
         for names in columns:
             is_text = names[0] in texts
             content = FrozenInput.of(
@@ -112,7 +113,15 @@ class Blocks:
             if len(kept) < FEWEST:
                 watch.tell(names[0], "too few training rows have any")
                 continue
-            content.read([row for row in (*valid, *rows) if row], watch, NEARLY_ALL_TIME)
+            try:
+                content = content.read(
+                    [row for row in (*valid, *rows) if row], watch, NEARLY_ALL_TIME
+                )
+            except BudgetError as error:
+                if not found and names == columns[-1]:
+                    raise
+                watch.tell(names[0], f"left out: {error}")
+                continue
             features = content.features([rows[row] for row in kept])
             mapped = Map.fit(features, reads.components, derive(seed, "components"))
             found.append((content, mapped))

@@ -49,7 +49,7 @@ class Embedding:
         if len(kept) < FEWEST_PICTURES and not reads.is_text:
             watch.tell("pictures", f"{columns[0]} has too few pictures in the training rows")
             return Embedding(reads, NOTHING), np.empty((len(problem.data), 0), dtype=np.float32)
-        reads.read([*valid, *train], watch)
+        reads = reads.read([*valid, *train], watch)
         projection, own = _projected(reads, problem, train, kept)
         found = Embedding(reads, projection)
         numbers = np.full((len(problem.data), own.shape[1]), np.nan, dtype=np.float32)

@@ -4,7 +4,7 @@ is; and which checkpoint reads them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ TIMED_ROWS = 64
 MOST_OF_TIME, NEARLY_ALL_TIME = 0.5, 0.8
 """Of the time left, what reading one column may take; and where what comes after is quick, and all
 later trials find what was read."""
+SMALLER = (160, 128, 96, 64)
+"""Pixels of a side that pictures are read at where there is no time for more."""
 FILE = "embedding.json"
 BRING = "tunesmith zoo lists some, tunesmith weights fetch NAME brings them"
 
@@ -98,9 +100,28 @@ class FrozenInput:
         self.inputs.check(data)
         return self.inputs.contents(data)
 
-    def read(self, contents: Sequence[str], watch: Watch, share: float = MOST_OF_TIME) -> None:
-        """Bring the features of contents into the store; see `read_within`."""
-        read_within(backbone(self.name), contents, self.length, watch, share)
+    def read(
+        self, contents: Sequence[str], watch: Watch, share: float = MOST_OF_TIME
+    ) -> FrozenInput:
+        """Bring the features of contents into the store, see `read_within`; pictures at the largest
+        size up to this one at which that is done in time. Gives who reads so.
+
+        Raises:
+            BudgetError: There is no time for it.
+        """
+        base, sizes = backbone(self.name), [self.length]
+        if not self.is_text and base.encoder.any_size:
+            sizes += [size for size in SMALLER if size < self.length]
+        for size in sizes:
+            try:
+                read_within(base, contents, size, watch, share)
+            except BudgetError as error:
+                if size == sizes[-1]:
+                    raise
+                watch.tell("pictures", f"read smaller than {size} pixels: {error}")
+                continue
+            break
+        return replace(self, length=size)
 
     def features(self, contents: Sequence[str]) -> NDArray[np.float32]:
         """Pooled layers, shape (rows, width), from the store where one is in use. They are rounded

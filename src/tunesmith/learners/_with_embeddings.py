@@ -98,11 +98,13 @@ class WithEmbeddings(Fitted):
         return self.model.predict(data)
 
     def settled(self) -> Mapping[str, Any]:
-        read_by = {
-            "text_backbone" if one.reads.is_text else "picture_backbone": one.reads.name
-            for one in self.embeddings
-        }
-        return {**self.model.settled(), **read_by}
+        found = dict(self.model.settled())
+        for one in self.embeddings:
+            if one.reads.is_text:
+                found["text_backbone"] = one.reads.name
+            else:
+                found |= {"picture_backbone": one.reads.name, "picture_size": one.reads.length}
+        return found
 
     def save(self, folder: Path) -> None:
         self.model.save(folder)

@@ -149,9 +149,11 @@ class FusionModel(Fitted):
         return Values(found[:, 0] * self.scale + self.mean)
 
     def settled(self) -> dict[str, Any]:
+        sizes = [one.length for one, _ in self.blocks.contents if not one.is_text]
+        read = {"picture_size": min(sizes)} if sizes else {}
         if self.plane is not None:
-            return {"strength": self.config.strength}
-        return {"epochs": self.course[0], "stop_after": self.course[1], "patience": 0}
+            return {**read, "strength": self.config.strength}
+        return {**read, "epochs": self.course[0], "stop_after": self.course[1], "patience": 0}
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
