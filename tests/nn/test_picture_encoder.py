@@ -10,7 +10,8 @@ import torch
 
 timm = pytest.importorskip("timm")
 
-from tunesmith.nn.picture_encoder import FAMILIES, PictureEncoder  # noqa: E402
+from tunesmith.nn.picture_encoder import PictureEncoder  # noqa: E402
+from tunesmith.nn.picture_families import FAMILIES  # noqa: E402
 
 SMALL: dict[str, dict[str, Any]] = {
     "resnet10t": {"channels": (8, 8, 16, 16)},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import DataError, WeightsError, did_you_mean, need
 from tunesmith.core.records import Card
 from tunesmith.core.runfolder import read_json, read_text
+from tunesmith.zoo import picture_towers
 from tunesmith.zoo.weights import read_tensors, refuse_larger, restored
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def check_family(config: Mapping[str, Any], place: str) -> None:
     if family not in FAMILIES:
         raise WeightsError(
             f"{place} holds a model of type {family!r}, which is not an encoder known here."
-            f"{did_you_mean(family, FAMILIES)}"
+            f"{did_you_mean(family, (*FAMILIES, *picture_towers.TYPES, *picture_towers.WHOLE))}"
         )
 
 

@@ -1,7 +1,8 @@
 """Networks that read pictures: their cards, and how bytes become a network.
 
 A checkpoint folder is one of timm's: config.json names the `architecture`, `pretrained_cfg` tells
-the size and normalisation of its pictures, and `model_args` the few numbers that differ from it.
+the size and normalisation of its pictures, and `model_args` the few numbers that differ from it. Or
+it is one of transformers', with a `model_type` (see `picture_towers.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import DataError, WeightsError, did_you_mean, need
 from tunesmith.core.records import Card
 from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.zoo import picture_towers
 from tunesmith.zoo.weights import read_tensors, refuse_larger, restored, weight_files
 
 if TYPE_CHECKING:
@@ -146,8 +148,12 @@ def _config(
     std: Sequence[float],
     args: Mapping[str, Any],
 ) -> dict[str, Any]:
-    told = {"input_size": [3, size, size], "mean": list(mean), "std": list(std)}
+    told = _pictures(size, mean, std)
     return {"architecture": architecture, "pretrained_cfg": told, "model_args": dict(args)}
+
+
+def _pictures(size: int, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+    return {"input_size": [3, size, size], "mean": list(mean), "std": list(std)}
 
 
 def save_shape(encoder: PictureEncoder, folder: Path) -> None:
@@ -156,11 +162,12 @@ def save_shape(encoder: PictureEncoder, folder: Path) -> None:
 
 
 def is_one(folder: Path) -> bool:
-    """Whether a checkpoint folder describes a network of timm."""
+    """Whether a checkpoint folder describes a network of pictures, of timm or of transformers."""
     try:
-        return "architecture" in read_json(folder / "config.json")
+        told = read_json(folder / "config.json")
     except DataError:
         return False
+    return isinstance(told, dict) and ("architecture" in told or picture_towers.is_one(told))
 
 
 def shaped(folder: Path) -> PictureEncoder:
@@ -186,6 +193,9 @@ def load(folder: Path, pattern: str = "*.safetensors") -> PictureEncoder:
         WeightsError: Weights are missing or do not fit the config.
     """
     encoder, found = shaped(folder), read_tensors(folder, pattern)
+    if "model_type" in encoder.shape:
+        encoder.model = picture_towers.filled(encoder.shape, found, folder)
+        return encoder
     wanted = encoder.model.state_dict()
     gone = [name for name in wanted if name not in found]
     wrong = [name for name in wanted if name in found and found[name].shape != wanted[name].shape]
@@ -228,6 +238,8 @@ def _read(folder: Path) -> dict[str, Any]:
         told = read_json(folder / "config.json")
     except DataError as error:
         raise WeightsError(str(error)) from error
+    if isinstance(told, dict) and "architecture" not in told and picture_towers.is_one(told):
+        return told
     if not isinstance(told, dict) or not isinstance(told.get("architecture"), str):
         raise WeightsError(f"{folder / 'config.json'} names no architecture of timm.")
     return told
@@ -236,25 +248,38 @@ def _read(folder: Path) -> dict[str, Any]:
 def _encoder(told: Mapping[str, Any], folder: Path) -> PictureEncoder:
     from tunesmith.nn.picture_encoder import PictureEncoder
 
-    model, settings = _made(told, folder), told.get("pretrained_cfg") or {}
-    usual = model.default_cfg
+    model = _made(told, folder)
     try:
+        settings, usual = _reading(told, folder), getattr(model, "default_cfg", {})
         size = int((settings.get("input_size") or usual["input_size"])[-1])
         mean, std = (
             [float(one) for one in settings.get(key) or usual[key]] for key in ("mean", "std")
         )
         if not (16 <= size <= 2048 and len(mean) == len(std) == 3 and all(one > 0 for one in std)):
             raise ValueError("the size or normalisation of its pictures is out of range")
-        shape = _config(told["architecture"], size, mean, std, _arguments(told, folder))
+        if "architecture" in told:
+            shape = _config(told["architecture"], size, mean, std, _arguments(told, folder))
+        else:
+            shape = picture_towers.described(told, folder)
+            shape["pretrained_cfg"] = _pictures(size, mean, std)
         return PictureEncoder(model, size=size, mean=mean, std=std, shape=shape)
     except (TypeError, ValueError, KeyError, IndexError) as error:
         raise WeightsError(f"{folder / 'config.json'}: {error}.") from error
 
 
+def _reading(told: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """How its pictures are read, as far as the folder says."""
+    if "architecture" in told or "pretrained_cfg" in told:
+        return told.get("pretrained_cfg") or {}
+    return picture_towers.pictures_of(folder, picture_towers.described(told, folder))
+
+
 def _made(told: Mapping[str, Any], folder: Path) -> Any:
-    """A network of timm without its classifier."""
+    """A network of timm or transformers without its classifier."""
+    if "architecture" not in told:
+        return picture_towers.blank(picture_towers.described(told, folder), folder)
     timm = need("timm", extra="image")
-    from tunesmith.nn.picture_encoder import FAMILIES
+    from tunesmith.nn.picture_families import FAMILIES
 
     name = str(told["architecture"])
     if not timm.is_model(name):

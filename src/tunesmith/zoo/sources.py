@@ -28,6 +28,8 @@ RANGE = re.compile(r"\{(\d{1,4})\.\.(\d{1,4})\}")
 MOST_PARTS = 100
 HUB_FILES = (
     "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
     "model*.safetensors",
     "model.safetensors.index.json",
     "tokenizer*.json",

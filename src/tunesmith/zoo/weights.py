@@ -15,6 +15,11 @@ from tunesmith.core.runfolder import cannot_write
 
 OWN_FILE = "encoder.safetensors"
 """The weights of an encoder that is as it came, in a saved model."""
+READING = ("preprocessor_config.json", "processor_config.json")
+"""Files that say how a network's pictures are read."""
+MOST_BESIDE = 1.5
+"""How often the bytes of an encoder a file may have that is copied for it: a classifier is beside
+it, not the part of another kind of input."""
 ROOM_BYTES = 64 * 1024**2
 """What a network may hold beside its weights: a pooler, position ids, turned angles."""
 CONVERT = (
@@ -90,8 +95,9 @@ class Source:
 
 def write(encoder: Any, folder: Path, source: Source | None) -> None:
     """Write the weights of an encoder that is as it came: the bytes of the file it came from, or
-    from memory where that was not one file, or is not as it was."""
-    if source is not None and source.is_unchanged():
+    from memory where that was not one file, is not as it was, or holds much else."""
+    most = MOST_BESIDE * sum(value.nbytes for value in encoder.model.state_dict().values())
+    if source is not None and source.size_bytes <= most and source.is_unchanged():
         try:
             shutil.copyfile(source.path, folder / OWN_FILE)
         except OSError as error:
@@ -112,10 +118,11 @@ def only_file(folder: Path) -> Source | None:
 
 
 def fingerprint(folder: Path, pattern: str = "*.safetensors") -> str:
-    """The sha256 of all that decides what the network of a checkpoint folder answers: its config
-    and its weights."""
+    """The sha256 of all that decides what the network of a checkpoint folder answers: its config,
+    how its pictures are normalised, and its weights."""
     told = hashlib.sha256()
-    for file in (folder / "config.json", *weight_files(folder, pattern)):
+    beside = [folder / name for name in READING if (folder / name).is_file()]
+    for file in (folder / "config.json", *beside, *weight_files(folder, pattern)):
         with file.open("rb") as stream:
             told.update(hashlib.file_digest(stream, "sha256").digest())
     return told.hexdigest()
