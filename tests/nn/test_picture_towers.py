@@ -120,3 +120,8 @@ def test_blocks_train(name: str) -> None:
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in top.parameters())
     names = {path.rpartition(".")[2] for path, _ in top.named_modules()}
     assert set(made.lora_targets) <= names
+
+
+@pytest.mark.parametrize(("name", "multiple"), [("ViT", 8), ("ConvNext", 32), ("Swin", 32)])
+def test_sides_are_of_whole_patches(name: str, multiple: int) -> None:
+    assert encoder(name).side_multiple == multiple

@@ -69,7 +69,8 @@ class PictureEncoder(nn.Module):
         to."""
         if self.family.layout != "tokens":
             return STRIDE
-        return int(self.model.patch_embed.patch_size[0])
+        own = getattr(self.model, "patch_embed", None)
+        return int(self.model.config.patch_size if own is None else own.patch_size[0])
 
     @property
     def _channels(self) -> int:
