@@ -198,3 +198,16 @@ def test_a_metric_that_does_not_fit_the_answer_is_refused_with_those_that_do() -
         metrics.check("roc_auc", three)
     with pytest.raises(ConfigError, match="numbers"):
         metrics.check("accuracy", Values(np.empty(0)))
+
+
+@pytest.mark.parametrize("name", ["median_absolute_error", "spearman"])
+def test_weights_of_any_size_are_shares_of_rows(name: str) -> None:
+    dice = np.random.default_rng(3)
+    truth = dice.integers(0, 9, 40).astype(float)
+    values = truth + dice.normal(size=40).round(1)
+    times = dice.integers(0, 4, 40)
+    metric = metrics.get(name)
+    repeated = metric.score(np.repeat(truth, times), Values(np.repeat(values, times)), None)
+    for scale in (1.0, 0.1, 1 / 3):
+        found = metric.score(truth, Values(values), times * scale)
+        assert found == pytest.approx(repeated)

@@ -31,9 +31,14 @@ def _is_values(prediction: Prediction) -> bool:
 
 def _median_distance(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
     distances = np.abs(truth - values)
-    if weights is not None:
-        distances = np.repeat(distances, weights.astype(np.int64))
-    return float(np.median(distances))
+    if weights is None:
+        return float(np.median(distances))
+    order = np.argsort(distances, kind="stable")
+    reached, ordered = np.cumsum(weights[order]), distances[order]
+    half = reached[-1] / 2
+    lower = np.searchsorted(reached, half, side="left")
+    upper = np.searchsorted(reached, half, side="right")
+    return float((ordered[lower] + ordered[min(upper, len(ordered) - 1)]) / 2)
 
 
 def _r2(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
@@ -44,16 +49,19 @@ def _r2(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
 
 
 def _spearman(truth: NDArray[Any], values: NDArray[Any], weights: Weights) -> float:
-    """Correlation of ranks; 0 where one side does not vary."""
-    from scipy.stats import rankdata
+    """Correlation of ranks; 0 where one side does not vary. A row that counts twice is two rows."""
+    counts = np.ones(len(truth)) if weights is None else weights
+    left, right = _ranks(truth, counts), _ranks(values, counts)
+    left, right = (one - np.average(one, weights=counts) for one in (left, right))
+    spread = math.sqrt(float((counts * left**2).sum() * (counts * right**2).sum()))
+    return float((counts * left * right).sum() / spread) if spread > 0 else 0.0
 
-    if weights is not None:
-        times = weights.astype(np.int64)
-        truth, values = np.repeat(truth, times), np.repeat(values, times)
-    left, right = rankdata(truth), rankdata(values)
-    left, right = left - left.mean(), right - right.mean()
-    spread = math.sqrt(float((left**2).sum() * (right**2).sum()))
-    return float((left * right).sum() / spread) if spread > 0 else 0.0
+
+def _ranks(numbers: NDArray[Any], counts: Numbers) -> Numbers:
+    """How much counts below each number, and half of what is equal to it."""
+    _, codes = np.unique(numbers, return_inverse=True)
+    equal = np.bincount(codes, counts)
+    return np.asarray((np.cumsum(equal) - equal / 2)[codes])
 
 
 def _lower(of: Any) -> Whole:
