@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,34 @@ def picture_run(
     pins = {"probe": {"backbone": picture_checkpoint}}
     fit(photos, "label", trials=1, learners=["probe"], space=pins, folder=folder)
     return folder
+
+
+@pytest.fixture
+def tower(tmp_path: Path) -> Callable[..., Path]:
+    """A folder as transformers writes it: of a class, its config and settings; more is said of how
+    pictures are read."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("timm")
+    import torch
+
+    def made(name: str, config: str, settings: dict[str, Any], **processor: Any) -> Path:
+        torch.manual_seed(0)
+        folder = tmp_path / name
+        model = getattr(transformers, name)(getattr(transformers, config)(**settings))
+        for tensor in model.parameters():  # what starts at 0 or 1 would hide mistakes
+            torch.nn.init.normal_(tensor, std=0.1)
+        model.save_pretrained(folder)
+        told = {
+            "image_processor_type": "ViTImageProcessor",
+            "image_mean": [0.4, 0.5, 0.6],
+            "image_std": [0.2, 0.3, 0.4],
+            "size": {"height": 32, "width": 32},
+            **processor,
+        }
+        (folder / "preprocessor_config.json").write_text(json.dumps(told))
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session", params=["classification", "regression"])

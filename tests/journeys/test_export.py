@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,25 +82,54 @@ def test_of_a_text_set(learner: str, tables: Path, weights: str, tmp_path: Path)
     assert within(*scored_alone(run, tmp_path))
 
 
-@pytest.mark.parametrize("learner", ["probe", "neural"])
-def test_of_a_set_of_pictures(learner: str, tmp_path: Path) -> None:
+def digits(folder: Path) -> Path:
+    """1,797 pictures of 32 pixels in ten class folders."""
     image = pytest.importorskip("PIL.Image")
-    digits = load_digits()
-    for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
-        place = tmp_path / "digits" / f"d{label}"
+    found = load_digits()
+    for number, (pixels, label) in enumerate(zip(found.images, found.target, strict=True)):
+        place = folder / f"d{label}"
         place.mkdir(parents=True, exist_ok=True)
         large = np.kron(pixels * 15.9, np.ones((4, 4))).astype(np.uint8)
         image.fromarray(large).save(place / f"{number}.png")
-    space = {
-        "probe": {"backbone": "mobilenet-v2", "size": 64},
-        "neural": {"backbone": "mobilenet-v2", "size": 64, "epochs": 2, "depth": 0.34},
-    }
+    return folder
+
+
+PICTURES: dict[str, dict[str, Any]] = {
+    "probe": {"size": 64},
+    "neural": {"size": 64, "epochs": 2, "depth": 0.34},
+}
+
+
+@pytest.mark.parametrize("learner", PICTURES)
+def test_of_a_set_of_pictures(learner: str, tmp_path: Path) -> None:
     run = ts.fit(
-        tmp_path / "digits",
+        digits(tmp_path / "digits"),
         "label",
         trials=1,
         learners=[learner],
-        space={learner: space[learner]},
+        space={learner: {"backbone": "mobilenet-v2", **PICTURES[learner]}},
+        folder=tmp_path / "run",
+    )
+    assert within(*scored_alone(run, tmp_path))
+
+
+def test_of_a_set_of_pictures_by_a_network_of_transformers(
+    tower: Callable[..., Path], tmp_path: Path
+) -> None:
+    shape = {
+        "hidden_size": 48,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 3,
+        "intermediate_size": 96,
+        "image_size": 32,
+        "patch_size": 8,
+    }
+    run = ts.fit(
+        digits(tmp_path / "digits"),
+        "label",
+        trials=1,
+        learners=["probe"],
+        space={"probe": {"backbone": str(tower("ViTModel", "ViTConfig", shape))}},
         folder=tmp_path / "run",
     )
     assert within(*scored_alone(run, tmp_path))

@@ -30,11 +30,8 @@ VIT: dict[str, Any] = {
     "image_size": 32,
     "patch_size": 8,
 }
-PROCESSOR: dict[str, Any] = {
-    "image_mean": [0.4, 0.5, 0.6],
-    "image_std": [0.2, 0.3, 0.4],
-    "size": {"height": 32, "width": 32},
-}
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]
+"""As `tower` writes them."""
 WORDS = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -43,24 +40,6 @@ WORDS = {
     "vocab_size": 60_000,
 }
 Make = Callable[..., Path]
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Make:
-    """A folder as transformers writes it, of a class and its config."""
-
-    def made(name: str, config: str, settings: dict[str, Any], **processor: Any) -> Path:
-        torch.manual_seed(0)
-        folder = tmp_path / name
-        model = getattr(transformers, name)(getattr(transformers, config)(**settings))
-        for tensor in model.parameters():
-            torch.nn.init.normal_(tensor, std=0.1)
-        model.save_pretrained(folder)
-        told = {"image_processor_type": "ViTImageProcessor", **PROCESSOR, **processor}
-        (folder / "preprocessor_config.json").write_text(json.dumps(told))
-        return folder
-
-    return made
 
 
 def changed(folder: Path, file: str = "config.json", **changes: Any) -> Path:
@@ -94,13 +73,13 @@ def picture(side: int = 32) -> np.ndarray[Any, Any]:
 )
 @torch.no_grad()
 def test_a_folder_answers_as_transformers_does_and_opens_again(
-    name: str, config: str, settings: dict[str, Any], saved: Make, tmp_path: Path
+    name: str, config: str, settings: dict[str, Any], tower: Make, tmp_path: Path
 ) -> None:
     if name.startswith("Swin"):
         settings = {**settings, "num_heads": [2, 2], "window_size": 4, "image_size": 32}
     if name.startswith("ConvNext"):
         settings = {**settings, "num_stages": 2}
-    folder = saved(name, config, settings)
+    folder = tower(name, config, settings)
     encoder = pictures.load(folder).eval()
     read = transformers.AutoImageProcessor.from_pretrained(folder, use_fast=False)
     pixels = read(Image.fromarray(picture()), return_tensors="pt")["pixel_values"]
@@ -121,10 +100,10 @@ def test_a_folder_answers_as_transformers_does_and_opens_again(
 @pytest.mark.parametrize("name", ["CLIP", "Siglip"])
 @torch.no_grad()
 def test_of_a_network_of_pictures_and_texts_the_part_for_pictures_is_taken(
-    name: str, saved: Make, tmp_path: Path
+    name: str, tower: Make, tmp_path: Path
 ) -> None:
     parts = {"vision_config": VIT, "text_config": WORDS}
-    folder = saved(f"{name}Model", f"{name}Config", parts)
+    folder = tower(f"{name}Model", f"{name}Config", parts)
     base = backbones.backbone(str(folder))
     theirs = getattr(transformers, f"{name}Model").from_pretrained(folder).eval().vision_model
     given = torch.from_numpy(picture())[None]
@@ -141,18 +120,18 @@ def test_of_a_network_of_pictures_and_texts_the_part_for_pictures_is_taken(
     assert torch.equal(pictures.restore(tmp_path)(given).cpu(), answered)
 
 
-def test_how_pictures_are_read_is_as_the_processor_says(saved: Make) -> None:
-    folder = saved("ViTModel", "ViTConfig", VIT, do_center_crop=True, crop_size=48)
+def test_how_pictures_are_read_is_as_the_processor_says(tower: Make) -> None:
+    folder = tower("ViTModel", "ViTConfig", VIT, do_center_crop=True, crop_size=48)
     one = pictures.load(folder)
     assert one.size == 48
-    assert one.mean.flatten().tolist() == pytest.approx(PROCESSOR["image_mean"])
+    assert one.mean.flatten().tolist() == pytest.approx(MEAN)
     before = weights.fingerprint(folder)
     changed(folder, "preprocessor_config.json", rescale_factor=2 / 255)
     assert weights.fingerprint(folder) != before
     twice = pictures.load(folder)
     pixel = torch.full((1, 3, 1, 1), 100.0)
-    wanted = (pixel * 2 / 255 - torch.tensor(PROCESSOR["image_mean"]).reshape(1, 3, 1, 1)) / (
-        torch.tensor(PROCESSOR["image_std"]).reshape(1, 3, 1, 1)
+    wanted = (pixel * 2 / 255 - torch.tensor(MEAN).reshape(1, 3, 1, 1)) / (
+        torch.tensor(STD).reshape(1, 3, 1, 1)
     )
     assert torch.allclose((pixel / 255 - twice.mean) / twice.std, wanted, atol=1e-5)
     changed(folder, "preprocessor_config.json", do_normalize=False, rescale_factor=1 / 255)
@@ -181,24 +160,24 @@ def test_how_pictures_are_read_is_as_the_processor_says(saved: Make) -> None:
     ],
 )
 def test_a_folder_that_cannot_be_is_one_clear_error(
-    file: str, changes: dict[str, Any], told: str, saved: Make, capfd: pytest.CaptureFixture[str]
+    file: str, changes: dict[str, Any], told: str, tower: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = changed(saved("ViTModel", "ViTConfig", VIT), file, **changes)
+    folder = changed(tower("ViTModel", "ViTConfig", VIT), file, **changes)
     capfd.readouterr()
     with pytest.raises(WeightsError, match=told):
         pictures.load(folder)
     assert capfd.readouterr().err == ""
 
 
-def test_a_folder_that_does_not_say_how_pictures_are_read_is_refused(saved: Make) -> None:
-    folder = saved("ViTModel", "ViTConfig", VIT)
+def test_a_folder_that_does_not_say_how_pictures_are_read_is_refused(tower: Make) -> None:
+    folder = tower("ViTModel", "ViTConfig", VIT)
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(WeightsError, match="how its pictures are normalised"):
         zoo.card_for(str(folder))
 
 
-def test_code_and_kernels_that_a_config_names_are_not_looked_at(saved: Make) -> None:
-    folder = saved("ViTModel", "ViTConfig", VIT)
+def test_code_and_kernels_that_a_config_names_are_not_looked_at(tower: Make) -> None:
+    folder = tower("ViTModel", "ViTConfig", VIT)
     named = {"auto_map": {"AutoModel": "evil.Model"}, "_attn_implementation": "someone/kernel"}
     (folder / "evil.py").write_text("raise SystemExit(3)")
     assert len(pictures.load(changed(folder, **named)).blocks) == 2
@@ -222,9 +201,9 @@ def folder_of_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("learner", "adapter"), [("probe", ""), ("neural", "Full"), ("neural", "LoRA")]
 )
 def test_it_is_fitted_saved_and_opened(
-    learner: str, adapter: str, folder_of_pictures: Path, saved: Make, tmp_path: Path
+    learner: str, adapter: str, folder_of_pictures: Path, tower: Make, tmp_path: Path
 ) -> None:
-    folder = saved("ViTModel", "ViTConfig", VIT)
+    folder = tower("ViTModel", "ViTConfig", VIT)
     settings: dict[str, Any] = {"backbone": str(folder)}
     if adapter:
         settings |= {"epochs": 2, "depth": 0.5, "adapter": adapter}

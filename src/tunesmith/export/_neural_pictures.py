@@ -1,4 +1,4 @@
-"""Fine-tuning on pictures as code: a network of timm, a head, and a plain loop of torch."""
+"""Fine-tuning on pictures as code: a network, a head, and a plain loop of torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Network(torch.nn.Module):
 
     def pooled(self, pictures: torch.Tensor) -> torch.Tensor:
         """(rows, 3, side, side) to (rows, width)."""
-        hidden = self.encoder.forward_features(pictures)
+        hidden = features_of(self.encoder, pictures)
         return {pool}
 
     def forward(self, pictures: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -161,12 +161,12 @@ def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
         {**_pictures.settings(config), **_tuning.settings(problem, config, trained)},
         code,
         (
-            *("import math", "from dataclasses import dataclass", *_pictures.IMPORTS, *hub),
+            *("import math", "from dataclasses import dataclass", *_pictures.imports(config), *hub),
             *((f"from sklearn.linear_model import {kind}",) if is_probed else ()),
             *(("import joblib", *other.imports) if has_other else ()),
         ),
         (
-            *_pictures.PACKAGES,
+            *_pictures.packages(config),
             *(("joblib",) if has_other else ()),
             *(("huggingface_hub",) if hub else ()),
         ),

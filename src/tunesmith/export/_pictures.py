@@ -13,9 +13,10 @@ from tunesmith.core.records import Problem
 from tunesmith.data.archives import INSIDE
 from tunesmith.data.pictures import DATA_URI
 from tunesmith.data.readers._bytes import is_url
-from tunesmith.export import _encoder
+from tunesmith.export import _encoder, _picture_towers
 from tunesmith.export._data import columns_of
 from tunesmith.modalities.pictures import MISSING
+from tunesmith.zoo import picture_towers
 from tunesmith.zoo.backbones import backbone
 from tunesmith.zoo.pictures import resizing
 
@@ -27,10 +28,11 @@ IMPORTS = (
     "from pathlib import Path",
     "from types import ModuleType",
     "from PIL import Image, ImageOps",
-    "from safetensors.torch import load_file, load_model, save_model",
+    "from safetensors.torch import load_model, save_model",
 )
 PACKAGES = ("torch", "torchvision", "timm", "pillow", "safetensors")
 BLOCKS: Mapping[str, str] = {
+    **_picture_towers.BLOCKS,
     **dict.fromkeys(
         ("EfficientNet", "MobileNetV3"), "[block for stage in network.blocks for block in stage]"
     ),
@@ -43,8 +45,6 @@ BLOCKS: Mapping[str, str] = {
     ),
 }
 """Where a network of each family keeps its blocks."""
-TOKENS = frozenset({"VisionTransformer", "VisionTransformerDistilled", "Eva"})
-CHANNELS_LAST = frozenset({"SwinTransformer"})
 AS_THEY_ARE: Mapping[str, Any] = {
     "erase": 0.0,
     "mix": "none",
@@ -88,9 +88,9 @@ def squares(paths: list[str], side: int) -> np.ndarray:
     grey = np.full((side, side, 3), {missing}, dtype=np.uint8)
     return np.stack([square(path, side) if path else grey for path in paths])
 '''
-NETWORK = '''\
+MEND = '''\
 def mend_torchvision() -> None:
-    """Let timm be imported where torchvision was built for CUDA and torch was not."""
+    """Let torchvision be imported where it was built for CUDA and torch was not."""
     place = Path(find_spec("torchvision").submodule_search_locations[0])
     try:
         for library in place.glob("_C*.*"):
@@ -104,8 +104,8 @@ def mend_torchvision() -> None:
         extension._has_ops = lambda: False
         extension._assert_has_ops = lambda: None
         extension._check_cuda_version = lambda: -1
-
-
+'''
+NETWORK = '''\
 def make_network(architecture: str, arguments: dict) -> torch.nn.Module:
     """A network of timm without its classifier, with random weights."""
     if "timm" not in sys.modules:
@@ -123,6 +123,11 @@ def open_network(architecture: str, arguments: dict, folder: Path) -> torch.nn.M
     return network.float()
 
 
+def features_of(network: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """What follows the last block, of (rows, 3, side, side)."""
+    return network.forward_features(pictures)
+'''
+READING = '''\
 def normalised(pixels: np.ndarray, mean: list[float], std: list[float]) -> torch.Tensor:
     """Pixels as the network wants them, (rows, 3, side, side)."""
     rows = torch.from_numpy(pixels).to(DEVICE).permute(0, 3, 1, 2) / 255
@@ -166,7 +171,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Setting]:
     place, _, _ = checkpoint(config)
     return {
         "checkpoint": place,
-        "architecture": Setting(shape["architecture"], "As timm calls it."),
+        "architecture": Setting(*_architecture(config)),
         "arguments": Setting(arguments(config)),
         "size": Setting(size, "Pixels of a picture's side."),
         "channel_mean": Setting([float(one) for one in shape["pretrained_cfg"]["mean"]]),
@@ -185,8 +190,10 @@ FIELDS = """\
 
 
 def arguments(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Of timm's network, as `zoo/pictures.py` makes it."""
+    """Of the network, as `zoo/pictures.py` makes it."""
     shape = backbone(str(config["backbone"])).encoder.shape
+    if is_tower(config):
+        return picture_towers.numbers(shape)
     return {**shape["model_args"], **resizing(shape["architecture"])}
 
 
@@ -207,20 +214,32 @@ def checkpoint(config: Mapping[str, Any]) -> tuple[Setting, str, tuple[str, ...]
     )
 
 
+def is_tower(config: Mapping[str, Any]) -> bool:
+    """Whether the network is one of transformers."""
+    return "model_type" in backbone(str(config["backbone"])).encoder.shape
+
+
+def _architecture(config: Mapping[str, Any]) -> tuple[str, str]:
+    if is_tower(config):
+        return family(config), "The class of transformers."
+    shape = backbone(str(config["backbone"])).encoder.shape
+    return str(shape["architecture"]), "As timm calls it."
+
+
 def family(config: Mapping[str, Any]) -> str:
     return type(backbone(str(config["backbone"])).encoder.model).__name__
 
 
 def pooled(kind: str, config: Mapping[str, Any], hidden: str) -> str:
     """The expression that makes one vector a picture of what a block leaves."""
-    name = family(config)
-    own = int(getattr(backbone(str(config["backbone"])).encoder.model, "num_prefix_tokens", 0))
-    if name in TOKENS:
+    encoder = backbone(str(config["backbone"])).encoder
+    layout, own = encoder.family.layout, encoder.family.own_tokens(encoder.model)
+    if layout == "tokens" or family(config) == "SwinModel":  # a row of places in transformers
         if kind == "first" and own:
             return f"{hidden}[:, 0]"
         places = f"{hidden}[:, {own}:]" if own else hidden
         return f"{places}.{'amax' if kind == 'max' else 'mean'}(dim=1)"
-    axes = "(1, 2)" if name in CHANNELS_LAST else "(2, 3)"
+    axes = "(1, 2)" if layout == "channels last" else "(2, 3)"
     return f"{hidden}.{'amax' if kind == 'max' else 'mean'}(dim={axes})"
 
 
@@ -230,5 +249,34 @@ def helpers(config: Mapping[str, Any]) -> tuple[str, ...]:
         _encoder.DEVICE,
         place,
         SQUARES.replace("{missing}", str(MISSING)),
-        NETWORK.replace("{blocks}", BLOCKS[family(config)]),
+        MEND,
+        *_each(network_code(config)),
+        *_each(READING.replace("{blocks}", BLOCKS[family(config)])),
     )
+
+
+def _each(code: str) -> list[str]:
+    """The functions of some code, each of which may get another name where two networks differ."""
+    return [f"{one.strip()}\n" for one in code.split("\n\n\n")]
+
+
+def network_code(config: Mapping[str, Any]) -> str:
+    """The functions that make a network, open it, and ask it."""
+    if not is_tower(config):
+        return NETWORK
+    shape = backbone(str(config["backbone"])).encoder.shape
+    return _picture_towers.network(family(config), is_unpooled=bool(picture_towers.options(shape)))
+
+
+def imports(config: Mapping[str, Any]) -> tuple[str, ...]:
+    of_timm = () if is_tower(config) else ("from safetensors.torch import load_file",)
+    return (*IMPORTS, *of_timm)
+
+
+def packages(config: Mapping[str, Any]) -> tuple[str, ...]:
+    return _picture_towers.PACKAGES if is_tower(config) else PACKAGES
+
+
+def left(config: Mapping[str, Any]) -> str:
+    """The expression for the hidden state in what a block gives back."""
+    return "left[0]" if family(config) == "SwinModel" else "left"

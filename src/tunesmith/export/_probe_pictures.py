@@ -1,4 +1,4 @@
-"""The probe of pictures as code: frozen features of timm into a linear model of scikit-learn."""
+"""The probe of pictures as code: frozen features into a linear model of scikit-learn."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Probe:
         blocks = blocks_of(self.network)
         hooks = [
             blocks[layer].register_forward_hook(
-                lambda block, given, left, layer=layer: states.update({{layer: left}})
+                lambda block, given, left, layer=layer: states.update({{layer: {left}}})
             )
             for layer in self.layers
             if layer < -1
         ]
         for start in range(0, len(paths), 64):
             pixels = squares(paths[start : start + 64], self.size)
-            last = self.network.forward_features(self.pictures(pixels))
+            last = features_of(self.network, self.pictures(pixels))
             states[-1] = last
-            pooled = [{mean} for hidden in map(states.get, self.layers)]
+            pooled = [{mean} for one in map(states.get, self.layers)]
 {pools}
             found.append(torch.cat(pooled, dim=1).cpu().numpy())
         for hook in hooks:
@@ -141,7 +141,8 @@ def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
         kind="Logistic" if problem.classes else "Ridge",
         fields=_pictures.FIELDS,
         weight_field="    class_weight: str | None\n" if problem.classes else "",
-        mean=_pictures.pooled("mean", config, "hidden"),
+        left=_pictures.left(config),
+        mean=_pictures.pooled("mean", config, "one"),
         pools="\n".join(
             f"            pooled.append({_pictures.pooled(one, config, 'last')})" for one in ends
         ),
@@ -162,10 +163,15 @@ def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
         settings,
         code.replace("self.layers)]\n\n", "self.layers)]\n"),
         (
-            *("import joblib", "from dataclasses import dataclass", *_pictures.IMPORTS, *hub),
+            *(
+                "import joblib",
+                "from dataclasses import dataclass",
+                *_pictures.imports(config),
+                *hub,
+            ),
             f"from sklearn.linear_model import {kind}",
             *(other.imports if has_other else ()),
         ),
-        ("joblib", *_pictures.PACKAGES, *(("huggingface_hub",) if hub else ())),
+        ("joblib", *_pictures.packages(config), *(("huggingface_hub",) if hub else ())),
         (*_pictures.helpers(config), *(other.helpers if has_other else ())),
     )

@@ -46,6 +46,10 @@ QUICK_SECONDS = 120.0
 START_SECONDS = 5.0
 PATIENCE, LEAST_PATIENCE = 20.0, 600.0
 """A script is ended after so many times its forecast, or so many seconds."""
+SMALLER_TORCH = """\
+# On Linux without a GPU a smaller build of torch serves as well. To have it, first run
+# pip install "{torch}" --index-url https://download.pytorch.org/whl/cpu
+"""
 EXACT_MINOR = frozenset({"torch", "torchvision"})
 """Packages whose next minor version is another build; see docs/dependencies.md."""
 
@@ -211,10 +215,15 @@ def _forecast(chosen: Sequence[Chosen]) -> float:
 def _write(out: Path, code: str, packages: Sequence[str], problem: Problem) -> None:
     split = {name: [int(row) for row in rows] for name, rows in problem.parts.items()}
     write_bytes(out / SCRIPT, code.encode())
-    write_bytes(out / REQUIREMENTS, "".join(f"{_range(p)}\n" for p in packages).encode())
+    write_bytes(out / REQUIREMENTS, _requirements(packages).encode())
     folds = [[int(row) for row in held] for _, held in problem.folds]
     told = json.dumps({"rows": len(problem.data), **split, **({"folds": folds} if folds else {})})
     write_bytes(out / SPLIT, told.encode())
+
+
+def _requirements(packages: Sequence[str]) -> str:
+    told = SMALLER_TORCH.format(torch=_range("torch")) if "torch" in packages else ""
+    return told + "".join(f"{_range(package)}\n" for package in packages)
 
 
 def _range(package: str) -> str:

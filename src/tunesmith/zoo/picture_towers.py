@@ -93,7 +93,7 @@ def blank(told: Mapping[str, Any], folder: Path) -> Any:
         WeightsError: There is no such network.
     """
     try:
-        return _class(told)(_settings(told), **_arguments(told))
+        return _class(told)(_settings(told), **options(told))
     except Exception as error:  # each family says in its own way what it cannot be built from
         raise _no_network(told, folder, error) from error
 
@@ -115,7 +115,7 @@ def filled(told: Mapping[str, Any], tensors: Mapping[str, Any], folder: Path) ->
                 dtype=torch.float32,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
-                **_arguments(told),
+                **options(told),
             )
         except Exception as error:  # as above
             raise _no_network(told, folder, error) from error
@@ -132,14 +132,19 @@ def _class(told: Mapping[str, Any]) -> Any:
     return getattr(need("transformers", extra="text"), TYPES[told["model_type"]])
 
 
-def _settings(told: Mapping[str, Any]) -> Any:
-    kind = told["model_type"]
+def numbers(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What its config is made from."""
     kept = {key: value for key, value in told.items() if key in SHAPE.split()}
-    kept |= FIXED.get(kind, {})
-    return need("transformers", extra="text").AutoConfig.for_model(kind, **kept)
+    return kept | dict(FIXED.get(told["model_type"], {}))
 
 
-def _arguments(told: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(told: Mapping[str, Any]) -> Any:
+    configs = need("transformers", extra="text").AutoConfig
+    return configs.for_model(told["model_type"], **numbers(told))
+
+
+def options(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the class is given beside its config."""
     return {"add_pooling_layer": False} if told["model_type"] in UNPOOLED else {}
 
 
