@@ -20,7 +20,7 @@ import torch  # noqa: E402
 import tunesmith as ts  # noqa: E402
 from tunesmith import zoo  # noqa: E402
 from tunesmith.core.errors import WeightsError  # noqa: E402
-from tunesmith.zoo import backbones, pictures, weights  # noqa: E402
+from tunesmith.zoo import backbones, picture_towers, pictures, weights  # noqa: E402
 
 VIT: dict[str, Any] = {
     "hidden_size": 24,
@@ -181,6 +181,14 @@ def test_code_and_kernels_that_a_config_names_are_not_looked_at(tower: Make) -> 
     named = {"auto_map": {"AutoModel": "evil.Model"}, "_attn_implementation": "someone/kernel"}
     (folder / "evil.py").write_text("raise SystemExit(3)")
     assert len(pictures.load(changed(folder, **named)).blocks) == 2
+
+
+def test_a_network_whose_parts_have_other_names_is_refused() -> None:
+    model = transformers.ViTModel(transformers.ViTConfig(**VIT))
+    picture_towers.refuse_other_layout(model)
+    del model.layers  # as before they were renamed
+    with pytest.raises(WeightsError, match=r"pip install .transformers>="):
+        picture_towers.refuse_other_layout(model)
 
 
 @pytest.fixture(scope="module")

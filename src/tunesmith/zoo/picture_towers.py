@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
 }
 """As the networks of timm are made: without a pooler, without what only pretraining uses, and with
 no blocks that are left out at random."""
+KNOWN = "5.24"
+"""The transformers that these networks were taken apart with."""
 LARGEST_NUMBER, LONGEST_LIST = 100_000, 64
 
 
@@ -93,9 +96,28 @@ def blank(told: Mapping[str, Any], folder: Path) -> Any:
         WeightsError: There is no such network.
     """
     try:
-        return _class(told)(_settings(told), **options(told))
+        model = _class(told)(_settings(told), **options(told))
     except Exception as error:  # each family says in its own way what it cannot be built from
         raise _no_network(told, folder, error) from error
+    refuse_other_layout(model)
+    return model
+
+
+def refuse_other_layout(model: Any) -> None:
+    """Refuse a network whose parts have other names than in the transformers that is known here.
+
+    Raises:
+        WeightsError: They have.
+    """
+    from tunesmith.nn.picture_towers import TOWERS
+
+    try:
+        TOWERS[type(model).__name__].blocks(model)
+    except AttributeError as error:
+        raise WeightsError(
+            f"transformers {version('transformers')} builds a {type(model).__name__} otherwise "
+            f'than is known here ({error}): pip install "transformers>={KNOWN},<6".'
+        ) from error
 
 
 def filled(told: Mapping[str, Any], tensors: Mapping[str, Any], folder: Path) -> Any:
