@@ -16,7 +16,7 @@ from tunesmith.search import known, named, within
 
 FOLDER = Path(tunesmith.search.__path__[0]) / "known"
 LISTED = sorted(file.stem for file in FOLDER.glob("*.json"))
-OPEN = {"backbone", "max_length"}
+OPEN = {"backbone", "max_length", "pictures", "picture_size"}
 """What hangs on the data and the machine; a list says nothing of it."""
 
 
