@@ -230,8 +230,9 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
     """The summary of a fit as sentences."""
     (low, high), trials = summary["interval"], summary["trials"]
     best = ", ".join(f"{key} {value}" for key, value in summary["best"].items() if _short(value))
+    score = f"{number(summary['score'])} {interval(low, high)}"
     return [
-        f"{summary['metric']} {number(summary['score'])} {interval(low, high)}",
+        f"{summary['metric']} {score if summary['score'] is not None else summary['score_is']}",
         f"best: {best}",
         *([summary["nested"]["message"]] if summary.get("nested") else ()),
         *corrected_lines(summary),

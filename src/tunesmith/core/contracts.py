@@ -182,6 +182,8 @@ class Learner(ABC, Generic[C]):
     """Whether it keeps its state where it is ended early, and goes on from there."""
     knows_weights: bool = True
     """Whether rows that count more are learned from more."""
+    fits_few: bool = False
+    """Whether it makes one model of few examples, and answers their folds by itself."""
     labels: Literal["none", "each", "together"] = "none"
     """What it makes of several labels a row: nothing; a model of each label, present or absent; or
     one model of all, whose truth and answers are matrices."""
@@ -205,6 +207,17 @@ class Learner(ABC, Generic[C]):
         Raises:
             BudgetError: It would not finish within the clock's time.
         """
+
+    def fit_few(
+        self, problem: Problem, config: C, seed: int, watch: Watch
+    ) -> tuple[Fitted, Prediction | None]:
+        """One model of all few examples, and what the folds answer for the valid rows; None where
+        there are no folds. Only where `fits_few`.
+
+        Raises:
+            BudgetError: It would not finish within the clock's time.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def load(self, folder: Path) -> Fitted:

@@ -172,7 +172,9 @@ class Problem:
     answers cost. `groups` are codes of the rows of `data` that are to stay together, shape (rows,);
     `times` say when each was, NaN where nobody knows, shape (rows,). With `label_form` a row has
     several of the `classes`, or none, and its target cell holds them as `core.multilabel` packs
-    them.
+    them. With `is_few` there are few examples of each class: all of them are in "train", none in
+    "test", and "valid" are those that the folds answer; where there are no folds either, nothing
+    can be validated, and "valid" are the rows that teach.
     """
 
     data: Dataset
@@ -193,6 +195,12 @@ class Problem:
     groups: NDArray[np.int64] | None = None
     times: NDArray[np.float64] | None = None
     label_form: LabelForm | None = None
+    is_few: bool = False
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether there are so few examples that nothing can be validated."""
+        return self.is_few and not self.folds
 
     @property
     def several(self) -> bool:
@@ -208,7 +216,7 @@ class Problem:
         """The problem of one fold: its own train and valid rows, and the test rows."""
         train, valid = self.folds[number]
         parts: dict[Part, Rows] = {**self.parts, "train": train, "valid": valid}
-        return replace(self, parts=parts, folds=())
+        return replace(self, parts=parts, folds=(), is_few=False)
 
     def part(self, name: Part) -> Dataset:
         """The rows of one part, inputs and target."""

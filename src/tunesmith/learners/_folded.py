@@ -76,6 +76,8 @@ def fit_whole(
     Raises:
         BudgetError: Not all folds would be fitted within the clock's time.
     """
+    if problem.is_few and learner.fits_few:
+        return learner.fit_few(problem, config, seed, watch)
     if not problem.folds:
         return fit_labels(learner, problem, config, seed, watch), None
     count = len(problem.folds)
@@ -87,7 +89,8 @@ def fit_whole(
         part = problem.fold(number)
         own = replace(watch, clock=pace.clock(number), checkpoint=None, report=_silent)
         own = replace(own, tell=watch.tell if not number else _unheard)
-        model = fit_labels(learner, with_own_valid(part, number), config, seed, own)
+        inner = _all_select(part) if problem.is_few else with_own_valid(part, number)
+        model = fit_labels(learner, inner, config, seed, own)
         return model, model.predict(part.part("valid"))
 
     found = in_threads(one, range(count), beside, pace.halt)
@@ -115,6 +118,13 @@ def with_own_valid(part: Problem, number: int) -> Problem:
         seed=derive(part.seed, "inner", number),
     )
     parts: dict[Part, Rows] = {**part.parts, "train": train, "valid": valid}
+    return replace(part, parts=parts)
+
+
+def _all_select(part: Problem) -> Problem:
+    """The problem of a fold of few examples: none of them is spared to select, what is selected is
+    fixed beforehand."""
+    parts: dict[Part, Rows] = {**part.parts, "valid": part.parts["train"]}
     return replace(part, parts=parts)
 
 

@@ -11,14 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tunesmith.core.blas import one_thread
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
-from tunesmith.core.predictions import Prediction
-from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.records import Dataset, Problem, Rows
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, config
-from tunesmith.learners._answers import answer, target_scale
+from tunesmith.learners._answers import answer, softmax, target_scale
+from tunesmith.learners._few_examples import STRENGTHS as FEW_STRENGTHS
+from tunesmith.learners._few_examples import USUAL, compared, shared_scale
 from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
@@ -56,6 +60,8 @@ STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 MANY_ROWS = 2000
 VIEW_ROWS = 256
 """Views that are read before the clock is looked at."""
+LAST_SHARE = 0.2
+"""Of the time left, what is kept for the one model of few examples once folds have chosen."""
 
 
 @config
@@ -169,6 +175,7 @@ class Probe(Learner[ProbeConfig]):
 
     config = ProbeConfig
     labels = "together"
+    fits_few = True
     version = 3
 
     def suits(self, problem: Problem) -> str:
@@ -205,35 +212,29 @@ class Probe(Learner[ProbeConfig]):
             contents = [inputs.contents(train)[row] for row in rows]
             more = _views_within(base, base.ids(contents, length), recipe, config, watch)
             seen, rows = np.concatenate([seen, *more]), np.tile(rows, 1 + len(more))
-        blank = Plane(np.empty((0, 0), dtype=np.float32), np.empty(0))
         center = seen.mean(axis=0)
         scale = np.maximum(seen.std(axis=0), 1e-4)
-        model = ProbeModel(
-            problem.classes,
-            inputs,
-            base.encoder,
-            base.reader,
-            length,
-            center,
-            blank,
-            0.0,
-            config.readout,
-            base.trunk,
-            base.source,
-            problem.several,
-            1,
-            recipe.tested_by(),
-        )
+        model = _blank(problem, config, base, inputs)
+        model = replace(model, center=center, tested=recipe.tested_by())
         dense = inputs.dense(train)[rows]
-        planes = _planes(problem, config, watch, rows, (seen - center) / scale, dense)
+        strengths = _strengths(config, len(rows))
+        standard = (seen - center) / scale
+        planes = _planes(problem, config, strengths, watch.clock, rows, standard, dense)
         rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
         plane, place = best_on_path(
             (_unscaled(plane, scale, problem) for plane in planes),
             lambda plane: rate(replace(model, plane=plane).predict(valid)),
         )
-        single = replace(model, plane=plane, strength=_strengths(config, len(rows))[place])
+        single = replace(model, plane=plane, strength=strengths[place])
         several = replace(single, tta=config.tta)
         return by_views(single, several, valid, None if config.strength else rate, watch)
+
+    def fit_few(
+        self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch
+    ) -> tuple[Fitted, Prediction | None]:
+        inner, embeddings = others_embedded(problem, config, watch)
+        model, unseen = _fitted_to_few(inner, config, seed, watch)
+        return (WithEmbeddings(embeddings, model) if embeddings else model), unseen
 
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
@@ -260,6 +261,68 @@ class Probe(Learner[ProbeConfig]):
             several=saved.get("several", False),
         )
         return WithEmbeddings.around(model, folder)
+
+
+def _blank(problem: Problem, config: ProbeConfig, base: Backbone, inputs: Inputs) -> ProbeModel:
+    """The model before anything is learned."""
+    return ProbeModel(
+        problem.classes,
+        inputs,
+        base.encoder,
+        base.reader,
+        base.length(config),
+        np.empty(0, dtype=np.float32),
+        Plane(np.empty((0, 0), dtype=np.float32), np.empty(0)),
+        0.0,
+        config.readout,
+        base.trunk,
+        base.source,
+        problem.several,
+    )
+
+
+def _fitted_to_few(
+    problem: Problem, config: ProbeConfig, seed: int, watch: Watch
+) -> tuple[ProbeModel, ClassScores | None]:
+    """The model of all few examples at the strength that their folds choose, and what those answer.
+
+    Raises:
+        BudgetError: Not all rows were read, or not every row was answered, in the time.
+    """
+    base, train = backbone(config.backbone), problem.part("train")
+    inputs = Inputs.fit(train, problem.inputs)
+    order, seen = features_within(
+        base,
+        inputs.contents(train),
+        max_length=base.length(config),
+        clock=watch.clock,
+        seed=seed,
+        readout=config.readout,
+    )
+    if len(order) < len(train):
+        raise BudgetError(f"{base.card.name} read {len(order)} of {len(train)} rows in the time")
+    seen, dense = seen[np.argsort(order)], inputs.dense(train)
+
+    def planes(teach: Rows, strengths: Sequence[float]) -> tuple[NDArray[np.float32], list[Plane]]:
+        center, scale = seen[teach].mean(axis=0), shared_scale(seen[teach])
+        standard = (seen[teach] - center) / scale
+        found = _planes(problem, config, strengths, Clock(), teach, standard, dense[teach])
+        return center, [_unscaled(plane, scale, problem) for plane in found]
+
+    def answered(teach: Rows, ask: Rows, strengths: Sequence[float]) -> list[ClassScores]:
+        center, found = planes(teach, strengths)
+        rows = np.concatenate([seen[ask] - center, dense[ask]], axis=1)
+        return [ClassScores(problem.classes, softmax(plane.logits(rows))) for plane in found]
+
+    strength, unseen = config.strength or USUAL, None
+    if problem.folds:
+        each = (config.strength,) if config.strength else FEW_STRENGTHS
+        until = watch.clock.until(LAST_SHARE * watch.clock.left())
+        with one_thread():
+            strength, unseen = compared(problem, answered, each, until)
+    center, (plane,) = planes(np.arange(len(train)), (strength,))
+    model = _blank(problem, config, base, inputs)
+    return replace(model, center=center, plane=plane, strength=strength), unseen
 
 
 def _read_all(
@@ -326,7 +389,8 @@ def _strengths(config: ProbeConfig, rows: int) -> tuple[float, ...]:
 def _planes(
     problem: Problem,
     config: ProbeConfig,
-    watch: Watch,
+    strengths: Sequence[float],
+    clock: Clock,
     rows: NDArray[np.int64],
     seen: NDArray[np.float32],
     dense: NDArray[np.float32],
@@ -339,8 +403,8 @@ def _planes(
         return logistic_paths(
             both,
             truth,
-            strengths=_strengths(config, len(rows)),
-            clock=watch.clock,
+            strengths=tuple(strengths),
+            clock=clock,
             balanced=config.balanced,
             row_weights=weights,
         )
@@ -349,8 +413,8 @@ def _planes(
             both,
             truth,
             len(problem.classes),
-            strengths=_strengths(config, len(rows)),
-            clock=watch.clock,
+            strengths=tuple(strengths),
+            clock=clock,
             balanced=config.balanced,
             row_weights=weights,
         )
@@ -358,8 +422,8 @@ def _planes(
     return ridge_path(
         both,
         (truth - mean) / scale,
-        strengths=_strengths(config, len(rows)),
-        clock=watch.clock,
+        strengths=tuple(strengths),
+        clock=clock,
         row_weights=weights,
     )
 

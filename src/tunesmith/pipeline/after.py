@@ -144,6 +144,17 @@ def learn(
     )
 
 
+def of_few(validation: Validation, prediction: Prediction, clock: Clock | None = None) -> After:
+    """Of few examples: how far off answers out of fold are, where there are enough to tell; nothing
+    is done to them."""
+    truth, answers = validation.truth, validation.answered(prediction)
+    why = "none: few examples tell too little"
+    known = None
+    if isinstance(answers, ClassScores) and len(truth) >= FEWEST_ROWS:
+        known = of_classes(truth, answers, seed=validation.seed, weights=validation.weights)
+    return After(conformal=known, reasons={"calibration": why, "threshold": why})
+
+
 def _of_labels(validation: Validation, prediction: Labels, clock: Clock | None) -> After:
     """A threshold for each label. Probabilities stay as they are: no way to calibrate several of
     them a row is built."""

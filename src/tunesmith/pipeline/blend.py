@@ -23,6 +23,7 @@ from tunesmith.evaluate.scores import confusion, score
 from tunesmith.evaluate.selection import Tie, against_best
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole, open_model
+from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.metrics import get
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.folds import crossed, fold_count
@@ -63,6 +64,8 @@ def simplest(problem: Problem, ranked: Sequence[Result]) -> tuple[int, str]:
         likely = {0, *(t.place for t in ties_of(problem, ranked, "log_loss") if t.within_error)}
         level = [place for place in level if place in likely]
     place = min(level, key=lambda i: (ranked[i].size_bytes, i))
+    if problem.is_few:
+        place = min(level, key=lambda i: _as_planned(ranked[i]))
     tied = 1 + sum(tie.is_tied for tie in ties)
     if tied == 1:
         return 0, ""
@@ -71,9 +74,16 @@ def simplest(problem: Problem, ranked: Sequence[Result]) -> tuple[int, str]:
         return 0, said
     trial, gap = ranked[place].trial, next(tie for tie in ties if tie.place == place)
     return place, (
-        f"{said}, of which trial {trial.number} ({trial.learner}) is the smallest: it is behind by "
+        f"{said}, of which trial {trial.number} ({trial.learner}) is "
+        f"{'the likeliest beforehand' if problem.is_few else 'the smallest'}: it is behind by "
         f"{gap.behind:.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
     )
+
+
+def _as_planned(result: Result) -> tuple[bool, int]:
+    """Orders models that few examples cannot tell apart by what is known of them beforehand: those
+    on a checkpoint first, in the order in which the scout chose them."""
+    return not checkpoints(result.trial.config), result.trial.number
 
 
 def ties_of(problem: Problem, ranked: Sequence[Result], metric: str = "") -> list[Tie]:
@@ -171,6 +181,8 @@ def refit(
     order = sorted(range(len(members)), key=lambda i: -members[i].weight)
     for place in order:
         result = chosen.results[place]
+        if problem.is_few and learners[result.trial.learner].fits_few:
+            continue  # it is fitted to all of them
         spare = run.clock.left() - run.reserve_seconds() - kept_seconds - 1.0
         if refit_seconds(problem, result) > spare:
             continue
@@ -189,6 +201,8 @@ def refit(
 def _all_rows(problem: Problem) -> Problem:
     """The same problem with every labelled row in train; valid stays, to check against. With folds
     these are drawn anew over all of them."""
+    if problem.is_few:
+        return replace(problem, folds=())
     if problem.folds:
         return crossed(problem, count=fold_count(problem), rows=problem.rows)
     parts: dict[Part, NDArray[np.int64]] = {**problem.parts, "train": problem.rows}
@@ -245,6 +259,11 @@ def winner_reason(problem: Problem, chosen: Blend, results: Sequence[Result]) ->
     first = chosen.results[0]
     others = [r for r in rank(problem, results) if r.trial.learner != first.trial.learner]
     assert first.score is not None
+    if problem.is_unproven:
+        return (
+            f"trial {first.trial.number} ({first.trial.learner}): there is nothing to choose by, "
+            "and it is what does best elsewhere"
+        )
     told = (
         f"trial {first.trial.number} ({first.trial.learner}) scored {first.score} in "
         f"{problem.metric} on {first.score.rows:,} validation rows"

@@ -16,6 +16,7 @@ from tunesmith.nn.shards import open_store, using
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.distilling import FOLDER, distil
+from tunesmith.pipeline.few import refuse_few
 from tunesmith.pipeline.labelling import refuse_labels
 from tunesmith.pipeline.recorded import past
 from tunesmith.pipeline.reframed import reframed
@@ -61,6 +62,7 @@ def distill(
     with run.held(), using(open_store() if request.cache else None):
         problem = reframed(folder, request, source, call="distill", purpose="a student's score")
         refuse_labels(problem, {"Distillation": True})
+        refuse_few(problem, {"Distillation": True})
         results = [*past(run, problem).results.values()]
         after = After.from_json(read_json(best / "predictor.json").get("after"))
         teacher = Teacher.of(_blend(folder, results), after)

@@ -36,6 +36,7 @@ from tunesmith.export._script import write
 from tunesmith.learners._folded import open_model
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.export_models import Chosen, models, part
+from tunesmith.pipeline.few import refuse_few
 from tunesmith.pipeline.fit import fingerprint, framed
 from tunesmith.pipeline.labelling import refuse_labels
 from tunesmith.pipeline.request import Request, source_name
@@ -77,6 +78,7 @@ def export_code(
     _refuse_full(out)
     problem, place = _problem(run, source)
     refuse_labels(problem, {"Export as code": True})
+    refuse_few(problem, {"Export as code": True})
     chosen, left_out = models(problem, run, best, read_json(summary)["leaderboard"])
     metric, how, aside = _metric(problem, best)
     after = _after(problem, best, aside, whole=not left_out)

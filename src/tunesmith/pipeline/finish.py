@@ -13,7 +13,7 @@ from tunesmith.core.records import Problem, Result, Score
 from tunesmith.core.runfolder import read_json, replace_folder, write_json
 from tunesmith.metrics import COST
 from tunesmith.pipeline import artifact
-from tunesmith.pipeline.after import NOTHING, After, learn
+from tunesmith.pipeline.after import NOTHING, After, learn, of_few
 from tunesmith.pipeline.after import told as told_after
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import (
@@ -31,6 +31,7 @@ from tunesmith.pipeline.honesty import corrected_facts, plain, tied
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.outer import Outer, write_answers
 from tunesmith.pipeline.prospects import prospects
+from tunesmith.pipeline.repeats import Repeats, repeated
 from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
@@ -44,11 +45,13 @@ from tunesmith.pipeline.standing import (
     refit_seconds,
 )
 from tunesmith.pipeline.suspecting import suspect_facts
+from tunesmith.pipeline.trial import unknown
 from tunesmith.pipeline.validation import Validation
 from tunesmith.pipeline.weighing import row_weight_facts
 from tunesmith.tasks import tasks
 
-SCORED = ("kept-apart rows", "outer folds")
+SCORED = {type(None): "kept-apart rows", Outer: "outer folds", Repeats: "repeated folds"}
+UNKNOWN = "unknown: there is one example of a class, and none is left to validate on"
 NEW = ".best.new"
 """Where an artifact is written before it takes the place of `best`."""
 
@@ -84,33 +87,41 @@ def finish(
     may_refit: bool,
     outer: Outer | None = None,
 ) -> None:
-    """Blend, prove on the rows kept apart, or by what was answered in `outer` folds, refit where
-    there is time, save."""
+    """Blend, prove on the rows kept apart, by what was answered in `outer` folds or, of few
+    examples, in repeated ones, refit where there is time, save."""
     interrupted = not may_refit
-    is_brief = interrupted or run.is_outer
-    may_refit = not is_brief and not (outer and problem.folds)
+    if problem.is_unproven:
+        _finish_unproven(run, problem, results, interrupted=interrupted)
+        return
+    is_brief = interrupted or run.is_outer or problem.is_few
+    may_refit = not (interrupted or run.is_outer or (outer and problem.folds))
     closing = closing_seconds(run, problem, results) - run.reserve_seconds()
     run.stage("blending", min(closing, 0.5))
     chosen = blend(problem, results)
-    run.stage(f"scoring the {SCORED[outer is not None]}", closing)
-    problem = outer.problem if outer else problem
-    mixed = outer.plain if outer else answer_test(problem, chosen)
     kept = later_seconds(run, problem, results)
     clock = run.clock.until(run.reserve_seconds() + kept)
+    apart: Outer | Repeats | None = outer
+    scored = SCORED[Repeats if problem.is_few else type(outer)]
+    run.stage(f"scoring the {scored}", closing)
+    if problem.is_few:
+        apart = repeated(run, problem, chosen, clock)
+    problem = apart.problem if apart else problem
+    mixed = apart.plain if apart else answer_test(problem, chosen)
     validation = Validation.of(problem)
     validation.write(run.folder.path)
-    after = learn(validation, chosen.prediction, clock)
-    answers = outer.answers if outer else after.apply(mixed)
+    following = of_few if problem.is_few else learn
+    after = following(validation, chosen.prediction, clock)
+    answers = apart.answers if apart else after.apply(mixed)
     if run.is_outer:
         write_answers(run.folder, mixed, answers)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
-    tested = replace(problem, leaked=outer.leaked) if outer else problem
+    tested = replace(problem, leaked=apart.leaked) if apart else problem
     proof = prove(tested, answers, list(dict.fromkeys(names)), clock)
-    proof = outer.proof(proof) if outer else proof
+    proof = apart.proof(proof) if apart else proof
     proof = replace(proof, after=told_after(problem, after, mixed, answers))
     final = proof.scores[problem.metric]
-    told = {"of": SCORED[outer is not None], "metric": problem.metric}
+    told = {"of": scored, "metric": problem.metric}
     run.journal.write("final", **told, **plain(final))
     if proof.without_leaks is not None:
         run.note(
@@ -126,8 +137,8 @@ def finish(
     problem = replace(problem, reasons=reasons)
     summary = partial(_summary, run, problem, results, chosen, final, proof, tied=ties, fair=fair)
     groups = fairness_facts(run, problem, answers)
-    groups |= outer.facts(final) if outer else {}
-    facts = {**summary(outer.model_is if outer else "the model that was scored"), **groups}
+    groups |= apart.facts(final) if apart else {}
+    facts = {**summary(apart.model_is if apart else "the model that was scored"), **groups}
     weights = {str(m.trial): m.weight for m in chosen.members()}
     legs = {str(r.trial.number): r.trial.leg for r in chosen.results if r.trial.leg}
     before = _before(run)
@@ -166,13 +177,34 @@ def finish(
         facts = with_interpretable(run, problem, results, answers, facts)
     facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=is_brief)
     ahead = prospects(run, problem, results, interrupted=is_brief)
+    _end(run, {**facts, "prospects": ahead}, interrupted=interrupted)
+
+
+def _finish_unproven(
+    run: Run, problem: Problem, results: Sequence[Result], *, interrupted: bool
+) -> None:
+    """Save the model of examples of which none is left to score it by."""
+    run.stage("saving", run.reserve_seconds())
+    chosen = blend(problem, results)
+    problem = replace(problem, reasons=_reasons(problem, chosen, results))
+    for name in ("backbone", "winner"):
+        if name in problem.reasons:
+            run.journal.write("reason", about=name, text=problem.reasons[name])
+    final = unknown(problem)
+    facts = _summary(run, problem, results, chosen, final, None, "fitted to all rows, not scored")
+    facts = {**facts, "score_is": UNKNOWN, "prospects": {}}
+    _put(run, problem, chosen.members(), {"about": facts["model_is"]}, facts)
+    write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
+    weights = {str(m.trial): m.weight for m in chosen.members()}
+    told = {"weights": weights, "legs": {}, "reason": chosen.reason}
+    write_json(run.folder.path / "ensemble.json", told)
+    _end(run, facts, interrupted=interrupted)
+
+
+def _end(run: Run, facts: Mapping[str, Any], *, interrupted: bool) -> None:
     now = run.clock.elapsed()
-    facts = {
-        **facts,
-        "prospects": ahead,
-        "seconds": round(now, 3),
-        "stages": stages(read_journal(run.folder.journal), now),
-    }
+    told = stages(read_journal(run.folder.journal), now)
+    facts = {**facts, "seconds": round(now, 3), "stages": told}
     write_json(run.folder.path / "summary.json", facts)
     run.journal.write("end", seconds_used=facts["seconds"], interrupted=interrupted)
 

@@ -29,6 +29,7 @@ from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.nn.tally import FROZEN, Tally
 from tunesmith.pipeline import nested
+from tunesmith.pipeline.few import refuse_few
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.goals import check_goals
@@ -207,6 +208,7 @@ def framed(
         seed=request.seed,
     )
     refuse_labels(problem, {"--sensitive": request.sensitive, "--distill": request.distill})
+    refuse_few(problem, {"--auto-stack": request.auto_stack, "--distill": request.distill})
     return problem
 
 

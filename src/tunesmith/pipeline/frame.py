@@ -23,6 +23,8 @@ from tunesmith.data.leaks import leaks
 from tunesmith.data.read import read
 from tunesmith.data.split import split as split_rows
 from tunesmith.pipeline.costing import read_costs, read_weights, with_numbers
+from tunesmith.pipeline.few import FEWEST_ROWS as FEWEST_FEW
+from tunesmith.pipeline.few import all_teach, is_few, may_be_few, with_few
 from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.labelling import (
     TASK,
@@ -81,11 +83,14 @@ def frame(
     kind = tasks[chosen]
     values = data.values(target)
     labelled = np.flatnonzero(_is_known(values))
-    _check_enough(data, target, values, labelled)
+    is_asked = bool(any(named.values()) or nested or form) or folds is not None
+    may = may_be_few(data, target, chosen, is_asked=is_asked)
+    _check_enough(data, target, values, labelled, FEWEST_FEW if may else FEWEST_ROWS)
     if form is not None:
         check_labels(data, target, values[labelled], form)
     classes = form.columns if form and form.columns else kind.classes(values[labelled])
-    _check_target(data, target, values[labelled], classes, chosen)
+    is_meant = may and task is not None
+    _check_target(data, target, values[labelled], classes, chosen, is_meant=is_meant)
     if form is not None and costs is not None:
         raise ConfigError("Costs are of one label a row, and here a row has several.")
     taken = {target, *filter(None, named.values())}
@@ -104,12 +109,17 @@ def frame(
             "A metric of your own knows no row weights. Name a built-in metric, or leave the "
             "weights away."
         )
-    parts, split_reason = _parts(data, labelled, kind, target, group, time, split, seed)
-    _check_train(data, target, parts, classes)
+    few = may and is_few(data, inputs, len(labelled), len(classes))
+    if few:
+        parts, split_reason = all_teach(labelled), ""
+    else:
+        _check_enough(data, target, values, labelled, FEWEST_ROWS)
+        parts, split_reason = _parts(data, labelled, kind, target, group, time, split, seed)
+        _check_train(data, target, parts, classes)
     truth, told_classes = audited(values, _truth(values, classes), classes, form)
     unlabelled = np.setdiff1d(np.arange(len(data)), labelled)
     rarest = None if form else _rarest(truth, classes, parts)
-    count = _fold_count(data, inputs, parts, rarest, folds, time or split)
+    count = 0 if few else _fold_count(data, inputs, parts, rarest, folds, time or split)
     looked = _with_folds(parts) if count else parts
     counts = None if weights is None else read_weights(data, weights, parts)
     if nested:
@@ -154,6 +164,8 @@ def frame(
         times=None if time is None else _as_numbers(data.values(time)),
         label_form=form,
     )
+    if few:
+        return with_few(problem)
     return _told_of_folds(crossed(problem, count=count), count, folds) if count else problem
 
 
@@ -317,18 +329,26 @@ def _with_target(data: Dataset, target: str, task: str, form: LabelForm | None) 
     return replace(data, columns=columns, cells=cells)
 
 
-def _check_enough(data: Dataset, target: str, values: NDArray[Any], labelled: Rows) -> None:
-    if len(labelled) >= FEWEST_ROWS:
+def _check_enough(
+    data: Dataset, target: str, values: NDArray[Any], labelled: Rows, fewest: int
+) -> None:
+    if len(labelled) >= fewest:
         return
     raise DataError(
         f"{data.source} has {len(labelled)} row{'s' * (len(labelled) != 1)} with a value in the "
-        f"target column {target!r}, of {len(values):,} in all. At least {FEWEST_ROWS} are needed "
+        f"target column {target!r}, of {len(values):,} in all. At least {fewest} are needed "
         "to learn anything and to say how good it is."
     )
 
 
 def _check_target(
-    data: Dataset, target: str, values: NDArray[Any], classes: tuple[str, ...], task: str
+    data: Dataset,
+    target: str,
+    values: NDArray[Any],
+    classes: tuple[str, ...],
+    task: str,
+    *,
+    is_meant: bool,
 ) -> None:
     if task == "regression":
         if np.ptp(values.astype(np.float64)) == 0:
@@ -344,13 +364,14 @@ def _check_target(
             "another column with --target."
         )
     each = len(values) / len(classes)
-    if (len(classes) > 20 and each < 2) or (len(classes) > 1000 and each < 5):
+    if not is_meant and ((len(classes) > 20 and each < 2) or (len(classes) > 1000 and each < 5)):
         examples = ", ".join(repr(label[:30]) for label in classes[:3])
         raise DataError(
             f"The target column {target!r} of {data.source} has {len(classes):,} different labels "
             f"in {len(values):,} rows ({examples}, …), {each:.1f} rows a label: too few to learn "
             "from. It may be an identifier or free text. Name another column, join rare labels "
-            "into one, or use --task regression if they are amounts."
+            "into one, or use --task regression if they are amounts. If they are classes of few "
+            "texts or pictures each, say --task classification."
         )
 
 

@@ -77,6 +77,10 @@ SHORT_SHARE = 0.25
 SECOND_SHARE = 0.1
 GOOD_QUALITY = 0.8
 LANGUAGE_ROWS = 400
+FOR_FEW, TOO_FEW = ("majority", "linear", "probe"), "there are too few examples of each class"
+"""Learners that few examples are enough for, and why others are left out."""
+SETTLED: Mapping[str, Mapping[str, Any]] = {"linear": {"strength": 5.0}}
+"""What few examples are not spared to choose."""
 BACKBONES = ("backbone", "text_backbone", "picture_backbone")
 """Fields of a learner's config that name a checkpoint."""
 DEPTHS = {0.34: "the top third of the blocks fine-tuned", 1.0: "all blocks fine-tuned"}
@@ -212,10 +216,13 @@ def plan(
     for name in names:
         told = "weights" in pins.get(name, {})  # where they lie; a fit says what is wrong with them
         reason = "" if told else suits(learners[name], problem)
-        if name == "fusion" and wanted is None and name not in more and not is_fused(problem):
+        is_one = problem.is_few or not is_fused(problem)
+        if name == "fusion" and wanted is None and name not in more and is_one:
             continue  # a probe does as much
         is_other = name in ONE_KIND and wanted is None and name not in more
-        if is_other and is_fused(problem) and not problem.several:
+        if problem.is_few and name not in (*FOR_FEW, *(wanted or ()), *more):
+            reason = reason or TOO_FEW
+        if is_other and not problem.is_few and is_fused(problem) and not problem.several:
             reason = reason or "fusion reads all columns; asked for, it reads one kind by itself"
         if text and wanted is None and name in BESIDE_TEXTS:
             reason = reason or "of texts it sees a few numbers alone, which lightgbm does too"
@@ -228,7 +235,7 @@ def plan(
         elif _has_backbone(name):
             found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
         else:
-            pinned = {**_quicker(name, problem), **pins.get(name, {})}
+            pinned = {**_quicker(name, problem), **_settled(name, problem), **pins.get(name, {})}
             chosen = default(learners[name].config, pinned)
             if wrong := learners[name].refuses(problem, chosen):
                 raise ConfigError(wrong)
@@ -238,6 +245,9 @@ def plan(
         names_told = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
         verb = "are" if several[1:] else "is"
         notes.append(f"{names_told} {verb} left out: {reason}")
+    if problem.is_unproven:
+        found, alone = _likeliest(found)
+        notes.append(alone)
     if not found:
         raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
     return tuple(found), tuple(dict.fromkeys(notes))
@@ -248,6 +258,20 @@ def _quicker(name: str, problem: Problem) -> dict[str, Any]:
     on ten of them a third of the time, and hardly less likely answers."""
     is_long = name in BOOSTED and len(problem.classes) > MANY_CLASSES
     return {"lr": QUICK_LR} if is_long else {}
+
+
+def _settled(name: str, problem: Problem) -> dict[str, Any]:
+    """Of a learner's config what few examples are not spared to choose."""
+    return dict(SETTLED.get(name, {})) if problem.is_few else {}
+
+
+def _likeliest(found: Sequence[Candidate]) -> tuple[list[Candidate], str]:
+    """The one candidate where nothing can be validated: the probe on the checkpoint that does best
+    elsewhere, else the last of those that there are."""
+    probes = [candidate for candidate in found if candidate.learner == "probe"]
+    chosen = [*probes[:1], *reversed(found)][:1]
+    told = ", ".join(candidate.learner for candidate in chosen)
+    return chosen, f"{told} alone is fitted: there is nothing to choose by"
 
 
 def _why(name: str, problem: Problem) -> str:

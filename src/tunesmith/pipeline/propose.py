@@ -37,6 +37,9 @@ LATER_SCOUT_SHARE = 0.05
 PICTURED_SHARE = 0.5
 """Of that, for pictures: the networks of the zoo are nearer to each other than those of texts."""
 LEAST_SCOUT_SECONDS = 2.0
+FEW_SCOUT_SHARE = 0.5
+"""Of the time left, what it may take of few examples: opening checkpoints is nearly all of it, and
+neither a search nor fine-tuning follows."""
 READ_SHARE = 0.55
 FIRST_READ_SECONDS = 30.0
 LATER_READ_SHARE = 0.25
@@ -105,7 +108,11 @@ class Proposals:
         configs of what was quick: a few per cent of the time, and often all that is gained till
         then."""
         clock, models = self._run.clock, [r for r in self._results.ranked() if r.trial.config]
-        if not clock.has_deadline() or any(checkpoints(r.trial.config) for r in models):
+        if (
+            self._problem.is_few
+            or not clock.has_deadline()
+            or any(checkpoints(r.trial.config) for r in models)
+        ):
             return
         end = clock.elapsed() + CHEAP_SHARE * self._spare()
         while models and clock.elapsed() + max(map(again_seconds, models)) < end:
@@ -195,7 +202,11 @@ class Proposals:
         self._search.tell(result)
 
     def _searched(self) -> Iterator[Trial | None]:
-        """What is likeliest to gain, until nothing fits or nothing is left to propose."""
+        """What is likeliest to gain, until nothing fits or nothing is left to propose. Of few
+        examples nothing: the best of many would be so by luck."""
+        if self._problem.is_few:
+            self._run.note("no search: with few examples the best of many is so by luck")
+            return
         while not self._is_spent():
             move = self._search.next(tuple(self._open.values()))
             if move is not None:
@@ -284,6 +295,8 @@ class Proposals:
     def _may_scout(self) -> float:
         """Seconds that the scout may take now."""
         spare = self._spare()
+        if self._problem.is_few:
+            return FEW_SCOUT_SHARE * spare
         return min(SCOUT_SHARE * spare, FIRST_SCOUT_SECONDS + LATER_SCOUT_SHARE * spare)
 
     def _scout(self, candidate: Candidate) -> None:
@@ -294,6 +307,9 @@ class Proposals:
         cards, gone = cards_here(None, kind) if some else ((), {})
         seconds = self._may_scout() * (PICTURED_SHARE if kind == "image" else 1.0)
         if len(cards) < 2 or seconds < LEAST_SCOUT_SECONDS:
+            return
+        if problem.is_unproven:
+            run.note("the scout is left out: one example of a class tells no checkpoints apart")
             return
         run.stage("scouting")
         try:

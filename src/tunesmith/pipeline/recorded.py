@@ -154,7 +154,7 @@ def _read_result(file: Path, problem: Problem) -> Result:
         score, trial = told.pop("score"), Trial(**told.pop("trial"))
         return Result(
             trial,
-            score=None if score is None else Score(**score),
+            score=None if score is None else _score(score),
             prediction=_read_answers(place, problem),
             curve=tuple(told.pop("curve")),
             progress=tuple(told.pop("progress")),
@@ -188,6 +188,12 @@ def answers_of(
     except SafetensorError as error:
         raise ValueError(f"{file.name}: {error}") from error
     return prediction_of(array, classes, several=several)
+
+
+def _score(told: Mapping[str, Any]) -> Score:
+    """A score as it was written; where there was nothing to score by, no number."""
+    known: dict[str, Any] = {k: float("nan") if v is None else v for k, v in told.items()}
+    return Score(**known)
 
 
 def _read_answers(place: Path, problem: Problem) -> Prediction | None:

@@ -17,7 +17,7 @@ from tunesmith.core.contracts import Curve, Fitted, Overdue, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.events import Passing
 from tunesmith.core.predictions import Prediction, row_drift
-from tunesmith.core.records import Problem, Result, Trial
+from tunesmith.core.records import Problem, Result, Score, Trial
 from tunesmith.core.runfolder import RunFolder, replace_folder
 from tunesmith.core.space import from_dict
 from tunesmith.evaluate.scores import score
@@ -191,13 +191,17 @@ def scored(
     prediction = compared(problem, problem.priced("valid", answers))
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
-    value = score(
-        problem.metric,
-        problem.truth("valid"),
-        prediction,
-        seed=run.seed,
-        resamples=TRIAL_RESAMPLES,
-        weights=problem.weight("valid"),
+    value = (
+        unknown(problem)
+        if problem.is_unproven
+        else score(
+            problem.metric,
+            problem.truth("valid"),
+            prediction,
+            seed=run.seed,
+            resamples=TRIAL_RESAMPLES,
+            weights=problem.weight("valid"),
+        )
     )
     model = run.folder.trial(trial.number) / "model"
     folder = model.with_name(".model.new") if trial.leg else model
@@ -229,6 +233,11 @@ def scored(
         size_bytes=size,
         folder=str(model),
     )
+
+
+def unknown(problem: Problem) -> Score:
+    """The score where nothing can be validated."""
+    return Score(problem.metric, float("nan"), float("nan"), float("nan"), rows=0)
 
 
 def _write_traceback(run: Run, trial: Trial) -> None:
