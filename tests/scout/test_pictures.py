@@ -15,8 +15,17 @@ import tunesmith as ts  # noqa: E402
 from tunesmith import zoo  # noqa: E402
 from tunesmith.core.clock import Clock  # noqa: E402
 from tunesmith.core.errors import ConfigError  # noqa: E402
+from tunesmith.core.events import Journal  # noqa: E402
+from tunesmith.core.records import Candidate  # noqa: E402
+from tunesmith.core.runfolder import RunFolder  # noqa: E402
+from tunesmith.core.space import default, to_dict  # noqa: E402
+from tunesmith.data.read import read  # noqa: E402
+from tunesmith.learners import learners  # noqa: E402
 from tunesmith.nn.shards import Store, using  # noqa: E402
 from tunesmith.nn.tally import FROZEN  # noqa: E402
+from tunesmith.pipeline.frame import frame  # noqa: E402
+from tunesmith.pipeline.run import Run  # noqa: E402
+from tunesmith.pipeline.tune import tune  # noqa: E402
 from tunesmith.scouting.scout import scout  # noqa: E402
 from tunesmith.zoo.backbones import backbone  # noqa: E402
 
@@ -92,3 +101,31 @@ def test_the_call_is_not_hidden_by_the_package_that_does_it() -> None:
     import tunesmith.scouting.scout  # noqa: F401
 
     assert callable(ts.scout)
+
+
+def test_a_fit_probes_at_the_size_that_was_scouted_and_reads_nothing_twice(
+    folder: Path,
+    picture_checkpoint: str,
+    blind_checkpoint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cards = tuple(zoo.card_for(name) for name in (blind_checkpoint, picture_checkpoint))
+    monkeypatch.setattr(zoo, "cards", lambda kind=None: cards)
+    problem = frame(read(folder, target="label"), "label")
+    place = RunFolder.create(tmp_path / "run")
+    run = Run(place, Journal(place.journal, Clock()), Clock(), 0, True, 2)
+    usual = learners["probe"].config
+    candidates = [
+        Candidate("probe", to_dict(default(usual, {"backbone": card.name, "size": size})), "asked")
+        for card, size in zip(cards, (64, 96), strict=True)
+    ]
+    with using(Store(None, 2**30)):
+        before = FROZEN.rows
+        results, _ = tune(run, problem, candidates, pins={}, better=lambda found: None)
+        read_rows = FROZEN.rows - before
+    tried = [result.trial.config for result in results]
+    assert [config["size"] for config in tried] == [64, 64]
+    assert tried[0]["backbone"] == cards[1].name
+    rows = len(problem.parts["train"]) + len(problem.parts["valid"])
+    assert read_rows <= len(cards) * rows

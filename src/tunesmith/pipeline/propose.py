@@ -83,6 +83,7 @@ class Proposals:
         """Candidates that are still to be tried."""
         self._scouting: Scouting | None = None
         self._has_scouted = False
+        self._scouted_size = 0
         self._picked: dict[str, str] = {}
         self._read_seconds = 0.0
         self._held = _held()
@@ -274,6 +275,8 @@ class Proposals:
         config = {**candidate.config, "backbone": name}
         if candidate.learner == "probe" and "readout" not in pins:
             config["readout"] = scouted.readout(name)
+        if candidate.learner == "probe" and "size" not in pins:
+            config["size"] = self._scouted_size  # at which its costs are known and rows are stored
         seconds = scouted.costs[name].read_seconds(rows)
         told = f"frozen features, about {seconds:.0f} s where none is stored"
         about = told if candidate.learner == "probe" else candidate.reason.partition(" (")[0]
@@ -319,12 +322,13 @@ class Proposals:
                 return
             clock = Clock(seconds, run.clock.now)
             self._read_seconds = self._may_read()
+            self._scouted_size = int(candidate.config.get("size", 0))
             scouted = scout_problem(
                 problem,
                 cards,
                 clock=clock,
                 seed=run.seed,
-                size=int(candidate.config.get("size", 0)),
+                size=self._scouted_size,
                 most_seconds=self._read_seconds,
                 passes_over=run.clock.has_deadline(),
                 threads=share_of_threads(run.workers) if run.workers else None,
