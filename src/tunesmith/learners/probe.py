@@ -20,16 +20,13 @@ from tunesmith.core.records import Dataset, Problem, Rows
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, config
-from tunesmith.learners._answers import answer, softmax, target_scale
+from tunesmith.learners._answers import answer, softmax
 from tunesmith.learners._few_examples import STRENGTHS as FEW_STRENGTHS
 from tunesmith.learners._few_examples import USUAL, compared, shared_scale
+from tunesmith.learners._probe_planes import as_they_are, planes_on
 from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
-    logistic_path,
-    logistic_paths,
-    ridge_path,
-    unscaled,
 )
 from tunesmith.learners._seeing import PLAIN, by_views, seen_by, settled_views
 from tunesmith.learners._shelf import learners
@@ -219,10 +216,12 @@ class Probe(Learner[ProbeConfig]):
         dense = inputs.dense(train)[rows]
         strengths = _strengths(config, len(rows))
         standard = (seen - center) / scale
-        planes = _planes(problem, config, strengths, watch.clock, rows, standard, dense)
+        planes = planes_on(
+            *(problem, strengths, watch.clock, rows, standard, dense), balanced=config.balanced
+        )
         rate = selection_score(problem, seed, likelihood=by_likelihood(len(valid)))
         plane, place = best_on_path(
-            (_unscaled(plane, scale, problem) for plane in planes),
+            (as_they_are(plane, scale, problem) for plane in planes),
             lambda plane: rate(replace(model, plane=plane).predict(valid)),
         )
         single = replace(model, plane=plane, strength=strengths[place])
@@ -306,8 +305,11 @@ def _fitted_to_few(
     def planes(teach: Rows, strengths: Sequence[float]) -> tuple[NDArray[np.float32], list[Plane]]:
         center, scale = seen[teach].mean(axis=0), shared_scale(seen[teach])
         standard = (seen[teach] - center) / scale
-        found = _planes(problem, config, strengths, Clock(), teach, standard, dense[teach])
-        return center, [_unscaled(plane, scale, problem) for plane in found]
+        found = planes_on(
+            *(problem, strengths, Clock(), teach, standard, dense[teach]),
+            balanced=config.balanced,
+        )
+        return center, [as_they_are(plane, scale, problem) for plane in found]
 
     def answered(teach: Rows, ask: Rows, strengths: Sequence[float]) -> list[ClassScores]:
         center, found = planes(teach, strengths)
@@ -384,52 +386,3 @@ def _strengths(config: ProbeConfig, rows: int) -> tuple[float, ...]:
     if config.strength:
         return (config.strength,)
     return STRENGTHS[2:] if rows > MANY_ROWS else STRENGTHS
-
-
-def _planes(
-    problem: Problem,
-    config: ProbeConfig,
-    strengths: Sequence[float],
-    clock: Clock,
-    rows: NDArray[np.int64],
-    seen: NDArray[np.float32],
-    dense: NDArray[np.float32],
-) -> Any:
-    """Planes over standardised features and dense inputs, along the path of strengths."""
-    both = np.concatenate([seen, dense], axis=1)
-    truth, weights = problem.truth("train")[rows], problem.weight("train")
-    weights = None if weights is None else weights[rows]
-    if problem.several:
-        return logistic_paths(
-            both,
-            truth,
-            strengths=tuple(strengths),
-            clock=clock,
-            balanced=config.balanced,
-            row_weights=weights,
-        )
-    if problem.classes:
-        return logistic_path(
-            both,
-            truth,
-            len(problem.classes),
-            strengths=tuple(strengths),
-            clock=clock,
-            balanced=config.balanced,
-            row_weights=weights,
-        )
-    mean, scale = target_scale(problem)
-    return ridge_path(
-        both,
-        (truth - mean) / scale,
-        strengths=tuple(strengths),
-        clock=clock,
-        row_weights=weights,
-    )
-
-
-def _unscaled(plane: Plane, scale: NDArray[np.float32], problem: Problem) -> Plane:
-    """The plane for features as they are, and a target in its own units."""
-    weights = plane.weights.copy()
-    weights[: len(scale)] /= scale[:, None]
-    return unscaled(Plane(weights, plane.bias), *target_scale(problem))
