@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,7 @@ def test_a_fit_of_few_texts_chooses_by_repeated_folds_and_says_how_good_it_is(
     assert told["repeats"]["draws"] == len(told["repeats"]["scores"]) > 1
     assert told["score"] == pytest.approx(np.mean(told["repeats"]["scores"]))
     assert told["rows"] == {"train": 12, "valid": 12, "test": 0}
+    assert told["prospects"] == {}
     assert {one["learner"] for one in told["leaderboard"]} == {"majority", "linear", "probe"}
     fresh = made([40, 40], seed=1)
     found = model.evaluate({name: list(fresh.values(name)) for name in fresh.names})
@@ -156,7 +158,7 @@ def test_few_pictures_in_class_folders(tmp_path: Path, picture_checkpoint: str, 
         place = tmp_path / "pictures" / ("red" if number % 2 == 0 else "green")
         place.mkdir(parents=True, exist_ok=True)
         pillow.fromarray(pixels).save(place / f"{number}.png")
-    with pytest.warns(DataWarning) if each == 1 else _quiet():
+    with pytest.warns(DataWarning) if each == 1 else nullcontext():
         model = ts.fit(
             tmp_path / "pictures",
             "label",
@@ -168,9 +170,3 @@ def test_few_pictures_in_class_folders(tmp_path: Path, picture_checkpoint: str, 
     assert (model.summary["score"] is None) == (each == 1)
     answers = model.predict(sorted((tmp_path / "pictures").rglob("*.png")))
     assert len(answers) == 2 * each
-
-
-def _quiet():
-    import contextlib
-
-    return contextlib.nullcontext()

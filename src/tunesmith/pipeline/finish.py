@@ -176,7 +176,7 @@ def finish(
     elif not is_brief:
         facts = with_interpretable(run, problem, results, answers, facts)
     facts |= suspect_facts(run, problem, results, chosen, facts, interrupted=is_brief)
-    ahead = prospects(run, problem, results, interrupted=is_brief)
+    ahead = {} if problem.is_few else prospects(run, problem, results, interrupted=is_brief)
     _end(run, {**facts, "prospects": ahead}, interrupted=interrupted)
 
 
