@@ -231,7 +231,7 @@ UNLEARNABLE: dict[str, tuple[Make, tuple[str, ...], tuple[str, ...]]] = {
         ("'label'", "numbers", "'dear'", "line 42", "--task"),
     ),
     "one row": (lines(*rows(1)), (), ("data.csv", "1 row ", "10")),
-    "three rows": (lines(*rows(3)), (), ("data.csv", "3 rows", "10")),
+    "three rows, the usual way": (lines(*rows(3)), ("--folds", "0"), ("data.csv", "3 rows", "10")),
     "10,000 classes": (
         lines("review,label", *(f"some words {i % 9},name{i}" for i in range(10_000))),
         (),
