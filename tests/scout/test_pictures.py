@@ -15,7 +15,7 @@ import tunesmith as ts  # noqa: E402
 from tunesmith import zoo  # noqa: E402
 from tunesmith.core.clock import Clock  # noqa: E402
 from tunesmith.core.errors import ConfigError  # noqa: E402
-from tunesmith.core.events import Journal  # noqa: E402
+from tunesmith.core.events import Journal, read_journal  # noqa: E402
 from tunesmith.core.records import Candidate  # noqa: E402
 from tunesmith.core.runfolder import RunFolder  # noqa: E402
 from tunesmith.core.space import default, to_dict  # noqa: E402
@@ -129,3 +129,5 @@ def test_a_fit_probes_at_the_size_that_was_scouted_and_reads_nothing_twice(
     assert tried[0]["backbone"] == cards[1].name
     rows = len(problem.parts["train"]) + len(problem.parts["valid"])
     assert read_rows <= len(cards) * rows
+    stages = [e.facts["name"] for e in read_journal(place.journal) if e.kind == "stage"]
+    assert stages[stages.index("scouting") + 1] == "tuning", "what is tried after it is no scouting"

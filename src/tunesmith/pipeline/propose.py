@@ -336,6 +336,8 @@ class Proposals:
         except TunesmithError as error:
             run.note(f"the scout gave up: {error}")
             return
+        finally:
+            run.stage("tuning")
         for name, why in {**gone, **scouted.left_out}.items():
             run.note(f"{name} is left out: {why}")
         rows = len(problem.rows)
@@ -380,6 +382,8 @@ class Proposals:
             self._run.note(f"{name} is left out: {error}")
             self._missing.add(name)
             return None
+        finally:
+            self._run.stage("tuning")
         return candidate
 
     def _trial(
