@@ -209,3 +209,11 @@ def test_what_has_no_code_is_refused_with_the_reason(
     )
     with pytest.raises(ts.ConfigError, match=reason):
         run.export_code(tmp_path / "code", check=False)
+
+
+def test_read_outs_are_those_of_the_networks_here() -> None:
+    from tunesmith.export._linear_head import READOUTS
+    from tunesmith.nn import features
+
+    for name, parts in READOUTS.items():
+        assert tuple(part.replace(" ", ":") for part in parts) == features.READOUTS[name]

@@ -10,7 +10,7 @@ from tunesmith.core.records import Problem
 from tunesmith.export import _pictures
 from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
-from tunesmith.export._linear_head import LOGISTIC, OTHER
+from tunesmith.export._linear_head import LOGISTIC, OTHER, READOUTS
 from tunesmith.export._writing import fit_head
 from tunesmith.zoo.backbones import backbone
 
@@ -84,13 +84,6 @@ class Probe:
         self.center, self.scale, self.model{saved_other} = parts
         return self
 '''
-READOUTS: Mapping[str, tuple[str, ...]] = {
-    "several": ("mean:-1", "mean:-2", "mean:-4", "max"),
-    "last": ("mean:-1",),
-    "ends": ("mean:-1", "final", "max"),
-    "deep": ("mean:-1", "mean:-2", "mean:-3", "mean:-4", "max", "first"),
-}
-"""As `nn/features.py` has them."""
 POOLS = {"max": "max", "first": "first", "final": "mean"}
 """Of what follows the last block; no token of a picture is the last."""
 
@@ -107,22 +100,15 @@ def why_not(problem: Problem, config: Mapping[str, Any]) -> str:
 
 
 def _layers(readout: str) -> list[int]:
-    names = _vectors(readout)
-    return [int(one.partition(":")[2]) for one in names if one.startswith("mean:")]
-
-
-def _vectors(readout: str) -> tuple[str, ...]:
-    """The pooled vectors that are read out, by name."""
-    from tunesmith.nn.features import READOUTS
-
-    return READOUTS[readout]
+    names = READOUTS[readout]
+    return [int(one.partition(" ")[2]) for one in names if one.startswith("mean ")]
 
 
 def recipe(problem: Problem, config: Mapping[str, Any]) -> Recipe:
     """The code of a probe of pictures."""
     columns = columns_of(problem)
     other, has_other = dense(columns), columns.has_dense
-    ends = [POOLS[one] for one in _vectors(str(config["readout"])) if one in POOLS]
+    ends = [POOLS[one] for one in READOUTS[str(config["readout"])] if one in POOLS]
     about = "Inverse strength of the regularisation, as the validation rows chose it."
     settings = {
         **_pictures.settings(config),

@@ -10,17 +10,10 @@ from tunesmith.core.records import Problem
 from tunesmith.export import _encoder, _probe_pictures
 from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import dense
-from tunesmith.export._linear_head import LOGISTIC, OTHER
+from tunesmith.export._linear_head import LOGISTIC, OTHER, READOUTS
 from tunesmith.export._shelf import exporters
 from tunesmith.export._writing import fit_head
 
-READOUTS: Mapping[str, tuple[str, ...]] = {
-    "several": ("mean -1", "mean -2", "mean -4", "max"),
-    "last": ("mean -1",),
-    "ends": ("mean -1", "final", "max"),
-    "deep": ("mean -1", "mean -2", "mean -3", "mean -4", "max", "first"),
-}
-"""As `nn/features.py` has them."""
 POOLS = {
     "max": "last.masked_fill(~inside, -torch.inf).amax(dim=1)",
     "first": "last[:, 0]",
