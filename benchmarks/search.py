@@ -1,7 +1,7 @@
 """A search of shallow fine-tunings with and without the activation store: the same configs and
 seeds, in turn, on the demo's reviews. Prints the ratio of times and how far the scores differ.
 
-    python benchmarks/search.py [--rows 4000] [--trials 30] [--without 30]
+    python benchmarks/search.py [--rows 4000] [--trials 30] [--without 30] [--card all-MiniLM-L6-v2]
 
 `--without 10` runs only the first ten trials without the store (each takes as long as the next) and
 counts the store's filling in full.
@@ -32,10 +32,9 @@ from tunesmith.metrics import get
 from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.frame import frame
 from tunesmith.search import searchers
+from tunesmith.zoo.backbones import backbone
 
 PINS = {
-    "backbone": CARD,
-    "depth": Choice(0.0, 0.17),
     "pooling": Choice("mean", "max", "first"),
     "adapter": "Full",
     "optimizer": "AdamW",
@@ -52,14 +51,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--without", type=int, default=30)
+    parser.add_argument("--card", default=CARD)
     asked = parser.parse_args()
     table, _ = clothing_reviews(rows=asked.rows)
     problem = frame(read(table[["text", "recommended"]]), "recommended", seed=0)
     neural, configs = learners["neural"], []
-    study = searchers["random"].begin(dimensions(neural.config, PINS), seed=0)
+    top = 1 / len(backbone(asked.card).encoder.blocks)
+    pins = {**PINS, "backbone": asked.card, "depth": Choice(0.0, top)}
+    study = searchers["random"].begin(dimensions(neural.config, pins), seed=0)
     for _ in range(asked.trials):
         _, values = study.ask()
-        configs.append(sample(neural.config, lambda path, mark, drawn=values: drawn[path], PINS))
+        configs.append(sample(neural.config, lambda path, mark, drawn=values: drawn[path], pins))
     metric, truth = get(problem.metric), problem.truth("valid")
 
     def trial(number: int) -> tuple[float, float]:
