@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
+from tunesmith.core.explaining import Heat
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import (
     BadCell,
@@ -162,6 +163,12 @@ class Fitted(ABC):
         """Config fields that the valid part decided (a strength, a number of epochs): with them
         pinned the same model can be fitted to all rows, with nothing left to select."""
         return {}
+
+    def heats(self, data: Dataset, output: int, method: str) -> Mapping[str, Heat] | None:
+        """What the inside of a network gives credit to, of one row, by column, for one number of
+        its answer (the probability of a class or label by its code, or the value); None where it
+        has no network, or none that this method can look into. `method` is one of `HEATS`."""
+        return None
 
 
 class Learner(ABC, Generic[C]):

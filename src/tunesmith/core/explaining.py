@@ -1,0 +1,109 @@
+"""Credit for one answer: who may get it, what is handed back, and what an explainer must be able to
+do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.records import Dataset, Kind
+
+HEATS = ("integrated-gradients", "grad-cam", "attention-rollout")
+"""The ways in which the inside of a network gives credit."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What may get credit: a word or a run of words of a text, a rectangle of a picture, the cell
+    of any other column.
+
+    `text` is the word or the cell as text, empty for a picture. `place` is where it lies in its
+    cell: (start, end) in characters of a text; (left, top, right, bottom) in shares of a picture's
+    width and height; empty for a whole cell.
+    """
+
+    column: str
+    kind: Kind
+    text: str = ""
+    place: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heat:
+    """What the inside of a network gives credit to, for one cell: of a text a credit for each of
+    its `spans` of characters, shapes (tokens,) and (tokens, 2); of a picture shape (height, width),
+    over the whole of it; of any other cell one number, shape ()."""
+
+    credits: NDArray[np.float64]
+    spans: NDArray[np.int64] | None = None
+
+
+class Game(ABC):
+    """One answer of a model for one row, seen as a game of its pieces: what would be answered if
+    only some of them were there. A piece that is not there is a word left out, a rectangle in the
+    mean colour, or a cell with the values that other rows have, averaged over these.
+    """
+
+    row: Dataset
+    """The row itself."""
+    background: Dataset
+    """Typical cells for what is not there."""
+    pieces: tuple[Piece, ...]
+    output: int
+    """Which of the answer's numbers is explained: the code of a class or label; 0 of a number."""
+
+    @abstractmethod
+    def values(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The explained number for each coalition: (coalitions, pieces) → (coalitions,)."""
+
+    @abstractmethod
+    def heats(self, method: str, seed: int, clock: Clock) -> Mapping[str, Heat] | None:
+        """Credit by the networks of the model, by column, in units of the explained number where
+        the method is additive; None where it holds no network that can tell. `method` is one of
+        `HEATS`."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Any:
+        """The model that answers, for an explainer that looks inside of it (trees)."""
+
+
+@dataclass(frozen=True)
+class Credits:
+    """What an explainer says of a game: a credit for each piece, shape (pieces,), positive where it
+    raised the explained number. `base` is that number with no piece there; where the method is
+    additive, base and credits sum to the answer."""
+
+    credits: NDArray[np.float64]
+    base: float | None = None
+
+
+class Explainer(ABC):
+    """A way to give credit to the pieces of a row for one answer."""
+
+    is_additive: bool = False
+    """Whether base and credits sum to the answer."""
+    extra: str = ""
+    """The optional package it needs: a name that `find_spec` knows; empty where none."""
+
+    @abstractmethod
+    def suits(self, game: Game) -> str:
+        """Empty where it can explain this answer; otherwise the reason it cannot."""
+
+    @abstractmethod
+    def evaluations(self, game: Game) -> int:
+        """How many coalitions it wants to see, or what its work comes to in that measure."""
+
+    @abstractmethod
+    def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
+        """Give credit, by at most about so many evaluations.
+
+        Raises:
+            BudgetError: It cannot be done in the clock's time.
+        """

@@ -1,0 +1,159 @@
+"""One row and one number of its answer, as a game of the row's pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Fitted
+from tunesmith.core.explaining import Game, Heat, Piece
+from tunesmith.core.predictions import Prediction
+from tunesmith.core.records import Column, Dataset
+from tunesmith.explain.pieces import Canvas, pieces_of, text_of
+
+ROWS_AT_ONCE = 2_048
+"""Rows that the model is asked at a time."""
+BESIDE_CONTENTS = 6
+"""Typical rows beside texts and pictures, which a model reads anew for each."""
+
+
+class Answering(Protocol):
+    """A model as far as it is asked here."""
+
+    @property
+    def inputs(self) -> tuple[Column, ...]: ...
+    @property
+    def members(self) -> tuple[tuple[Fitted, float], ...]: ...
+    def predict(self, data: Dataset) -> Prediction: ...
+
+
+class RowGame(Game):
+    """A game over what a model answers. What a coalition was answered is remembered, so that
+    several explainers and the test of each see it once; `asked` counts those that were not."""
+
+    def __init__(self, model: Answering, row: Dataset, background: Dataset, output: int) -> None:
+        self.row = row.with_columns([column.name for column in model.inputs])
+        self.output = output
+        self.pieces = pieces_of(self.row, model.inputs)
+        self.asked = 0
+        self._model = model
+        self._known: dict[bytes, float] = {}
+        self._by_column = {
+            column.name: [n for n, piece in enumerate(self.pieces) if piece.column == column.name]
+            for column in model.inputs
+        }
+        self._cut = {name for name, at in self._by_column.items() if self.pieces[at[0]].place}
+        self._whole = [name for name in self._by_column if name not in self._cut]
+        self._canvases = {
+            name: Canvas.of(self.row.values(name)[0])
+            for name in self._cut
+            if self.row.column(name).kind == "image"
+        }
+        most = BESIDE_CONTENTS if self._cut else len(background)
+        every = np.linspace(0, len(background) - 1, min(most, len(background))).round()
+        self.background = background.take(np.unique(every.astype(np.int64)))
+
+    @property
+    def model(self) -> Answering:
+        return self._model
+
+    def answer(self) -> float:
+        """The explained number of the row as it is."""
+        return float(self.values(np.ones((1, len(self.pieces)), dtype=bool))[0])
+
+    def numbers(self, rows: Dataset) -> NDArray[np.float64]:
+        """The explained number of any rows, shape (rows,)."""
+        array = np.asarray(self._model.predict(rows).array(), dtype=np.float64)
+        return array if array.ndim == 1 else array[:, self.output]
+
+    def values(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
+        keys = [np.packbits(coalition).tobytes() for coalition in present]
+        new = [n for n, key in enumerate(keys) if key not in self._known]
+        first = {keys[n]: n for n in reversed(new)}
+        wanted = sorted(first.values())
+        self.asked += len(wanted)
+        found = self._means([present[n] for n in wanted])
+        self._known |= {keys[n]: value for n, value in zip(wanted, found, strict=True)}
+        return np.array([self._known[key] for key in keys])
+
+    def _means(self, coalitions: Sequence[NDArray[np.bool_]]) -> list[float]:
+        """What each coalition is answered, in the mean over what stands for what is not there."""
+        counts = [len(self.background) if self._lacks_cells(one) else 1 for one in coalitions]
+        found: list[float] = []
+        start = 0
+        while start < len(coalitions):
+            stop, rows = start, 0
+            while stop < len(coalitions) and (stop == start or rows + counts[stop] <= ROWS_AT_ONCE):
+                rows += counts[stop]
+                stop += 1
+            asked = self._rows(coalitions[start:stop], counts[start:stop])
+            ends = np.cumsum(counts[start:stop])
+            parts = np.split(self.numbers(asked), ends[:-1])
+            found += [float(part.mean()) for part in parts]
+            start = stop
+        return found
+
+    def _lacks_cells(self, coalition: NDArray[np.bool_]) -> bool:
+        return any(not coalition[self._by_column[name][0]] for name in self._whole)
+
+    def _rows(self, coalitions: Sequence[NDArray[np.bool_]], counts: Sequence[int]) -> Dataset:
+        """A row for each coalition, or as many as the background has."""
+        cells: dict[str, NDArray[Any]] = {}
+        for name, at in self._by_column.items():
+            own = self.row.values(name)
+            parts = []
+            for coalition, count in zip(coalitions, counts, strict=True):
+                if name in self._cut:
+                    cell = np.empty(count, dtype=object)
+                    cell[:] = self._cell(name, [self.pieces[n] for n in at], coalition[at])
+                    parts.append(cell)
+                elif coalition[at[0]]:
+                    parts.append(np.repeat(own, count))
+                else:
+                    parts.append(self.background.values(name)[:count])
+            cells[name] = np.concatenate(parts)
+        lines = np.arange(1, sum(counts) + 1, dtype=np.int64)
+        return Dataset("a row and its pieces", self.row.columns, cells, lines)
+
+    def _cell(self, name: str, pieces: Sequence[Piece], present: NDArray[np.bool_]) -> str | None:
+        own: str | None = self.row.values(name)[0]
+        if present.all() or own is None:
+            return own
+        if name in self._canvases:
+            return self._canvases[name].cell(pieces, present)
+        return text_of(own, pieces, present)
+
+    def heats(self, method: str, seed: int, clock: Clock) -> Mapping[str, Heat] | None:
+        """The members' heats, each by its weight; None where no member has any."""
+        total, found = sum(weight for _, weight in self._model.members), dict[str, Heat]()
+        for fitted, weight in self._model.members:
+            heats = fitted.heats(self.row, self.output, method)
+            for name, heat in (heats or {}).items():
+                share = replace(heat, credits=heat.credits * (weight / total))
+                found[name] = _added(found[name], share) if name in found else share
+        return found or None
+
+
+def _added(one: Heat, other: Heat) -> Heat:
+    """Both heats of one cell together; of pictures at the finer grid."""
+    if one.spans is not None and other.spans is not None:
+        spans = np.concatenate([one.spans, other.spans])
+        return Heat(np.concatenate([one.credits, other.credits]), spans)
+    if one.credits.shape == other.credits.shape:
+        return Heat(one.credits + other.credits)
+    fine, coarse = sorted((one.credits, other.credits), key=np.size, reverse=True)
+    return Heat(fine + _stretched(coarse, fine.shape))
+
+
+def _stretched(heat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A map at another size, its sum kept."""
+    down = np.arange(shape[0]) * heat.shape[0] // shape[0]
+    across = np.arange(shape[1]) * heat.shape[1] // shape[1]
+    grown = heat[np.ix_(down, across)]
+    total = grown.sum()
+    return np.asarray(grown * (heat.sum() / total) if total else grown)
