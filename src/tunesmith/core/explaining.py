@@ -101,6 +101,10 @@ class Explainer(ABC):
         """How many coalitions it wants to see, or what its work comes to in that measure."""
 
     @abstractmethod
+    def least(self, game: Game) -> int:
+        """With how few it can do."""
+
+    @abstractmethod
     def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
         """Give credit, by at most about so many evaluations.
 
