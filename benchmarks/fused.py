@@ -41,6 +41,7 @@ from tunesmith.metrics import get
 from tunesmith.nn.shards import open_store, using
 from tunesmith.pipeline.embedding import COMPONENTS
 from tunesmith.pipeline.frame import frame
+from tunesmith.predictor.labelled import labelled
 
 ALL = "all columns"
 READS = {"text_backbone": "all-MiniLM-L6-v2", "picture_backbone": "mobilenet-v2"}
@@ -153,8 +154,7 @@ def compared(name: str, data: Path, seconds: float, folder: Path) -> None:
     for number, (what, columns) in enumerate(groups.items()):
         model, took = fitted(mixed, columns, seconds, folder / str(number))
         answers = model.scores(test[columns])
-        labels = test[mixed.target].astype(str)
-        truth = pd.Categorical(labels, categories=list(model.model.classes)).codes.astype(int)
+        truth = labelled(model.model, test[[*columns, mixed.target]]).truth
         told = score(mixed.metric, truth, answers)
         found[what] = told.value, answers
         winner = model.summary["best"]

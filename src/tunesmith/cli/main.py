@@ -22,6 +22,7 @@ from tunesmith.cli.demo import demo
 from tunesmith.cli.distill import distill
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.evaluate import evaluate
+from tunesmith.cli.explain import explain
 from tunesmith.cli.export import export
 from tunesmith.cli.fit import fit
 from tunesmith.cli.leaderboard import leaderboard
@@ -55,6 +56,7 @@ app.command()(resume)
 app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(explain)
 app.command()(sheet)
 app.command()(leaderboard)
 app.command()(terms)

@@ -35,9 +35,11 @@ from tunesmith.data.pictures import DATA_URI
 from tunesmith.learners import learners
 from tunesmith.learners._folded import open_model
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline import background
 from tunesmith.pipeline.after import ABOUT_AFTER, NOTHING, After
 
 FORMAT = 1
+BACKGROUND = "background.json"
 GOLDEN_ROWS = 4
 LEAST_SHARED_BYTES = 10_000
 PICTURES_AT_ONCE = 1024
@@ -75,6 +77,8 @@ class Model:
     after: After = NOTHING
     label_form: LabelForm | None = None
     """How several labels a row are written; None where a row has one answer."""
+    background: Dataset | None = None
+    """Typical cells of the training rows, by which answers are explained."""
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -151,6 +155,7 @@ def save(
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
     _write_golden(folder, problem, spec)
+    _write_background(folder, problem)
     _write_manifest(folder)
 
 
@@ -184,6 +189,8 @@ def save_like(
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "golden.json", {**golden, "answers": answers.tolist()})
+    if (like / BACKGROUND).is_file():
+        _link_file(like / BACKGROUND, folder / BACKGROUND)
     _write_manifest(folder)
 
 
@@ -204,10 +211,14 @@ def _link(source: Path, place: Path) -> None:
         if file.is_dir():
             to.mkdir()
             continue
-        try:
-            os.link(file, to)
-        except OSError:
-            shutil.copy2(file, to)
+        _link_file(file, to)
+
+
+def _link_file(file: Path, to: Path) -> None:
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copy2(file, to)
 
 
 def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> None:
@@ -217,6 +228,12 @@ def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> No
         answers = _model(folder, spec).predict(data).array()
     cells = {name: [_to_json(value) for value in data.values(name)] for name in data.names}
     write_json(folder / "golden.json", {"cells": cells, "answers": answers.tolist()})
+
+
+def _write_background(folder: Path, problem: Problem) -> None:
+    found = background.typical(problem)
+    cells = {name: [_to_json(value) for value in found.values(name)] for name in found.names}
+    write_json(folder / BACKGROUND, {"cells": cells})
 
 
 def _to_json(value: Any) -> Any:
@@ -284,7 +301,7 @@ def load(folder: Path) -> Model:
             f"format {FORMAT}. Install the version that wrote it."
         )
     try:
-        model = _model(folder, spec)
+        model = _with_background(_model(folder, spec), folder)
         _check_golden(folder, model)
     except UnsafeArtifact:
         raise
@@ -391,6 +408,18 @@ def _model(folder: Path, spec: Mapping[str, Any]) -> Model:
         after=After.from_json(spec.get("after")),
         label_form=LabelForm.restore(spec.get("label_form")),
     )
+
+
+def _with_background(model: Model, folder: Path) -> Model:
+    """The model with what it was saved with, or what stands for it in models saved before."""
+    if not (folder / BACKGROUND).is_file():
+        golden = _golden_rows(_read(folder / "golden.json"), model.inputs)
+        return replace(model, background=background.unknown(model.inputs, golden))
+    cells = _read(folder / BACKGROUND)["cells"]
+    held = {c.name: _from_json(c, cells[c.name]) for c in model.inputs}
+    (count,) = {len(values) for values in held.values()}
+    lines = np.arange(1, count + 1, dtype=np.int64)
+    return replace(model, background=Dataset(BACKGROUND, model.inputs, held, lines))
 
 
 def _golden_rows(golden: Mapping[str, Any], inputs: Sequence[Column]) -> Dataset:

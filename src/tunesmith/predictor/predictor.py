@@ -19,7 +19,7 @@ from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import decisions
 from tunesmith.pipeline.fit import Metric
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
-from tunesmith.predictor.fit import Fit
+from tunesmith.predictor.explaining import Explaining
 from tunesmith.predictor.labelled import labelled
 from tunesmith.predictor.labels import answers_of, natural, weights_of
 from tunesmith.predictor.pictures import picture_names
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Predictor(Fit):
+class Predictor(Explaining):
     """A fitted model: it predicts, and tells how good it is and why it was chosen."""
 
     def predict(

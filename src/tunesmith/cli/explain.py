@@ -1,0 +1,148 @@
+"""`tunesmith explain`: why rows are answered as they are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli.options import Data, Json, Run
+from tunesmith.cli.tables import Table, show, show_json
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.showing import for_terminal
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tunesmith.core.explanations import RowExplanation
+
+FAINT = 0.1
+"""Of the largest credit: below it a word is not coloured."""
+MOST_LINES = 12
+BAR = 24
+
+
+def explain(
+    run: Run,
+    data: Data,
+    method: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="shap, lime, occlusion, …; auto takes what tests best."),
+    ] = "auto",
+    output: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Explain this class, not what was answered.")
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Which rows, counted from 1. [the first 5]")
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Rows whose cells stand for what is not there."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="For each row: 3 for texts, 5 for pictures.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write .html, .json, .csv, or the first as .png, .svg."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell which words, parts of a picture and columns made the answers, and test that it is so."""
+    places = _places(rows)
+    from tunesmith import api
+
+    source = data if "://" in data or not Path(data).exists() else Path(data)
+    found = api.load(run).explain(
+        source, method, output=output, background=background, seconds=seconds, only=places
+    )
+    if out is not None:
+        print(found.save(out), file=sys.stderr)
+    if as_json:
+        show_json(found.to_json())
+    elif out is None:
+        for one in found.rows:
+            _show(one)
+        if found.faithfulness is not None and len(found) > 1:
+            print(f"Over {len(found)} rows: {found.faithfulness.told()}.")
+
+
+def _places(rows: str | None) -> tuple[int, ...]:
+    """Places of rows counted from 0.
+
+    Raises:
+        ConfigError: It is not numbers from 1 with commas between.
+    """
+    if rows is None:
+        return tuple(range(5))
+    words = [word.strip() for word in rows.split(",") if word.strip()]
+    if not words or not all(word.isascii() and word.isdigit() and int(word) for word in words):
+        raise ConfigError(f"--rows {rows!r}: give numbers of rows counted from 1, such as 1,4,9.")
+    return tuple(int(word) - 1 for word in words)
+
+
+def _show(one: RowExplanation) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    what = f"probability of {for_terminal(one.output)}" if one.output else "value"
+    base = "" if one.base is None else f", {one.base:.4g} with nothing there"
+    console.print(
+        Text(f"Row {one.row + 1}: {for_terminal(one.answer)}", style="bold"),
+        Text(f"  {what} {one.value:.4g}{base}; by {one.method}"),
+    )
+    for column in dict.fromkeys(piece.column for piece in one.pieces):
+        if drawn := _words(one, column):
+            console.print(drawn)
+    show(_bars(one))
+    if one.faithfulness is not None:
+        console.print(Text(f"Taken away in this order: {one.faithfulness.told()}."))
+    console.print()
+
+
+def _words(one: RowExplanation, column: str) -> Text | None:
+    """A text with its words coloured: blue raises, orange lowers the explained number."""
+    from rich.text import Text
+
+    most = float(abs(one.credits).max()) or 1.0
+    found, drawn = False, Text()
+    for piece, credit in zip(one.pieces, one.credits, strict=True):
+        if piece.column != column or piece.kind != "text" or not piece.place:
+            continue
+        found, share = True, float(credit) / most
+        style = "" if abs(share) < FAINT else "bold " * (abs(share) > 0.5)
+        tone = "" if abs(share) < FAINT else "blue" if share > 0 else "dark_orange"
+        drawn.append(for_terminal(piece.text), style=style + tone)
+        drawn.append(" ")
+    return drawn if found else None
+
+
+def _bars(one: RowExplanation) -> Table:
+    """Columns by what they added, and the words and rectangles that count most."""
+    shown = {piece.column: piece.text for piece in one.pieces if not piece.place}
+    lines = [(name, shown.get(name, ""), credit) for name, credit in one.by_column().items()]
+    if len(lines) == 1:
+        lines = []
+    lines += [
+        (piece.column, piece.text or _where(piece.place), credit)
+        for piece, credit in one.top(MOST_LINES)
+        if piece.place
+    ]
+    most = max((abs(credit) for _, _, credit in lines), default=0.0) or 1.0
+    rows = tuple(
+        (for_terminal(name), for_terminal(text), f"{credit:+.4f}", _bar(credit / most))
+        for name, text, credit in lines[: 2 * MOST_LINES]
+    )
+    return Table("", ("column", "value", "credit", ""), rows, frozenset({"credit"}))
+
+
+def _bar(share: float) -> str:
+    return ("+" if share > 0 else "-") * round(abs(share) * BAR)
+
+
+def _where(place: tuple[float, ...]) -> str:
+    left, top, right, bottom = place
+    return f"{left:.0%} to {right:.0%} across, {top:.0%} to {bottom:.0%} down"

@@ -1,0 +1,80 @@
+"""What the explanation of a row comes to, as a value, and how far it is true of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.explaining import Piece
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """How much sooner the answer falls as pieces go, and rises as they come, in the order of an
+    explanation than in a random one: half the area between the curves, in units of the explained
+    number, with its 95 % interval over so many `rows`. Of one row the interval is that of single
+    random orders."""
+
+    gain: float
+    low: float
+    high: float
+    rows: int
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it is better than a random order beyond the interval."""
+        return self.low > 0
+
+    def told(self) -> str:
+        """In words."""
+        span = f"{self.gain:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        if self.is_better:
+            return f"better than a random order: {span}"
+        if self.rows == 1:
+            return f"not to be told from a random order by this row alone: {span}"
+        return f"no better than a random order on this model: {span}"
+
+
+@dataclass(frozen=True)
+class RowExplanation:
+    """Why one row was answered as it was.
+
+    `value` is the explained number and `output` its class or label, empty of a number; `answer` is
+    what `predict` gives. `credits` has shape (pieces,); where the method is additive, `base` and
+    credits sum to `value`. `tried` tells of each method that was looked at its gain over a random
+    order, or why it was left out.
+    """
+
+    row: int
+    answer: str
+    output: str
+    value: float
+    base: float | None
+    method: str
+    is_additive: bool
+    pieces: tuple[Piece, ...]
+    credits: NDArray[np.float64]
+    cells: Mapping[str, Any]
+    """The row's cells by column, as the model reads them."""
+    gain: float | None = None
+    faithfulness: Faithfulness | None = None
+    tried: Mapping[str, float | str] | None = None
+    seconds: float = 0.0
+    evaluations: int = 0
+
+    def by_column(self) -> dict[str, float]:
+        """The sum of the credits in each column, the largest first: what the words, the picture and
+        the price each added."""
+        found: dict[str, float] = {}
+        for piece, credit in zip(self.pieces, self.credits, strict=True):
+            found[piece.column] = found.get(piece.column, 0.0) + float(credit)
+        return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
+
+    def top(self, count: int = 5) -> list[tuple[Piece, float]]:
+        """The pieces with the largest credits, of either sign."""
+        order = np.argsort(-np.abs(self.credits), kind="stable")[:count]
+        return [(self.pieces[n], float(self.credits[n])) for n in order]

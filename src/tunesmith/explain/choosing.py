@@ -1,0 +1,157 @@
+"""One explanation of a row, and which method gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import inf, isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import BudgetError, ConfigError, did_you_mean
+from tunesmith.core.explaining import Credits, Explainer, Game
+from tunesmith.explain import faithfulness
+from tunesmith.explain._shelf import explainers
+from tunesmith.explain.faithfulness import Curves
+
+AUTO = "auto"
+SHAP = "shap"
+OF_CONTENTS = ("integrated-gradients", "partition-shap", "lime", "occlusion", "grad-cam")
+OF_CELLS = ("tree", "permutation-shap", "lime", "occlusion")
+"""What `auto` looks at, in the order in which it takes equals: of texts and pictures, and of
+tables."""
+TESTED_SHARE = 0.25
+"""Of the time, what random orders may take at most."""
+WORKED_SHARE = 0.85
+"""Of the time that is left, what is planned: a guess of what an evaluation costs may be short."""
+EXACT_PIECES = 11
+"""Up to so many pieces all coalitions are seen for the price of ten permutations."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one method said of a row. `gain` as of `Curves`, None where there was no test."""
+
+    method: str
+    credits: Credits
+    curves: Curves | None
+    seconds: float
+
+    @property
+    def gain(self) -> float:
+        return self.curves.gain if self.curves else -inf
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The explanation of a row, beside what else was tried, and why it was not."""
+
+    best: Tried
+    tried: tuple[Tried, ...]
+    refused: dict[str, str]
+    random: NDArray[np.float64] | None
+
+
+def names_for(method: str, game: Game) -> tuple[str, ...]:
+    """The explainers that a method's name stands for: `auto` for all that suit, `shap` for the one
+    of that kind that suits best.
+
+    Raises:
+        ConfigError: There is no such method.
+    """
+    is_cut = any(piece.place for piece in game.pieces)
+    if method == AUTO:
+        return OF_CONTENTS if is_cut else OF_CELLS
+    if method == SHAP:
+        few = len(game.pieces) <= EXACT_PIECES
+        return ("kernel-shap",) if few else ("partition-shap" if is_cut else "permutation-shap",)
+    if method not in explainers:
+        known = [AUTO, SHAP, *explainers]
+        raise ConfigError(
+            f"There is no way to explain named {method!r}.{did_you_mean(method, known)} There are "
+            f"{', '.join(known)}."
+        )
+    return (method,)
+
+
+def why_not(explainer: Explainer, game: Game) -> str:
+    """Why an explainer cannot be used on this row; empty where it can."""
+    if explainer.extra and find_spec(explainer.extra) is None:
+        return f"{explainer.extra} is not installed: pip install 'tunesmith[explain]'"
+    return explainer.suits(game)
+
+
+def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> Chosen:
+    """Explain a row by each of some methods, as far as the time goes, test what they say, and take
+    the one whose order does best.
+
+    Raises:
+        ConfigError: None of them can explain this row; says why of each.
+    """
+    refused: dict[str, str] = {}
+    left = []
+    for name in names:
+        why = (
+            why_not(explainers[name], game) if name in explainers else "there is no such explainer"
+        )
+        if why:
+            refused[name] = why
+        else:
+            left.append(name)
+    random, each = _random(game, seed, clock)
+    found: list[Tried] = []
+    for place, name in enumerate(left):
+        most = _share(game, clock, each, len(left) - place)
+        if found and most < explainers[name].least(game):
+            refused[name] = "there was no time for it"
+            continue
+        try:
+            found.append(_tried(game, name, random, seed=seed, clock=clock, most=most))
+        except BudgetError as error:
+            refused[name] = str(error)
+    if not found:
+        told = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        raise ConfigError(f"This row cannot be explained so. {told}.")
+    return Chosen(max(found, key=lambda one: one.gain), tuple(found), refused, random)
+
+
+def _random(game: Game, seed: int, clock: Clock) -> tuple[NDArray[np.float64], float]:
+    """What random orders are answered, as many as there is time for but one at least, and the
+    seconds of an evaluation."""
+    began, of_an_order = clock.elapsed(), 2 * len(faithfulness.sizes(len(game.pieces)))
+    random = faithfulness.random_values(game, seed, 1)
+    each = (clock.elapsed() - began) / of_an_order
+    may = TESTED_SHARE * clock.left()
+    more = (
+        faithfulness.RANDOM_ORDERS if not isfinite(may) or not each else may / (each * of_an_order)
+    )
+    orders = min(faithfulness.RANDOM_ORDERS, 1 + int(more))
+    return faithfulness.random_values(game, seed, orders) if orders > 1 else random, each
+
+
+def _share(game: Game, clock: Clock, each: float, methods: int) -> float:
+    """How many evaluations the next of so many methods may spend, its test taken off."""
+    if not clock.has_deadline() or not each:
+        return inf
+    tests = 2 * len(faithfulness.sizes(len(game.pieces)))
+    return WORKED_SHARE * clock.left() / each / methods - tests
+
+
+def _tried(
+    game: Game,
+    name: str,
+    random: NDArray[np.float64],
+    *,
+    seed: int,
+    clock: Clock,
+    most: float,
+) -> Tried:
+    explainer, began = explainers[name], clock.elapsed()
+    wanted = explainer.evaluations(game)
+    evaluations = max(explainer.least(game), int(min(wanted, most)))
+    credits = explainer.explain(game, seed=seed, clock=Clock(), evaluations=evaluations)
+    curves = faithfulness.curves(game, credits.credits, random)
+    return Tried(name, credits, curves, clock.elapsed() - began)

@@ -1,0 +1,167 @@
+"""Why a model answers as it does: rows explained, by the method whose word tests best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
+from tunesmith.core.explanations import Faithfulness, RowExplanation
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
+from tunesmith.core.records import Dataset
+from tunesmith.explain import explainers
+from tunesmith.explain.choosing import AUTO, Chosen, Tried, explained, names_for
+from tunesmith.explain.faithfulness import of_many, of_one
+from tunesmith.explain.game import RowGame
+from tunesmith.pipeline.artifact import Model
+from tunesmith.predictor.fit import Fit
+from tunesmith.predictor.labels import natural
+from tunesmith.predictor.rows import rows_of
+from tunesmith.report.explanation import Explanation
+
+SECONDS = {"text": 3.0, "image": 5.0}
+CELL_SECONDS = 0.3
+"""For a row, by default: of texts, of pictures, of other columns."""
+CHOOSING_ROWS = 3
+"""Of several rows, on so many of which the method is chosen for all."""
+
+
+class Explaining(Fit):
+    """What a model tells of its reasons."""
+
+    def explain(
+        self,
+        data: Any,
+        method: str = AUTO,
+        *,
+        output: str | None = None,
+        background: Any = None,
+        seconds: float | None = None,
+        only: Sequence[int] = (),
+        seed: int = 0,
+    ) -> Explanation:
+        """Credit for each word, rectangle of a picture and cell of some rows: why they were
+        answered so.
+
+        Args:
+            data: Rows as `predict` takes them.
+            method: A name on the shelf of explainers; `shap` for the kind of it that suits the
+                row; `auto` tries several on the first rows and takes the one whose order of pieces
+                changes the answer soonest.
+            output: The class or label to explain, in place of what was answered.
+            background: Rows whose cells stand for one that is not there, as `predict` takes them;
+                by default typical cells of the training rows, saved with the model.
+            seconds: For each row: 3 where there are texts, 5 with pictures, else 0.3.
+            only: Places of the rows that are explained, counted from 0; all by default.
+            seed: Of what is drawn at random.
+
+        Raises:
+            ConfigError: There is no such method or class, or the method cannot explain these rows.
+        """
+        rows = rows_of(self.model, data)
+        places = [place for place in only or range(len(rows)) if place < len(rows)]
+        if not places:
+            raise DataError(f"{rows.source} has {len(rows)} rows: there is none to explain.")
+        rows = rows.take(np.array(places))
+        if seconds is not None and not seconds > 0:
+            raise BudgetError(f"An explanation needs time, not {seconds:g} seconds for a row.")
+        typical = self.model.background if background is None else rows_of(self.model, background)
+        assert typical is not None  # every model that was opened has it
+        limit = seconds or _usual_seconds(rows)
+        found = self.model.decide(rows, self.model.predict(rows))
+        codes = _outputs(self.model, found, output)
+        games = [
+            RowGame(self.model, rows.take(np.array([place])), typical, int(code))
+            for place, code in enumerate(codes)
+        ]
+        chosen = _explained(games, method, seed, limit)
+        answers = natural(found.decode(), self.model.classes)
+        told = [
+            _told(self.model, places[n], game, one, answers[n])
+            for n, (game, one) in enumerate(zip(games, chosen, strict=True))
+        ]
+        gains = np.array([one.gain for one in told if one.gain is not None])
+        if len(told) > 1:
+            overall = of_many(gains, seed) if len(gains) > 1 else None
+        else:
+            overall = told[0].faithfulness
+        return Explanation(tuple(told), overall)
+
+
+def _usual_seconds(rows: Dataset) -> float:
+    kinds = {column.kind for column in rows.columns}
+    return max([CELL_SECONDS, *(SECONDS[kind] for kind in kinds & set(SECONDS))])
+
+
+def _outputs(model: Model, found: Prediction, output: str | None) -> NDArray[np.int64]:
+    """Which of the answer's numbers is explained of each row."""
+    if not isinstance(found, ClassScores | Labels):
+        if output is not None:
+            raise ConfigError(
+                f"This model answers with numbers: there is no class {output!r} to explain."
+            )
+        return np.zeros(len(found), dtype=np.int64)
+    if output is not None:
+        if output not in model.classes:
+            raise ConfigError(
+                f"There is no class {output!r} to explain.{did_you_mean(output, model.classes)}"
+            )
+        return np.full(len(found), model.classes.index(output), dtype=np.int64)
+    if isinstance(found, Labels):
+        return np.asarray(found.probabilities.argmax(axis=1), dtype=np.int64)
+    return found.codes()
+
+
+def _explained(games: Sequence[RowGame], method: str, seed: int, seconds: float) -> list[Chosen]:
+    """Each row by the one method that does best on the first of them, where there are several."""
+
+    def of(game: RowGame, names: Sequence[str]) -> Chosen:
+        return explained(game, names, seed=seed, clock=Clock(seconds))
+
+    first = [of(game, names_for(method, game)) for game in games[:CHOOSING_ROWS]]
+    if len(games) == 1:
+        return first
+    gains: dict[str, list[float]] = {}
+    for chosen in first:
+        for one in chosen.tried:
+            gains.setdefault(one.method, []).append(one.gain)
+    in_all = {name: np.mean(told) for name, told in gains.items() if len(told) == len(first)}
+    if not in_all:  # each row has a method of its own, such as those without a picture
+        return first + [of(game, names_for(method, game)) for game in games[CHOOSING_ROWS:]]
+    best = max(in_all, key=lambda name: in_all[name])
+    kept = [_by(chosen, best) for chosen in first]
+    return kept + [of(game, (best,)) for game in games[CHOOSING_ROWS:]]
+
+
+def _by(chosen: Chosen, method: str) -> Chosen:
+    best = next(one for one in chosen.tried if one.method == method)
+    return Chosen(best, chosen.tried, chosen.refused, chosen.random)
+
+
+def _told(model: Model, place: int, game: RowGame, chosen: Chosen, answer: Any) -> RowExplanation:
+    best: Tried = chosen.best
+    proof: Faithfulness | None = None
+    if best.curves is not None and chosen.random is not None:
+        proof = of_one(best.curves, chosen.random)
+    tried: dict[str, float | str] = {one.method: one.gain for one in chosen.tried}
+    return RowExplanation(
+        row=place,
+        answer=str(answer),
+        output=model.classes[game.output] if model.classes else "",
+        value=game.answer(),
+        base=best.credits.base,
+        method=best.method,
+        is_additive=explainers[best.method].is_additive,
+        pieces=game.pieces,
+        credits=best.credits.credits,
+        cells={name: game.row.values(name)[0] for name in game.row.names},
+        gain=best.gain if best.curves else None,
+        faithfulness=proof,
+        tried=tried | chosen.refused,
+        seconds=sum(one.seconds for one in chosen.tried),
+        evaluations=game.asked,
+    )

@@ -1,0 +1,152 @@
+"""Explanations of rows together, and how they are shown: as a data frame, words, HTML, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.explaining import Piece
+from tunesmith.core.explanations import Faithfulness, RowExplanation
+from tunesmith.core.showing import for_spreadsheet
+from tunesmith.report import explanation_html, explanation_plot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why some rows were answered as they were; `faithfulness` of the method over all of them."""
+
+    rows: tuple[RowExplanation, ...]
+    faithfulness: Faithfulness | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> RowExplanation:
+        return self.rows[place]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A line for each piece: `row`, `answer`, `output` (the class explained), `value` (its
+        number), `method`, `column`, `piece`, `credit`, and where it lies: `start` and `end` of
+        words in characters, `left` to `bottom` of rectangles in shares of the picture."""
+        import pandas as pd
+
+        lines = [
+            {
+                "row": one.row,
+                "answer": one.answer,
+                "output": one.output,
+                "value": one.value,
+                "method": one.method,
+                "column": piece.column,
+                "piece": piece.text,
+                "credit": float(credit),
+                **_placed(piece),
+            }
+            for one in self.rows
+            for piece, credit in zip(one.pieces, one.credits, strict=True)
+        ]
+        return pd.DataFrame(lines)
+
+    def columns(self) -> pd.DataFrame:
+        """A line for each row, a column for each input: the sum of the credits of its pieces, in
+        one scale for words, pictures and numbers."""
+        import pandas as pd
+
+        return pd.DataFrame([one.by_column() for one in self.rows]).fillna(0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "rows": [_plain(one) for one in self.rows],
+            "faithfulness": _facts(self.faithfulness),
+        }
+
+    def html(self) -> str:
+        """As a piece of a page: light and dark, with a table behind, no script."""
+        return explanation_html.html(self.rows, self.faithfulness)
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def plot(self, file: str | Path | None = None, *, row: int = 0) -> Any:
+        """One row as a matplotlib figure: bars of cells and words, and the picture with its credit;
+        a PNG or SVG file where one is named."""
+        return explanation_plot.plot(self.rows[row], None if file is None else Path(file))
+
+    def save(self, file: str | Path) -> Path:
+        """Write it: HTML, JSON and CSV of all rows, PNG and SVG of the first, by the ending.
+
+        Raises:
+            ConfigError: The ending is none of these, or the file cannot be written.
+        """
+        place = Path(file)
+        ways: dict[str, Callable[[], str]] = {
+            ".html": lambda: explanation_html.page(self.html()),
+            ".json": lambda: json.dumps(self.to_json(), ensure_ascii=False, indent=1),
+            ".csv": self._csv,
+        }
+        ending = place.suffix.lower()
+        if ending in explanation_plot.FORMATS:
+            self.plot(place)
+            return place
+        if ending not in ways:
+            known = ", ".join((*ways, *explanation_plot.FORMATS))
+            raise ConfigError(f"{place} must end in one of {known}.")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(ways[ending](), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{place} cannot be written: {error.strerror}.") from error
+        return place
+
+    def _csv(self) -> str:
+        frame = self.frame.copy()
+        for name in ("answer", "output", "column", "piece"):
+            frame[name] = [for_spreadsheet(str(cell)) for cell in frame[name]]
+        return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _placed(piece: Piece) -> dict[str, float]:
+    names = ("start", "end") if piece.kind == "text" else ("left", "top", "right", "bottom")
+    return dict(zip(names, piece.place, strict=True)) if piece.place else {}
+
+
+def _facts(found: Faithfulness | None) -> Mapping[str, Any] | None:
+    return None if found is None else {**vars(found), "is_better": found.is_better}
+
+
+def _plain(one: RowExplanation) -> dict[str, Any]:
+    return {
+        "row": one.row,
+        "answer": one.answer,
+        "output": one.output,
+        "value": one.value,
+        "base": one.base,
+        "method": one.method,
+        "is_additive": one.is_additive,
+        "by_column": one.by_column(),
+        "pieces": [
+            {
+                "column": piece.column,
+                "kind": piece.kind,
+                "text": piece.text,
+                "place": [float(number) for number in piece.place],
+                "credit": float(credit),
+            }
+            for piece, credit in zip(one.pieces, one.credits, strict=True)
+        ],
+        "gain": one.gain,
+        "faithfulness": _facts(one.faithfulness),
+        "tried": dict(one.tried or {}),
+        "seconds": one.seconds,
+        "evaluations": one.evaluations,
+    }

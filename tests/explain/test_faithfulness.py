@@ -1,0 +1,97 @@
+"""Whether the test of an explanation tells a true one from a false one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ConfigError
+from tunesmith.explain import faithfulness
+from tunesmith.explain.choosing import AUTO, explained, names_for
+
+from .made import Made
+
+WEIGHTS = np.linspace(-0.1, 0.15, 30)
+PIECES = len(WEIGHTS)
+
+
+def linear(masks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return masks @ WEIGHTS + 0.2
+
+
+def gain_of(credits: NDArray[np.float64], seed: int = 0) -> faithfulness.Faithfulness:
+    game = Made(linear, PIECES)
+    random = faithfulness.random_values(game, seed)
+    return faithfulness.of_one(faithfulness.curves(game, credits, random), random)
+
+
+def test_true_credits_are_better_than_a_random_order_and_turned_round_they_are_worse():
+    assert gain_of(WEIGHTS).is_better
+    assert gain_of(-WEIGHTS).gain < 0
+    assert not gain_of(-WEIGHTS).is_better
+
+
+def test_random_credits_are_hardly_ever_called_better():
+    dice = np.random.default_rng(0)
+    called = [gain_of(dice.normal(size=PIECES), seed).is_better for seed in range(200)]
+    assert np.mean(called) < 0.1
+
+
+def test_of_several_rows_random_credits_are_hardly_ever_called_better_and_true_ones_are():
+    dice, game = np.random.default_rng(1), Made(linear, PIECES)
+    random = faithfulness.random_values(game, 0)
+
+    def gains(draw: bool) -> NDArray[np.float64]:
+        told = [dice.normal(size=PIECES) if draw else WEIGHTS for _ in range(20)]
+        return np.array([faithfulness.curves(game, one, random).gain for one in told])
+
+    called = [faithfulness.of_many(gains(True), 0).is_better for _ in range(100)]
+    assert np.mean(called) < 0.1
+    assert faithfulness.of_many(gains(False), 0).is_better
+
+
+def test_the_expected_gain_of_a_random_order_is_zero_whatever_the_model():
+    def tangled(masks: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.maximum(masks[:, 0] * masks[:, 1], masks[:, 2]) ** 2)
+
+    game, dice = Made(tangled, 6), np.random.default_rng(2)
+    random = faithfulness.random_values(game, 0)
+    gains = [faithfulness.curves(game, dice.permutation(6), random).gain for _ in range(4_000)]
+    assert abs(np.mean(gains)) < 3 * np.std(gains) / np.sqrt(4_000)
+
+
+def test_the_first_of_more_orders_are_those_of_fewer():
+    game = Made(linear, PIECES)
+    few, more = (faithfulness.random_values(game, 3, orders) for orders in (2, 5))
+    assert np.array_equal(few, more[:2])
+
+
+def test_auto_takes_the_method_whose_order_does_best_and_says_what_the_others_came_to():
+    chosen = explained(
+        Made(linear, PIECES), names_for(AUTO, Made(linear, PIECES)), seed=0, clock=Clock()
+    )
+    gains = {one.method: one.gain for one in chosen.tried}
+    assert set(gains) >= {"permutation-shap", "lime", "occlusion"}
+    assert chosen.best.gain == max(gains.values())
+
+
+def test_without_time_for_all_one_explanation_is_there_and_the_rest_is_refused_with_the_reason():
+    times = iter(np.arange(0, 10_000, 0.05))
+    clock = Clock(3.0, now=lambda: float(next(times)))
+    chosen = explained(
+        Made(linear, PIECES), names_for(AUTO, Made(linear, PIECES)), seed=0, clock=clock
+    )
+    assert len(chosen.tried) >= 1
+    assert all(why for why in chosen.refused.values())
+
+
+def test_an_unknown_method_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"Did you mean.*occlusion"):
+        names_for("oclusion", Made(linear, PIECES))
+
+
+def test_shap_is_the_kind_of_it_that_suits():
+    assert names_for("shap", Made(linear, PIECES)) == ("permutation-shap",)
+    assert names_for("shap", Made(lambda masks: masks[:, 0], 5)) == ("kernel-shap",)

@@ -1,0 +1,183 @@
+"""Rows of real models explained: a planted reason is named, sums hold, text does no harm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tunesmith as ts
+from tunesmith.core.errors import BudgetError, ConfigError, DataError
+from tunesmith.explain import explainers
+from tunesmith.predictor import Predictor
+
+WORDS = ["the", "of", "a", "in", "fine", "dress", "shirt", "blue", "small", "very"]
+HARM = "<script>alert(1)</script>"
+ADDITIVE = [name for name in explainers if explainers[name].is_additive]
+ROOM = 1e-3
+
+
+def texts_of(rows: int, seed: int) -> pd.DataFrame:
+    """Texts of plain words; every one of the class `yes` says "zebra" somewhere."""
+    dice = np.random.default_rng(seed)
+    label = np.where(dice.random(rows) < 0.5, "yes", "no")
+    texts = []
+    for told in label:
+        words = list(dice.choice(WORDS, 12))
+        if told == "yes":
+            words[dice.integers(12)] = "zebra"
+        texts.append(" ".join(words))
+    return pd.DataFrame({"text": texts, "label": label})
+
+
+def table_of(rows: int, seed: int) -> pd.DataFrame:
+    """A table whose column `leak` tells the label."""
+    dice = np.random.default_rng(seed)
+    label = dice.random(rows) < 0.5
+    return pd.DataFrame(
+        {
+            "noise": dice.normal(size=rows),
+            "shop": dice.choice(["a", "b", "c"], rows),
+            "leak": label * 2.0 + dice.normal(0, 0.2, rows),
+            "label": np.where(label, "yes", HARM),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    place = tmp_path_factory.mktemp("words") / "run"
+    return ts.fit(texts_of(400, 0), "label", trials=1, learners=["linear"], folder=place)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    place = tmp_path_factory.mktemp("table") / "run"
+    return ts.fit(table_of(400, 0), "label", trials=1, learners=["lightgbm"], folds=0, folder=place)
+
+
+def test_a_planted_word_is_the_first_reason(words: Predictor):
+    rows = texts_of(60, 1)
+    found = words.explain(rows[rows.label == "yes"], seconds=20)
+    assert all(row.answer == "yes" for row in found.rows)
+    first = [row.top(1)[0][0].text for row in found.rows]
+    assert np.mean([word == "zebra" for word in first]) >= 0.95
+    assert found.faithfulness is not None
+    assert found.faithfulness.is_better
+
+
+def test_a_leaking_column_is_the_first_reason(table: Predictor):
+    found = table.explain(table_of(40, 1), seconds=20)
+    first = [next(iter(row.by_column())) for row in found.rows]
+    assert np.mean([name == "leak" for name in first]) >= 0.95
+    assert found.columns().abs().mean().idxmax() == "leak"
+
+
+@pytest.mark.parametrize("method", ADDITIVE)
+def test_additive_credits_sum_to_what_is_answered(words: Predictor, table: Predictor, method: str):
+    for model, rows in ((words, texts_of(3, 2)), (table, table_of(3, 2))):
+        try:
+            found = model.explain(rows, method, seconds=20)
+        except ConfigError:
+            continue  # not for this kind of model, which it says
+        told = model.predict_proba(rows)
+        for place, row in enumerate(found.rows):
+            assert row.base is not None
+            assert abs(row.value - told[row.output][place]) < ROOM
+            assert abs(row.base + row.credits.sum() - row.value) < ROOM
+
+
+def test_another_class_can_be_explained(words: Predictor):
+    rows = texts_of(2, 3)
+    yes, no = (words.explain(rows, "permutation-shap", output=one) for one in ("yes", "no"))
+    assert np.allclose(yes[0].credits, -no[0].credits, atol=ROOM)
+    with pytest.raises(ConfigError, match="no class 'yess'"):
+        words.explain(rows, output="yess")
+
+
+def test_only_some_rows_are_explained_and_known_by_their_places(words: Predictor):
+    found = words.explain(texts_of(9, 4), "occlusion", only=[7, 2])
+    assert [row.row for row in found.rows] == [7, 2]
+    with pytest.raises(DataError, match="none to explain"):
+        words.explain(texts_of(3, 4), only=[7])
+
+
+def test_time_must_be_given_if_any_is(words: Predictor):
+    with pytest.raises(BudgetError):
+        words.explain(texts_of(1, 4), seconds=0)
+
+
+def test_numbers_are_explained_in_their_own_units(tmp_path: Path):
+    dice = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": dice.normal(size=400), "b": dice.normal(size=400)})
+    rows["price"] = 100 + 30 * rows.a
+    model = ts.fit(rows, "price", trials=1, learners=["linear"], folder=tmp_path / "run")
+    found = model.explain({"a": 2.0, "b": 0.0}, "shap")
+    assert abs(found[0].value - 160) < 5
+    assert abs(found[0].by_column()["a"] - 60) < 12
+    assert abs(found[0].by_column()["b"]) < 3
+    assert not found[0].output
+
+
+def test_a_picture_is_explained_where_it_is_light(picture_run: Path, photos: Path):
+    model = ts.load(picture_run)
+    found = model.explain(sorted((photos / "above").iterdir())[0], "partition-shap", seconds=20)
+    assert len(found[0].pieces) == 49
+    assert abs(found[0].base + found[0].credits.sum() - found[0].value) < ROOM  # type: ignore[operator]
+    assert "<svg" in found.html()
+    assert "data:image/jpeg;base64," in found.html()
+
+
+def test_what_a_user_wrote_does_no_harm_where_it_is_shown(table: Predictor, tmp_path: Path):
+    rows = table_of(6, 5)
+    rows["shop"] = "=cmd|' /C calc'!A0"
+    rows["noise"] = np.nan
+    found = table.explain(rows, seconds=20)
+    assert "<script" not in found.html()
+    assert "&lt;script&gt;" in found.html()
+    told = found.save(tmp_path / "why.csv").read_text()
+    assert "\n=" not in told
+    assert ",=" not in told
+    assert "'=cmd" in told
+
+
+def test_it_is_written_as_page_json_table_and_picture(words: Predictor, tmp_path: Path):
+    found = words.explain(texts_of(2, 6), "occlusion")
+    page = found.save(tmp_path / "why.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "http" not in page
+    told = json.loads(found.save(tmp_path / "why.json").read_text())
+    assert len(told["rows"]) == 2
+    assert len(told["rows"][0]["pieces"]) == 12
+    frame = pd.read_csv(found.save(tmp_path / "why.csv"))
+    assert set(frame.columns) >= {"row", "column", "piece", "start", "end", "credit"}
+    pytest.importorskip("matplotlib")
+    assert found.save(tmp_path / "why.png").stat().st_size > 5_000
+    with pytest.raises(ConfigError, match="must end in"):
+        found.save(tmp_path / "why.exe")
+
+
+def test_typical_cells_are_saved_with_a_model_and_tell_no_text(words: Predictor, table: Predictor):
+    typical = table.model.background
+    assert typical is not None
+    assert set(typical.values("shop")) == {"a", "b", "c"}
+    assert abs(np.mean(typical.values("leak")) - 1.0) < 0.3
+    assert words.model.background is not None
+    assert set(words.model.background.values("text")) == {None}
+
+
+def test_a_model_that_was_saved_without_them_is_explained_by_its_golden_rows(
+    table: Predictor, tmp_path: Path
+):
+    import shutil
+
+    copy = tmp_path / "best"
+    shutil.copytree(table.place, copy)
+    (copy / "background.json").unlink()
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["files"]["background.json"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert len(ts.load(copy).explain(table_of(1, 7), "occlusion")) == 1
