@@ -29,6 +29,8 @@ from tunesmith.pipeline.reading_costs import (
 SHORT_SHARE = 0.25
 """Of the budget: a checkpoint that takes longer at its own size gives way to the smallest."""
 FUSION_SECONDS = 2.0
+QUICK_FUSIONS = 2
+"""Heads that take seconds over features that are read: they come before trees over the same."""
 WAYS = {
     "Late": "one linear head over frozen features of all columns",
     "Gated": "a layer for each kind of column, and gates that weigh the kinds in every row",
@@ -58,7 +60,7 @@ class Readers:
         text, reason = _pinned(pins.get("text_backbone")), ""
         if given.of_kind("text") and not text:
             cards, reason = readers_of_texts(problem)
-            costs = [START_SECONDS + reading_seconds(card, problem) for card in cards]
+            costs = [reading_seconds(card, problem) for card in cards]
             text = _best(cards, costs, limit)
         pictures, size = _pinned(pins.get("picture_backbone")), 0
         if given.of_kind("image") and not pictures and not reason:
@@ -188,8 +190,8 @@ def with_embeddings(
     found: list[Candidate], problem: Problem, pins: Pins, clock: Clock, notes: list[str]
 ) -> list[Candidate]:
     """The candidates, and the first learner of columns a second time, told of texts and pictures
-    what checkpoints on this machine make of them: after the probe, or the first fusion, which has
-    read them by then, or last."""
+    what checkpoints on this machine make of them: after the probe, or the fusions that are quick
+    once the first has read, or last."""
     sees = [c for c in found if "text" in c.config]
     if not sees or not problem.data.with_columns(problem.inputs).of_kind("text", "image"):
         return found
@@ -207,7 +209,7 @@ def with_embeddings(
         chosen |= {"picture_size": readers.size}
     chosen |= pins.get(plain[0].learner, {})
     config = to_dict(default(learners[plain[0].learner].config, chosen))
-    fused = [place for place, c in enumerate(found) if c.learner == "fusion"][:1]
+    fused = [place for place, c in enumerate(found) if c.learner == "fusion"][:QUICK_FUSIONS]
     probes = fused or [place for place, c in enumerate(found) if c.learner == "probe"]
     place = probes[-1] + 1 if probes else len(found)
     again = Candidate(
