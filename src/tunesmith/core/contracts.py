@@ -24,6 +24,7 @@ from tunesmith.core.records import (
     Rows,
 )
 from tunesmith.core.space import Range, Scalar
+from tunesmith.core.trees import Grove
 
 C = TypeVar("C")
 J = TypeVar("J")
@@ -169,6 +170,17 @@ class Fitted(ABC):
         its answer (the probability of a class or label by its code, or the value); None where it
         has no network, or none that this method can look into. `method` is one of `HEATS`."""
         return None
+
+    @property
+    def is_of_trees(self) -> bool:
+        """Whether it is made of trees alone, into which `groves` lets one look."""
+        return False
+
+    def groves(self, data: Dataset, output: int) -> Sequence[tuple[Grove, float]]:
+        """The trees that it is made of, with these rows in them, and the share that each grove has
+        in the answer, which is their weighted mean. `output` is the label that is meant, where a
+        row has several. Only where `is_of_trees`."""
+        raise NotImplementedError
 
 
 class Learner(ABC, Generic[C]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from tunesmith.core.errors import BudgetError, TunesmithError
 from tunesmith.core.predictions import Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.core.trees import Grove
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._columns import only_contents
 from tunesmith.learners._steering import selection_score
@@ -211,6 +212,12 @@ class Trees(Protocol):
         """Shape (rows, width) → (rows, outputs)."""
         ...
 
+    def grove(
+        self, features: NDArray[np.float32], owners: Sequence[str], margins: NDArray[np.float64]
+    ) -> Grove:
+        """Their nodes with rows in them, whose features are made of the columns that own them."""
+        ...
+
     def save(self, folder: Path) -> None: ...
 
 
@@ -237,6 +244,19 @@ class Boosted(Fitted):
     def predict(self, data: Dataset) -> Prediction:
         margins = self.trees.margins(self.columns.matrix(data))
         return answer_of(margins, self.classes, self.mean, self.scale)
+
+    @property
+    def is_of_trees(self) -> bool:
+        return True
+
+    def groves(self, data: Dataset, output: int) -> Sequence[tuple[Grove, float]]:
+        features = self.columns.matrix(data)
+        margins = self.trees.margins(features)
+        grove = self.trees.grove(features, self.columns.owners, margins)
+        if self.classes:
+            return [(replace(grove, has_odds=True), 1.0)]
+        answers = margins * self.scale + self.mean
+        return [(replace(grove, values=grove.values * self.scale, margins=answers), 1.0)]
 
     def settled(self) -> dict[str, Any]:
         return {"rounds": self.rounds}

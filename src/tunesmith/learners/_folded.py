@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import Prediction, mix
 from tunesmith.core.records import Dataset, Part, Problem, Rows
 from tunesmith.core.seeds import derive
+from tunesmith.core.trees import Grove
 from tunesmith.data.folds import ends_training
 from tunesmith.learners._beside import Pace, in_threads, most_threads
 from tunesmith.learners._per_label import fit_labels, is_per_label, middle, open_labels
@@ -31,6 +33,14 @@ class Folded(Fitted):
 
     def predict(self, data: Dataset) -> Prediction:
         return mix([one.predict(data) for one in self.models], [1.0] * len(self.models))
+
+    @property
+    def is_of_trees(self) -> bool:
+        return all(one.is_of_trees for one in self.models)
+
+    def groves(self, data: Dataset, output: int) -> Sequence[tuple[Grove, float]]:
+        inside = [pair for one in self.models for pair in one.groves(data, output)]
+        return [(grove, share / len(self.models)) for grove, share in inside]
 
     def save(self, folder: Path) -> None:
         for number, one in enumerate(self.models):

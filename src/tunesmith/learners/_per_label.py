@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tunesmith.core.predictions import Labels, Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import derive
+from tunesmith.core.trees import Grove
 from tunesmith.learners._beside import beside_others
 
 LABEL, FILE = "label-", "labels.json"
@@ -76,6 +77,15 @@ class PerLabel(Fitted):
             for place, (model, share) in enumerate(zip(self.models, self.shares, strict=True)):
                 found[:, place] = share if model is None else model.predict(data).array()[:, 1]
         return Labels(self.classes, found)
+
+    @property
+    def is_of_trees(self) -> bool:
+        return all(model is None or model.is_of_trees for model in self.models)
+
+    def groves(self, data: Dataset, output: int) -> Sequence[tuple[Grove, float]]:
+        model = self.models[output]
+        inside = () if model is None else model.groves(data, 1)
+        return [(replace(grove, only=1), share) for grove, share in inside]
 
     def settled(self) -> Mapping[str, Any]:
         """The middle of what selection settled for each label."""

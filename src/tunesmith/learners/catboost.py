@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,9 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
+from tunesmith.core.runfolder import read_json
 from tunesmith.core.space import Choice, Int, Log, config
+from tunesmith.core.trees import Grove
 from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import (
     MOST_ROUNDS,
@@ -24,6 +28,7 @@ from tunesmith.learners._boosting import (
     load_boosted,
     why_not,
 )
+from tunesmith.learners._catboost_nodes import Symmetric
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import TableLearner
 from tunesmith.modalities.columns import FIRST, MOST_LEVELS, Columns
@@ -91,6 +96,22 @@ class CatboostTrees:
         rows = _pool(self.columns, features)
         found = self.model.predict(rows, prediction_type="RawFormulaVal", thread_count=threads())
         return np.asarray(found, dtype=np.float64).reshape(-1, self.outputs)
+
+    @cached_property
+    def nodes(self) -> Symmetric:
+        with tempfile.TemporaryDirectory() as place:
+            self.save(Path(place))
+            return Symmetric.of(read_json(Path(place) / FILE), self.outputs)
+
+    def grove(
+        self, features: NDArray[np.float32], owners: Sequence[str], margins: NDArray[np.float64]
+    ) -> Grove:
+        rows = _pool(self.columns, features)
+        leaves = self.model.calc_leaf_indexes(rows, thread_count=threads())
+        codes = self.columns.categories
+        numbers = [place for place in range(len(owners)) if place not in codes]
+        names = [owners[place] for place in (*numbers, *codes)]
+        return self.nodes.grove(np.asarray(leaves, dtype=np.int64), names, margins)
 
     def save(self, folder: Path) -> None:
         self.model.save_model(str(folder / FILE), format="json", pool=self.pool)

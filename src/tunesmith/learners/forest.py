@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,15 +17,16 @@ from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.space import Choice, Int, Linear, config
+from tunesmith.core.trees import LEAF, Grove
 from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import Table, idle, load_columns, save_columns, why_not
+from tunesmith.learners._nodes import NO_SET, Nodes
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import TableLearner
 from tunesmith.modalities.columns import Columns
 
 MOST_ROWS_A_TREE = 100_000
 BLOCK_ROWS = 1_000
-LEAF = -1
 
 
 @config
@@ -119,6 +122,20 @@ class Grown:
         found = self.values[self.right[at]].reshape(len(features), trees, -1)
         return np.asarray(found.mean(axis=1, dtype=np.float64))
 
+    def nodes(self) -> Nodes:
+        count, is_leaf = len(self.feature), self.feature == LEAF
+        return Nodes(
+            roots=self.roots.astype(np.int64),
+            left=np.where(is_leaf, LEAF, np.arange(1, count + 1)),
+            right=self.right.astype(np.int64),
+            feature=np.where(is_leaf, 0, self.feature).astype(np.int64),
+            threshold=self.threshold.astype(np.float64),
+            missing_left=np.zeros(count, dtype=bool),
+            values=self.values.astype(np.float64),
+            level_set=np.full(count, NO_SET),
+            levels=np.zeros((0, 1), dtype=bool),
+        )
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         return dict(vars(self))
 
@@ -150,6 +167,22 @@ class ForestModel(Fitted):
         if not self.classes:
             return Values(found[:, 0] * self.scale + self.mean)
         return ClassScores(self.classes, found / found.sum(axis=1, keepdims=True))
+
+    @property
+    def is_of_trees(self) -> bool:
+        return True
+
+    def groves(self, data: Dataset, output: int) -> Sequence[tuple[Grove, float]]:
+        features = _filled(self.columns.matrix(data), self.lows)
+        margins = self.grown.mean(features) * self.scale + self.mean
+        grown = self.grown
+        grove = self.nodes.grove(features, self.columns.owners, margins)
+        share = self.scale / len(grown.roots)
+        return [(replace(grove, values=grown.values.astype(np.float64) * share), 1.0)]
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        return self.grown.nodes()
 
     def settled(self) -> dict[str, Any]:
         return {"trees": len(self.grown.roots)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Linear, Log, config
+from tunesmith.core.trees import Grove
 from tunesmith.learners._beside import threads
 from tunesmith.learners._boosting import (
     Boosted,
@@ -22,8 +25,10 @@ from tunesmith.learners._boosting import (
     load_boosted,
     why_not,
 )
+from tunesmith.learners._nodes import Nodes
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import TableLearner
+from tunesmith.learners._xgboost_nodes import xgboost_nodes
 from tunesmith.modalities.columns import Columns
 
 FILE = "model.ubj"
@@ -85,6 +90,15 @@ class XgboostTrees:
         """Margins of rows that are in XGBoost's own form already."""
         found = self.booster.predict(matrix, output_margin=True)
         return np.asarray(found, dtype=np.float64).reshape(-1, self.outputs)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        return xgboost_nodes(bytes(self.booster.save_raw("json")), self.outputs)
+
+    def grove(
+        self, features: NDArray[np.float32], owners: Sequence[str], margins: NDArray[np.float64]
+    ) -> Grove:
+        return self.nodes.grove(features, owners, margins)
 
     def save(self, folder: Path) -> None:
         self.booster.save_model(str(folder / FILE))

@@ -100,6 +100,13 @@ class Columns:
         return tuple(found)
 
     @property
+    def owners(self) -> tuple[str, ...]:
+        """The column that each feature is made of, in the order of the matrix."""
+        outputs = self.encoding.outputs if self.encoding else 0
+        plain = [c.name for c in self.columns for _ in self._features(c)]
+        return (*plain, *(name for name in self._encoded() for _ in range(outputs)))
+
+    @property
     def categories(self) -> tuple[int, ...]:
         """The places of the features that are codes."""
         found, place = [], 0

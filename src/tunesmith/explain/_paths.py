@@ -1,0 +1,143 @@
+"""Shapley values of grown trees: what each column of a row is worth against each of some others.
+
+Of a pair (the row, one other) every leaf is looked at that can be reached with some columns as in
+the row and the rest as in the other. It counts for those coalitions that hold every column which on
+its path must be as in the row, and none which must be as in the other; its part of the Shapley
+values follows from how many there are of each. The package shap has the same method, but not for
+splits by a set of levels (LightGBM, XGBoost), for CatBoost, or for columns of which several
+features are made. Tests compare the two where both can. Up to 64 others walk through the trees
+together, as the bits of a number.
+
+Source: Lundberg et al., "From local explanations to global understanding with explainable AI for
+trees", Nature Machine Intelligence 2020, interventional TreeSHAP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.trees import LEAF, Grove
+
+WORD = 64
+AT_ONCE = 20_000
+"""Leaves that are summed over at a time."""
+
+Bits = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Places in trees: the node; as bits the others that are `there`, shape (places,); as bits the
+    columns that must be as in the row (`own`) and as in the other, shape (places, words)."""
+
+    node: NDArray[np.int64]
+    there: Bits
+    own: Bits
+    foreign: Bits
+
+    def take(self, some: NDArray[np.int64]) -> Reached:
+        return Reached(self.node[some], self.there[some], self.own[some], self.foreign[some])
+
+
+def pair_credits(grove: Grove) -> NDArray[np.float64]:
+    """What each column adds to the margins of the last row of a grove, against each of the rows
+    before it: shape (rows - 1, players, outputs); over players it sums to the difference of their
+    margins."""
+    others = len(grove.margins) - 1
+    starts = range(0, others, WORD)
+    parts = [_of_some(grove, np.arange(i, min(i + WORD, others))) for i in starts]
+    return np.concatenate(parts)
+
+
+def _of_some(grove: Grove, others: NDArray[np.int64]) -> NDArray[np.float64]:
+    found = np.zeros((len(others), len(grove.players), grove.values.shape[1]))
+    none = np.zeros((len(grove.roots), -(-len(grove.players) // WORD)), dtype=np.uint64)
+    everyone = np.full(len(grove.roots), 2 ** len(others) - 1, dtype=np.uint64)
+    ahead = Reached(grove.roots, everyone, none, none)
+    while len(ahead.node):
+        is_leaf = grove.left[ahead.node] == LEAF
+        ends = np.flatnonzero(is_leaf)
+        for start in range(0, len(ends), AT_ONCE):
+            _add(found, grove, ahead.take(ends[start : start + AT_ONCE]))
+        ahead = _step(grove, ahead.take(np.flatnonzero(~is_leaf)), others)
+    return found
+
+
+def _step(grove: Grove, at: Reached, others: NDArray[np.int64]) -> Reached:
+    """One question further. Who answers as the row does goes with it. Who does not parts: to where
+    the row goes, for coalitions that hold the column, and to the other side, for those that do not;
+    unless it was settled above which of them these are."""
+    nodes, which = np.unique(at.node, return_inverse=True)
+    asked = grove.asks(nodes)
+    with_row = _packed(asked[others] == asked[-1])[which]
+    goes_left = asked[-1][which]
+    column = _bit(grove.player[at.node], at.own.shape)
+    is_own = (at.own & column).any(axis=1)
+    is_settled = is_own | (at.foreign & column).any(axis=1)
+    left, right = grove.left[at.node], grove.right[at.node]
+    near, far = np.where(goes_left, left, right), np.where(goes_left, right, left)
+    part = at.there & ~with_row
+    nobody = np.uint64(0)
+    return _there(
+        Reached(near, np.where(is_own, at.there, at.there & with_row), at.own, at.foreign),
+        Reached(near, np.where(is_settled, nobody, part), at.own | column, at.foreign),
+        Reached(far, np.where(is_own, nobody, part), at.own, at.foreign | column),
+    )
+
+
+def _there(*parts: Reached) -> Reached:
+    """Those places where anybody is."""
+    kept = [part.take(np.flatnonzero(part.there)) for part in parts]
+    return Reached(
+        *(np.concatenate([getattr(part, name) for part in kept]) for name in vars(parts[0]))
+    )
+
+
+def _bit(player: NDArray[np.int64], shape: tuple[int, ...]) -> Bits:
+    found = np.zeros(shape, dtype=np.uint64)
+    place = np.arange(len(player))
+    found[place, player // WORD] = np.uint64(1) << (player % WORD).astype(np.uint64)
+    return found
+
+
+def _packed(marks: NDArray[np.bool_]) -> Bits:
+    """(up to 64, n) → (n,), the first as the lowest bit."""
+    octets = np.packbits(marks, axis=0, bitorder="little").T
+    whole = np.zeros((len(octets), WORD // 8), dtype=np.uint8)
+    whole[:, : octets.shape[1]] = octets
+    return whole.view("<u8")[:, 0].astype(np.uint64)
+
+
+def _marks(words: Bits, count: int) -> NDArray[np.float64]:
+    """(n, words) → (n, count) of 0 and 1."""
+    octets = np.ascontiguousarray(words.astype("<u8")).view(np.uint8)
+    return np.unpackbits(octets, axis=1, count=count, bitorder="little").astype(np.float64)
+
+
+def _add(found: NDArray[np.float64], grove: Grove, at: Reached) -> None:
+    """Add what leaves bring: (others, players, outputs)."""
+    own, foreign = (_marks(words, found.shape[1]) for words in (at.own, at.foreign))
+    for_row, against = _weights(own.sum(axis=1), foreign.sum(axis=1))
+    each = own * for_row[:, None] - foreign * against[:, None]
+    there = _marks(at.there[:, None], len(found))
+    values = grove.values[grove.right[at.node]]
+    for output in range(values.shape[1]):
+        some = np.flatnonzero(values[:, output])
+        found[:, :, output] += (there[some] * values[some, output, None]).T @ each[some]
+
+
+def _weights(
+    own: NDArray[np.float64], foreign: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of all orders of the columns on a path, the share in which a given one of `own` comes last
+    of these and before all `foreign`; and in which a given one of `foreign` comes first of these,
+    after all `own`."""
+    from scipy.special import beta
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        last = np.where(own > 0, beta(np.maximum(own, 1), foreign + 1), 0)
+        first = np.where(foreign > 0, beta(own + 1, np.maximum(foreign, 1)), 0)
+    return last, first
