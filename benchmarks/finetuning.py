@@ -55,7 +55,7 @@ from tunesmith.search import searchers
 
 SECONDS = {"banking77": 120.0, "clothing": 90.0, "german": 30.0}
 LEAST_SECONDS = 1.0
-PATIENT_SECONDS = 60.0
+PATIENT_SECONDS = 180.0
 
 
 def parts(name: str, folder: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

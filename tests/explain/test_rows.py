@@ -67,6 +67,9 @@ def test_a_planted_word_is_the_first_reason(words: Predictor):
     assert np.mean([word == "zebra" for word in first]) >= 0.95
     assert found.faithfulness is not None
     assert found.faithfulness.is_better
+    first_word = found.words().iloc[0]
+    assert (first_word["word"], first_word["output"]) == ("zebra", "yes")
+    assert first_word["rows"] == len(found)
 
 
 def test_a_leaking_column_is_the_first_reason(table: Predictor):
@@ -127,6 +130,9 @@ def test_a_picture_is_explained_where_it_is_light(picture_run: Path, photos: Pat
     found = model.explain(sorted((photos / "above").iterdir())[0], "partition-shap", seconds=20)
     assert len(found[0].pieces) == 49
     assert abs(found[0].base + found[0].credits.sum() - found[0].value) < ROOM  # type: ignore[operator]
+    light = found.rectangles("image")
+    assert light.shape == (7, 7)
+    assert light[:3].sum() > light[4:].sum()
     assert "<svg" in found.html()
     assert "data:image/jpeg;base64," in found.html()
 

@@ -16,7 +16,7 @@ from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import SLACK, later_seconds, spare_seconds
+from tunesmith.pipeline.standing import SLACK, answer_seconds, later_seconds, spare_seconds
 from tunesmith.pipeline.suspecting import look_for_suspects
 
 
@@ -38,6 +38,19 @@ def tried(problem: Problem, learner: str, seconds: float, folder: str = "") -> R
 
 def within(run: Run, seconds: float) -> Run:
     return replace(run, clock=Clock(seconds, lambda: 0.0, 0.0))
+
+
+def test_rows_that_several_read_by_the_same_frozen_checkpoints_are_read_once() -> None:
+    def taking(number: int, learner: str, seconds: float, **config: str) -> Result:
+        trial = Trial(number, learner, config, "", 0)
+        return Result(trial, "done", predict_seconds=seconds)
+
+    both = {"text_backbone": "all-MiniLM-L6-v2", "picture_backbone": "mobilenet-v2"}
+    fused = [taking(1, "fusion", 2.0, **both), taking(2, "fusion", 2.5, **both)]
+    assert answer_seconds(fused) == 2.5
+    tuned = [taking(n, "neural", 3.0, backbone="all-MiniLM-L6-v2") for n in (3, 4)]
+    words = taking(5, "linear", 0.1)
+    assert answer_seconds([*fused, *tuned, words]) == pytest.approx(2.5 + 3.0 + 3.0 + 0.1)
 
 
 def test_time_is_kept_for_what_was_tried_and_can_be_done_in_its_share(

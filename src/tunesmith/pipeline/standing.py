@@ -145,11 +145,23 @@ def closing_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> fl
     """What must be kept for the end: the kept-apart rows scored by the dearest few that may answer
     together, and the saving."""
     ranked = sorted(candidates(problem, results), key=lambda r: -r.predict_seconds)[:MOST_MEMBERS]
-    each = sum(result.predict_seconds for result in ranked)
+    each = answer_seconds(ranked)
     proof = min(MOST_PROOF_SECONDS, PROOF_SHARE * run.clock.limit_seconds)
     answers = 1.3 * each * len(problem.parts["test"])
     opened = [result for result in ranked if kind_of(result)[1]]
     return run.reserve_seconds() + answers + proof + 0.5 + 0.5 * len(opened)
+
+
+def answer_seconds(results: Sequence[Result]) -> float:
+    """What a row takes to be answered by all of them: those over the same frozen checkpoints read
+    it once, as the store has it for the next."""
+    found: dict[tuple[str, ...], float] = {}
+    for result in results:
+        names = tuple(sorted(checkpoints(result.trial.config).values()))
+        is_frozen = names and not learners[result.trial.learner].uses_all_time
+        key = names if is_frozen else (str(result.trial.number),)
+        found[key] = max(found.get(key, 0.0), result.predict_seconds)
+    return sum(found.values())
 
 
 def refit_seconds(problem: Problem, result: Result) -> float:

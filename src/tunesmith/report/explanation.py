@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation
@@ -17,6 +20,8 @@ from tunesmith.report import explanation_html, explanation_plot
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PUNCTUATION = ".,;:!?\"'()[]{}…“”‘’«»-–—"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,54 @@ class Explanation:
         import pandas as pd
 
         return pd.DataFrame([one.by_column() for one in self.rows]).fillna(0.0)
+
+    def words(self, least_rows: int = 2) -> pd.DataFrame:
+        """The words that count most over all rows, a line for each in a column for an `output`:
+        in how many `rows` it stands, its mean `credit` there, and the `total` of its credits, by
+        which they are in order. Words are compared in small letters, without punctuation around."""
+        import pandas as pd
+
+        found: dict[tuple[str, str, str], list[float]] = {}
+        for one in self.rows:
+            inside: dict[tuple[str, str, str], float] = {}
+            for piece, credit in zip(one.pieces, one.credits, strict=True):
+                word = piece.text.strip(PUNCTUATION).casefold()
+                if piece.kind == "text" and piece.place and word:
+                    key = (piece.column, word, one.output)
+                    inside[key] = inside.get(key, 0.0) + float(credit)
+            for key, total in inside.items():
+                found.setdefault(key, []).append(total)
+        lines = [
+            {
+                **dict(zip(("column", "word", "output"), key, strict=True)),
+                "rows": len(credits),
+                "credit": sum(credits) / len(credits),
+                "total": sum(credits),
+            }
+            for key, credits in found.items()
+            if len(credits) >= least_rows
+        ]
+        lines.sort(key=lambda line: -abs(line["total"]))
+        return pd.DataFrame(lines, columns=["column", "word", "output", "rows", "credit", "total"])
+
+    def rectangles(self, column: str) -> NDArray[np.float64]:
+        """Where in the pictures of a column the reasons lie: the mean credit of each rectangle over
+        all rows that have a picture, shape (rows of rectangles, columns of rectangles).
+
+        Raises:
+            ConfigError: No explained row has a picture in that column.
+        """
+        grids = []
+        for one in self.rows:
+            own = [(p, c) for p, c in zip(one.pieces, one.credits, strict=True) if p.place]
+            held = [(p.place, c) for p, c in own if p.column == column and p.kind == "image"]
+            if held:
+                across = len({place[0] for place, _ in held})
+                ordered = sorted(held, key=lambda pair: (pair[0][1], pair[0][0]))
+                grids.append(np.array([c for _, c in ordered]).reshape(-1, across))
+        if not grids:
+            raise ConfigError(f"No explained row has a picture in a column {column!r}.")
+        return np.asarray(np.mean(grids, axis=0))
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
