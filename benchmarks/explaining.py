@@ -8,9 +8,10 @@ Four fits of so many seconds each: clothing reviews, German credit (from FOLDER_
 MNIST (FOLDER holds its four .gz files), and reviews beside age and department. In each a reason is
 planted that tells one class: a word added, a column that leaks, a white corner of one class of
 pictures; in the mixed rows the word. Told are, for rows that nobody has learned from: the method
-that `auto` takes, the seconds of the first row and of a further one (with the model in memory), its gain
-over a random order with the 95 % interval over rows, by how much credits and base miss the answer
-for each additive method, and on how many rows of the planted class the planted reason comes first.
+that `auto` takes, the seconds of a row alone and of one of several (with the model in memory), its
+gain over a random order with the 95 % interval over rows, by how much credits and base miss the
+answer for each additive method, and on how many rows of the planted class the planted reason comes
+first.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ from tunesmith.core.space import Choice, sample, to_dict
 from tunesmith.data.read import read
 from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
+from tunesmith.learners._folded import open_model
 from tunesmith.metrics import get
 from tunesmith.nn.shards import open_store, using
 from tunesmith.pipeline.frame import frame
@@ -119,7 +120,7 @@ def randomly(train: Path, test: Path, seconds: float, seed: int, place: Path) ->
                 course.append((clock.elapsed(), result.score.value))
         if kept is None:
             return {"metric": problem.metric, "course": [], "trials": number, "test": None}
-        fitted = learners[kept.trial.learner].load(Path(kept.folder))
+        fitted = open_model(kept.trial.learner, Path(kept.folder))
         data = read(test)
         answers = fitted.predict(data.with_columns((*problem.inputs, "label")))
     truth = np.array([problem.classes.index(cell) for cell in data.values("label")])
