@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tunesmith.learners import _projection
 from tunesmith.learners._projection import Projection
 
 ROWS, WIDTH = 300, 6
@@ -74,3 +75,27 @@ def test_fewer_rows_than_folds_still_make_a_projection() -> None:
     found, own = Projection.fit(features(0)[:3], np.array([0, 1, 0]), classes=2, width=8, seed=0)
     assert own.shape == (3, 2 + 1)
     assert np.isfinite(found.transform(features(2))).all()
+
+
+def test_fewer_rows_than_features_are_solved_by_rows_to_the_same_slopes() -> None:
+    dice = np.random.default_rng(3)
+    rows = dice.normal(size=(60, 90)).astype(np.float32)
+    wanted = np.eye(3, dtype=np.float32)[dice.integers(0, 3, 60)]
+    counts = dice.random(60).astype(np.float32)
+    counts[:5] = 0
+    drawn = [(np.flatnonzero(np.arange(60) % 5 != n), np.arange(n, 60, 5)) for n in range(5)]
+    (by_features, whole), (by_rows, same) = (
+        solve(rows, wanted, counts, drawn)
+        for solve in (_projection._by_features, _projection._by_rows)
+    )
+    assert np.allclose(by_features, by_rows, atol=1e-4)
+    assert all(np.allclose(whole(n), same(n), atol=1e-5) for n in range(len(by_rows)))
+
+
+def test_the_directions_of_fewer_rows_than_features_are_those_of_all_features() -> None:
+    rows = np.random.default_rng(4).normal(size=(40, 70)).astype(np.float32)
+    rows[:, :4] *= [[9, 7, 5, 3]]
+    found = _projection._principal(rows, 4)
+    _, vectors = np.linalg.eigh(rows.T @ rows)
+    wanted = vectors[:, ::-1][:, :4] / np.sqrt(70)
+    assert np.allclose(np.abs(found), np.abs(wanted), atol=1e-4)

@@ -3,7 +3,7 @@ target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ MOST_ROWS = 20_000
 """That are learned from."""
 
 Floats = NDArray[np.float32]
+Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""Of each fold the rows that teach, and those that are answered."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Projection:
         center = features.mean(axis=0)
         scale = np.maximum(features.std(axis=0), FLAT)
         rows = (features - center) / scale
-        directions = _principal(rows.T @ rows, min(width, len(rows) - 1))
+        directions = _principal(rows, min(width, len(rows) - 1))
         wanted = _wanted(truth, classes)
         counts = np.ones(len(rows)) if weights is None else weights
         level = (counts @ wanted / counts.sum()).astype(np.float32)
@@ -86,19 +88,29 @@ class Projection:
         return np.asarray((features - self.center) @ self.weights + self.bias, dtype=np.float32)
 
 
-def _principal(gram: Floats, count: int) -> Floats:
-    """The directions in which rows vary most, the first most, shape (features, count); by what
-    `rows.T @ rows` is. Scaled so that what lies along them is about as large as a feature."""
-    from scipy.linalg import eigh
-
-    features = len(gram)
+def _principal(rows: Floats, count: int) -> Floats:
+    """The directions in which rows vary most, the first most, shape (features, count). Scaled so
+    that what lies along them is about as large as a feature. Found among the products of features
+    with each other, or of rows where these are fewer: the cost is the cube of that number."""
+    features = rows.shape[1]
     if count < 1:
         return np.empty((features, 0), dtype=np.float32)
-    last = [max(0, features - count), features - 1]
-    _, vectors = eigh(gram, subset_by_index=last, check_finite=False)
-    turned = vectors[:, ::-1]
+    if len(rows) < features:
+        sizes, combined = _largest(rows @ rows.T, count)
+        turned = rows.T @ (combined / np.sqrt(np.maximum(sizes, FLAT)))
+    else:
+        _, turned = _largest(rows.T @ rows, count)
     heaviest = turned[np.abs(turned).argmax(axis=0), np.arange(turned.shape[1])]
     return np.asarray(turned * np.sign(heaviest) / np.sqrt(features), dtype=np.float32)
+
+
+def _largest(gram: Floats, count: int) -> tuple[Floats, Floats]:
+    """The largest eigenvalues and their vectors, shape (size, count), the largest first."""
+    from scipy.linalg import eigh
+
+    last = [max(0, len(gram) - count), len(gram) - 1]
+    sizes, vectors = eigh(gram, subset_by_index=last, check_finite=False)
+    return sizes[::-1], vectors[:, ::-1]
 
 
 def _wanted(truth: NDArray[Any], classes: int) -> Floats:
@@ -116,20 +128,53 @@ def _ridge(
 ) -> tuple[Floats, Floats]:
     """Slopes of shape (features, answers) at the strength that answers best across folds, and these
     answers, shape (rows, answers). Both are 0 where there are fewer rows than folds."""
+    if not wanted.shape[1] or len(rows) < FOLDS:
+        empty = np.zeros((rows.shape[1], wanted.shape[1]), dtype=np.float32)
+        return empty, np.zeros_like(wanted)
+    drawn = folds(np.arange(len(rows)), strata=codes, count=FOLDS, seed=derive(seed, "projection"))
+    solve = _by_rows if len(rows) < rows.shape[1] else _by_features
+    found, whole = solve(rows, wanted, counts, drawn)
+    best = int((np.square(found - wanted).mean(axis=2) @ counts).argmin())
+    return whole(best), found[best]
+
+
+Solved = tuple[Floats, Callable[[int], Floats]]
+"""What the folds answer at each strength, shape (strengths, rows, answers); and the slopes by all
+rows at a strength."""
+
+
+def _by_features(rows: Floats, wanted: Floats, counts: Floats, drawn: Folds) -> Solved:
+    """By the products of features with each other."""
     counted: Floats = rows * counts[:, None]
     gram, cross = counted.T @ rows, counted.T @ wanted
-    if not wanted.shape[1] or len(rows) < FOLDS:
-        return np.zeros_like(cross), np.zeros_like(wanted)
     found = np.zeros((len(STRENGTHS), *wanted.shape), dtype=np.float32)
-    seed = derive(seed, "projection")
-    for fitted, kept in folds(np.arange(len(rows)), strata=codes, count=FOLDS, seed=seed):
+    for fitted, kept in drawn:
         apart = rows[kept]
         inner = gram - counted[kept].T @ apart
         right = cross - counted[kept].T @ wanted[kept]
         for place, slopes in enumerate(_solved(inner, right, len(fitted))):
             found[place, kept] = apart @ slopes
-    best = int((np.square(found - wanted).mean(axis=2) @ counts).argmin())
-    return list(_solved(gram, cross, len(rows)))[best], found[best]
+    return found, lambda best: list(_solved(gram, cross, len(rows)))[best]
+
+
+def _by_rows(rows: Floats, wanted: Floats, counts: Floats, drawn: Folds) -> Solved:
+    """By the products of rows with each other: the same slopes, sums of rows, where there are fewer
+    rows than features (Saunders, Gammerman & Vovk, "Ridge Regression Learning Algorithm in Dual
+    Variables", ICML 1998)."""
+    root = np.sqrt(counts)[:, None]
+    alike, scaled = rows @ rows.T, wanted * root
+    gram: Floats = alike * root * root.T
+    found = np.zeros((len(STRENGTHS), *wanted.shape), dtype=np.float32)
+    for fitted, kept in drawn:
+        inner, across = gram[np.ix_(fitted, fitted)], alike[np.ix_(kept, fitted)]
+        for place, parts in enumerate(_solved(inner, scaled[fitted], len(fitted))):
+            found[place, kept] = across @ (parts * root[fitted])
+
+    def whole(best: int) -> Floats:
+        parts = list(_solved(gram, scaled, len(rows)))[best]
+        return np.asarray(rows.T @ (parts * root))
+
+    return found, whole
 
 
 def _solved(gram: Floats, right: Floats, rows: int) -> Iterator[Floats]:
