@@ -95,9 +95,10 @@ def _principal(rows: Floats, count: int) -> Floats:
     features = rows.shape[1]
     if count < 1:
         return np.empty((features, 0), dtype=np.float32)
+    turned: Floats
     if len(rows) < features:
         sizes, combined = _largest(rows @ rows.T, count)
-        turned = rows.T @ (combined / np.sqrt(np.maximum(sizes, FLAT)))
+        turned = np.asarray(rows.T @ (combined / np.sqrt(np.maximum(sizes, FLAT))))
     else:
         _, turned = _largest(rows.T @ rows, count)
     heaviest = turned[np.abs(turned).argmax(axis=0), np.arange(turned.shape[1])]

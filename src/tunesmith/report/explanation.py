@@ -94,8 +94,9 @@ class Explanation:
             for key, credits in found.items()
             if len(credits) >= least_rows
         ]
-        lines.sort(key=lambda line: -abs(line["total"]))
-        return pd.DataFrame(lines, columns=["column", "word", "output", "rows", "credit", "total"])
+        heads = ["column", "word", "output", "rows", "credit", "total"]
+        table = pd.DataFrame(lines, columns=heads)
+        return table.sort_values("total", key=abs, ascending=False, ignore_index=True)
 
     def rectangles(self, column: str) -> NDArray[np.float64]:
         """Where in the pictures of a column the reasons lie: the mean credit of each rectangle over
