@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Made(Game):
 
     @property
     def model(self) -> Any:
-        return None
+        return SimpleNamespace(members=())
 
     def values(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
         self.asked += len(present)
