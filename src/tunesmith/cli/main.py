@@ -21,6 +21,7 @@ from tunesmith.cli.cache import cache
 from tunesmith.cli.demo import demo
 from tunesmith.cli.distill import distill
 from tunesmith.cli.doctor import doctor
+from tunesmith.cli.errors import errors
 from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.explain import explain
 from tunesmith.cli.export import export
@@ -57,6 +58,7 @@ app.command()(scout)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
+app.command()(errors)
 app.command()(sheet)
 app.command()(leaderboard)
 app.command()(terms)

