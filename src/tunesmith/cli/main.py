@@ -18,6 +18,7 @@ import typer
 from tunesmith.cli import STARTED
 from tunesmith.cli.ablation import ablation
 from tunesmith.cli.cache import cache
+from tunesmith.cli.check import check
 from tunesmith.cli.demo import demo
 from tunesmith.cli.distill import distill
 from tunesmith.cli.doctor import doctor
@@ -59,6 +60,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
 app.command()(errors)
+app.command()(check)
 app.command()(sheet)
 app.command()(leaderboard)
 app.command()(terms)

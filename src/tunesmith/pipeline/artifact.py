@@ -5,6 +5,7 @@ predictor.json   format, task, target, columns, classes, metric, costs, weights,
 members/0/…      what each member's learner wrote, with folds in fold-0/ and so on
 metrics.json     the scores it was saved with
 golden.json      a few rows with their answers, asked again on load
+profile.json     what the rows of the fit looked like, where that was kept: sketches, no texts
 manifest.json    size and sha256 of every other file
 """
 
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import math
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from tunesmith.core.errors import DataError, TunesmithError, UnsafeArtifact
 from tunesmith.core.multilabel import LabelForm
 from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix, row_drift
 from tunesmith.core.records import Column, Dataset, Problem
-from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.data.pictures import DATA_URI
 from tunesmith.learners import learners
 from tunesmith.learners._folded import open_model
@@ -40,6 +42,7 @@ from tunesmith.pipeline.after import ABOUT_AFTER, NOTHING, After
 
 FORMAT = 1
 BACKGROUND = "background.json"
+PROFILE = "profile.json"
 GOLDEN_ROWS = 4
 LEAST_SHARED_BYTES = 10_000
 PICTURES_AT_ONCE = 1024
@@ -111,6 +114,10 @@ class Model:
         return replace(found, costs=self.costs.of(data))
 
 
+Profiler = Callable[[Model], bytes | None]
+"""What an artifact is to remember of its rows, as the bytes of a file; None for nothing."""
+
+
 def _lies_in_files(data: Dataset) -> bool:
     """Whether rows have pictures that are not in memory anyway."""
     cells = (cell for name in data.of_kind("image") for cell in data.values(name))
@@ -124,6 +131,7 @@ def save(
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
     after: After = NOTHING,
+    profile: Profiler = lambda model: None,
 ) -> None:
     """Write an artifact into a new folder. Member folders are linked where that can be done."""
     try:
@@ -154,8 +162,10 @@ def save(
     }
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
-    _write_golden(folder, problem, spec)
+    model = _write_golden(folder, problem, spec)
     _write_background(folder, problem)
+    if (known := profile(model)) is not None:
+        write_bytes(folder / PROFILE, known)
     _write_manifest(folder)
 
 
@@ -191,7 +201,19 @@ def save_like(
     write_json(folder / "golden.json", {**golden, "answers": answers.tolist()})
     if (like / BACKGROUND).is_file():
         _link_file(like / BACKGROUND, folder / BACKGROUND)
+    if (profile := profile_in(like)) is not None:
+        write_bytes(folder / PROFILE, profile)
     _write_manifest(folder)
+
+
+def profile_in(folder: Path) -> bytes | None:
+    """The profile of an artifact, to be kept with another model of the same rows, whose encoder
+    sees them otherwise; None where it has none."""
+    file = folder / PROFILE
+    if not file.is_file():
+        return None
+    told = {**_read(file), "features": None}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _told(member: Member) -> dict[str, Any]:
@@ -221,13 +243,16 @@ def _link_file(file: Path, to: Path) -> None:
         shutil.copy2(file, to)
 
 
-def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> None:
+def _write_golden(folder: Path, problem: Problem, spec: Mapping[str, Any]) -> Model:
+    """Write down what the model, as it was saved, answers; gives the model."""
     rows = problem.parts["valid"][:GOLDEN_ROWS]
     data = problem.data.take(rows).with_columns(problem.inputs)
     with FROZEN.checking():
-        answers = _model(folder, spec).predict(data).array()
+        model = _model(folder, spec)
+        answers = model.predict(data).array()
     cells = {name: [_to_json(value) for value in data.values(name)] for name in data.names}
     write_json(folder / "golden.json", {"cells": cells, "answers": answers.tolist()})
+    return model
 
 
 def _write_background(folder: Path, problem: Problem) -> None:

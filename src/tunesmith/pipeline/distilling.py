@@ -109,7 +109,8 @@ def distil(
         backbone = str(getattr(best.config, "backbone", ""))
         members = (Member(best.learner, backbone, best.folder, 1.0, 0),)
         own = _own_facts(facts, problem, told, backbone)
-        artifact.save(new, problem, members, {"test": told}, own, after)
+        profile = artifact.profile_in(place / "best")
+        artifact.save(new, problem, members, {"test": told}, own, after, lambda model: profile)
         replace_folder(new, place / FOLDER)
     finally:
         for folder in (desk, new):

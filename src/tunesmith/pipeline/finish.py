@@ -15,7 +15,7 @@ from tunesmith.metrics import COST
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import NOTHING, After, learn, of_few
 from tunesmith.pipeline.after import told as told_after
-from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.artifact import Member, Profiler
 from tunesmith.pipeline.blend import (
     Blend,
     Proof,
@@ -30,6 +30,7 @@ from tunesmith.pipeline.fairly import fairness_facts
 from tunesmith.pipeline.honesty import corrected_facts, plain, tied
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.outer import Outer, write_answers
+from tunesmith.pipeline.profiling import profiler
 from tunesmith.pipeline.prospects import prospects
 from tunesmith.pipeline.repeats import Repeats, repeated
 from tunesmith.pipeline.results import kind_of
@@ -72,10 +73,11 @@ def _put(
     metrics: Mapping[str, Any],
     facts: Mapping[str, Any],
     after: After = NOTHING,
+    profile: Profiler = lambda model: None,
 ) -> None:
     new = run.folder.path / NEW
     shutil.rmtree(new, ignore_errors=True)
-    artifact.save(new, problem, members, metrics, facts, after)
+    artifact.save(new, problem, members, metrics, facts, after, profile)
     replace_folder(new, run.folder.best)
 
 
@@ -139,6 +141,7 @@ def finish(
     groups = fairness_facts(run, problem, answers)
     groups |= apart.facts(final) if apart else {}
     facts = {**summary(apart.model_is if apart else "the model that was scored"), **groups}
+    profile = profiler(run, problem)
     weights = {str(m.trial): m.weight for m in chosen.members()}
     legs = {str(r.trial.number): r.trial.leg for r in chosen.results if r.trial.leg}
     before = _before(run)
@@ -147,7 +150,8 @@ def finish(
         facts = {**facts, "model_is": before["model_is"]}
         may_refit = False
     else:
-        _put(run, problem, chosen.members(), _metrics(problem, chosen, proof, facts), facts, after)
+        told = _metrics(problem, chosen, proof, facts)
+        _put(run, problem, chosen.members(), told, facts, after, profile)
     if not interrupted:
         groups |= student_facts(
             run, problem, results, chosen, after, answers, facts, seconds=distil_seconds(run)
@@ -164,7 +168,8 @@ def finish(
                 "taken"
             )
             facts = {**facts, **groups}
-            _put(run, problem, members, _metrics(problem, chosen, proof, facts), facts, after)
+            told = _metrics(problem, chosen, proof, facts)
+            _put(run, problem, members, told, facts, after, profile)
     _clear(run)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results, ties))
     write_json(
@@ -193,7 +198,9 @@ def _finish_unproven(
     final = unknown(problem)
     facts = _summary(run, problem, results, chosen, final, None, "fitted to all rows, not scored")
     facts = {**facts, "score_is": UNKNOWN, "prospects": {}}
-    _put(run, problem, chosen.members(), {"about": facts["model_is"]}, facts)
+    about = {"about": facts["model_is"]}
+    profile = profiler(run, problem)
+    _put(run, problem, chosen.members(), about, facts, profile=profile)
     write_json(run.folder.path / "leaderboard.json", leaderboard(problem, results))
     weights = {str(m.trial): m.weight for m in chosen.members()}
     told = {"weights": weights, "legs": {}, "reason": chosen.reason}

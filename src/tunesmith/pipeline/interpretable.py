@@ -112,7 +112,8 @@ def with_interpretable(
         found.save(member)
         members = (Member(name, "", member, 1.0, best.trial.number),)
         own = {**facts, "interpretable": told, "model_is": f"{NAMED[name]}, to be read"}
-        artifact.save(new, problem, members, {"test": told}, own, after)
+        profile = artifact.profile_in(run.folder.best)
+        artifact.save(new, problem, members, {"test": told}, own, after, lambda model: profile)
         replace_folder(new, run.folder.path / FOLDER)
     except TunesmithError as error:
         run.note(f"no {name} beside the model: {error}")

@@ -18,11 +18,13 @@ from tunesmith.evaluate.fairness import Fairness, fairness
 from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import decisions
 from tunesmith.pipeline.fit import Metric
+from tunesmith.pipeline.profiling import read_profile
 from tunesmith.predictor.analysis import errors_of
+from tunesmith.predictor.check import Check, check_of
 from tunesmith.predictor.errors import Errors
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
 from tunesmith.predictor.explaining import Explaining
-from tunesmith.predictor.labelled import labelled
+from tunesmith.predictor.labelled import has_labels, labelled
 from tunesmith.predictor.labels import answers_of, natural, weights_of
 from tunesmith.predictor.pictures import picture_names
 from tunesmith.predictor.rows import as_table, rows_of
@@ -304,6 +306,19 @@ class Predictor(Explaining):
         told = labelled(self.model, data)
         found = self._answers(told.rows)
         return errors_of(self.model, told, found, folder=self.folder, most=most, seed=seed)
+
+    def check(self, data: Any, *, seed: int = 0) -> Check:
+        """Whether new rows look like those of the fit: how each column drifted, its texts and
+        pictures by their properties, and whether new rows can be told from old ones. The data of
+        the fit is not needed; see docs/errors.md.
+
+        Raises:
+            DataError: The model does not remember what its rows looked like, or there is no row.
+        """
+        with_target = has_labels(self.model, data)
+        profile = read_profile(self.place)  # the model is open, and so its files are as saved
+        rows = rows_of(self.model, data, with_target=with_target)
+        return check_of(self.model, profile, rows, seed=seed)
 
     def fairness(
         self, data: Any, columns: Sequence[str], *, positive: str | None = None, seed: int = 0
