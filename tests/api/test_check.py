@@ -1,4 +1,4 @@
-"""A model remembers what its rows looked like wherever it is copied to."""
+"""A model remembers what its rows looked like wherever it is copied to, and says which to label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.cli.main import main
-from tunesmith.core.errors import DataError, UnsafeArtifact
+from tunesmith.core.errors import ConfigError, DataError, UnsafeArtifact
 
 
 def table(seed: int, rows: int = 400) -> pd.DataFrame:
@@ -79,16 +79,29 @@ def test_an_artifact_without_one_says_so(saved: Path, tmp_path: Path) -> None:
         ts.load(place).check(table(1))
 
 
+def test_rows_to_label_are_unsure_and_unlike(saved: Path) -> None:
+    model, rows = ts.load(saved), table(4, 1_000)
+    found = model.to_label(rows, 12)
+    assert found["line"].is_unique
+    unsure = 1 - (2 * model.predict_proba(rows)["yes"] - 1).abs()
+    assert unsure[found["line"] - 1].mean() > unsure.quantile(0.8)
+    assert set(rows["shop"][found["line"] - 1]) == {"a", "b", "=c"}
+    pd.testing.assert_frame_equal(found, model.to_label(rows, 12))
+    with pytest.raises(ConfigError, match="Give 1 or more"):
+        model.to_label(rows, 0)
+
+
 def test_the_commands_say_and_write_it(
     saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = table(5)
     new["age"] += 20
-    file = tmp_path / "new.csv"
+    file, out = tmp_path / "new.csv", tmp_path / "next.csv"
     new.drop(columns="label").to_csv(file, index=False)
     for asked in (
         ["check", str(saved), str(file)],
         ["check", str(saved), str(file), "--json"],
+        ["to-label", str(saved), str(file), "--count", "5", "--out", str(out)],
     ):
         with pytest.raises(SystemExit) as end:
             main(asked)
@@ -98,6 +111,9 @@ def test_the_commands_say_and_write_it(
             assert json.loads(told.out)["has_drifted"] is True
         elif asked[0] == "check":
             assert re.search(r"median (39|4\d)[.\d]* -> (59|6\d)", told.out)
+    rows = pd.read_csv(out)
+    assert len(rows) == 5
+    assert rows["rank"].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_texts_are_seen_by_the_encoder_of_the_model(checkpoint: str, tmp_path: Path) -> None:
@@ -125,6 +141,8 @@ def test_texts_are_seen_by_the_encoder_of_the_model(checkpoint: str, tmp_path: P
     assert [one.of for one in found.together] == ["the columns", "what the model's encoder sees"]
     assert not found.has_drifted
     assert model.check(texts(["good", "bad", "odd", "even"])).has_drifted
+    next_rows = model.to_label(texts(usual), 5)
+    assert "encoder" in next_rows.attrs["apart"]
 
 
 def test_pictures_that_are_darker_are_told(picture_run: Path, photos: Path, tmp_path: Path) -> None:
@@ -139,6 +157,7 @@ def test_pictures_that_are_darker_are_told(picture_run: Path, photos: Path, tmp_
     told = {one.about for one in found.drifted}
     assert {"brightness", "kind"} <= told
     assert "width" not in told
+    assert len(model.to_label(tmp_path / "dark", 5)) == 5
     wrong = model.errors(photos)
     assert wrong.rows == 60
     assert wrong.uncertain[0].row.endswith(".png")

@@ -35,6 +35,7 @@ from tunesmith.cli.resume import resume
 from tunesmith.cli.scout import scout
 from tunesmith.cli.sheet import sheet
 from tunesmith.cli.terms import terms
+from tunesmith.cli.to_label import to_label
 from tunesmith.cli.watch import runs, watch
 from tunesmith.cli.weights import weights
 from tunesmith.cli.zoo import zoo
@@ -60,6 +61,7 @@ app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)
 app.command()(errors)
+app.command("to-label")(to_label)
 app.command()(check)
 app.command()(sheet)
 app.command()(leaderboard)

@@ -25,6 +25,7 @@ from tunesmith.predictor.errors import Errors
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
 from tunesmith.predictor.explaining import Explaining
 from tunesmith.predictor.labelled import has_labels, labelled
+from tunesmith.predictor.labelling import to_label_of
 from tunesmith.predictor.labels import answers_of, natural, weights_of
 from tunesmith.predictor.pictures import picture_names
 from tunesmith.predictor.rows import as_table, rows_of
@@ -306,6 +307,19 @@ class Predictor(Explaining):
         told = labelled(self.model, data)
         found = self._answers(told.rows)
         return errors_of(self.model, told, found, folder=self.folder, most=most, seed=seed)
+
+    def to_label(self, data: Any, count: int = 20, *, seed: int = 0) -> pd.DataFrame:
+        """The rows without labels that are most worth labelling, so many: those of which the model
+        is unsure, and which are unlike one another. Columns `rank`, `line`, `prediction`,
+        `uncertainty` and `row`, what is seen of it; in `attrs` what uncertainty is, and by what
+        rows are unlike.
+
+        Raises:
+            ConfigError: `count` is below one.
+            DataError: There is no row.
+        """
+        rows = rows_of(self.model, data)
+        return to_label_of(self.model, rows, self._answers(rows), count, seed)
 
     def check(self, data: Any, *, seed: int = 0) -> Check:
         """Whether new rows look like those of the fit: how each column drifted, its texts and
