@@ -15,7 +15,7 @@ import tunesmith as ts
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.events import Event, follow, read_journal
 from tunesmith.core.runfolder import RunFolder
-from tunesmith.report.history import courses, history, runs
+from tunesmith.report.history import Course, History, courses, history, runs
 from tunesmith.report.plots import PICTURES, _distribution, importances, plot
 from tunesmith.tasks.classification import reviews
 
@@ -54,6 +54,43 @@ def test_a_trial_that_is_begun_again_counts_from_there() -> None:
     score = Event("score", 1.5, {"trial": 1, "score": 0.5, "progress": 0.5})
     (one,) = courses([trial(1.0), score, trial(3.0)])
     assert (one.start_seconds, one.curve, one.status) == (3.0, (), "running")
+
+
+def _course(number: int, score: float, predict_ms: float) -> Course:
+    end = float(number + 1)
+    return Course(number, "linear", "", {}, "", end - 1, end, "done", score, predict_ms=predict_ms)
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_no_trial_on_the_front_is_beaten_and_every_other_is(higher_is_better: bool) -> None:
+    dice = np.random.default_rng(0)
+    some = tuple(_course(i, *dice.integers(0, 20, 2).astype(float)) for i in range(200))
+    told = History(Path(), "finished", "m", higher_is_better, some, 200.0)
+    sign = 1.0 if higher_is_better else -1.0
+
+    def beats(a: Course, b: Course) -> bool:
+        goals = (sign * a.score, -a.predict_ms), (sign * b.score, -b.predict_ms)
+        return goals[0] != goals[1] and all(x >= y for x, y in zip(*goals, strict=True))
+
+    front = told.front()
+    for one in some:
+        is_beaten = any(beats(other, one) for other in some)
+        if one.trial in front:
+            assert not is_beaten
+        else:  # or as good as one that stands there
+            goals = {(o.score, o.predict_ms) for o in some if o.trial in front}
+            assert is_beaten or (one.score, one.predict_ms) in goals
+
+
+def test_a_search_of_thousands_is_thinned_and_keeps_what_was_best(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    some = tuple(_course(i, float(dice.random()), 1.0) for i in range(3_000))
+    told = History(Path(), "finished", "m", True, some, 3_000.0)
+    few = told.thinned(300)
+    assert 200 <= len(few.courses) <= 320
+    assert few.best() == told.best()
+    assert few.bests() == told.bests()
+    assert told.thinned(3_000) is told
 
 
 def test_runs_are_found_with_their_state(run: Path, tmp_path: Path) -> None:

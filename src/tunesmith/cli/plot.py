@@ -18,7 +18,9 @@ def plot(
     ] = None,
     kinds: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="best, parallel, importance, timeline. [all]"),
+        typer.Option(
+            metavar="A,B", help="best, parallel, importance, timeline, pareto, spent. [all]"
+        ),
     ] = None,
 ) -> None:
     """Draw a run: best score over time, trials side by side, what mattered, who ran when."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunesmith.core.errors import DataError
-from tunesmith.core.events import Event, read_journal
+from tunesmith.core.events import Event, read_journal, stages
 from tunesmith.core.runfolder import RunFolder, read_json
 
 State = Literal["running", "finished", "cut short"]
@@ -34,6 +34,8 @@ class Course:
     curve: tuple[tuple[float, float], ...] = ()
     share: float = 1.0
     """Of the training rows, what it was fitted to last."""
+    predict_ms: float | None = None
+    size_mb: float | None = None
 
     @property
     def fidelity(self) -> float:
@@ -55,6 +57,8 @@ class History:
     seconds: float
     final: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[Mapping[str, Any], ...] = ()
+    """What each stage was planned to take, where that was said, and took, in seconds."""
 
     @property
     def scored(self) -> tuple[Course, ...]:
@@ -64,6 +68,36 @@ class History:
         """The trial that validates best."""
         sign = 1.0 if self.higher_is_better else -1.0
         return max(self.scored, key=lambda one: sign * (one.score or 0.0), default=None)
+
+    def thinned(self, most: int) -> History:
+        """The same with so many trials at most: the better half of them, and of the others every
+        so many, so that thousands can be drawn."""
+        if len(self.courses) <= most:
+            return self
+        sign = -1.0 if self.higher_is_better else 1.0
+        ranked = sorted(self.scored, key=lambda one: sign * (one.score or 0.0))
+        kept = {one.trial for one in ranked[: most // 2]} | {t.trial for t in self._improving()}
+        rest = [one for one in self.courses if one.trial not in kept]
+        step = max(1, -(-len(rest) // max(1, most - len(kept))))
+        kept |= {one.trial for one in rest[::step]}
+        return replace(self, courses=tuple(one for one in self.courses if one.trial in kept))
+
+    def front(self) -> set[int]:
+        """The trials that no other beats in score and time to answer alike."""
+        sign = 1.0 if self.higher_is_better else -1.0
+        known = [one for one in self.scored if one.predict_ms is not None]
+        order = sorted(known, key=lambda one: (one.predict_ms or 0.0, -sign * (one.score or 0.0)))
+        found, best = set[int](), float("-inf")
+        for one in order:
+            if sign * (one.score or 0.0) > best:
+                best = sign * (one.score or 0.0)
+                found.add(one.trial)
+        return found
+
+    def _improving(self) -> list[Course]:
+        """The trials that were the best so far when they ended."""
+        times = {seconds for seconds, _ in self.bests()}
+        return [one for one in self.scored if one.end_seconds in times]
 
     def bests(self) -> list[tuple[float, float]]:
         """Seconds at which the best score changed, and to what."""
@@ -96,6 +130,7 @@ def history(folder: Path) -> History:
         max((event.seconds for event in events), default=0.0),
         final,
         facts,
+        tuple(stages(events, max((event.seconds for event in events), default=0.0))),
     )
 
 
@@ -133,6 +168,8 @@ def courses(events: Iterable[Event]) -> tuple[Course, ...]:
                 score=facts.get("score"),
                 low=facts.get("low"),
                 high=facts.get("high"),
+                predict_ms=facts.get("predict_ms_per_row"),
+                size_mb=facts.get("size_mb"),
             )
     return tuple(found[number] for number in sorted(found))
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean, need
+from tunesmith.report.colors import COLORS, INK, LINE, MARKS, SOFT, STYLE
 from tunesmith.report.history import Course, History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLORS = ("#1f6feb", "#b4552d", "#2f855a", "#805ad5", "#b7791f", "#c53030", "#2c7a7b", "#4a5568")
 FORMATS = (".png", ".svg", ".html")
 FEWEST_FOR_IMPORTANCE = 8
 MOST_DIMENSIONS = 9
@@ -64,19 +64,21 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _drawn(history: History, kinds: tuple[str, ...], form: str) -> bytes:
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(
-        figsize=(SIZE[0], SIZE[1] * len(kinds)), dpi=DOTS_PER_INCH, layout="constrained"
-    )
-    FigureCanvasAgg(figure)
-    for place, kind in enumerate(kinds, start=1):
-        axes = figure.add_subplot(len(kinds), 1, place)
-        axes.spines[["top", "right"]].set_visible(False)
-        PICTURES[kind](history, axes)
-    file = io.BytesIO()
-    figure.savefig(file, format=form)
+    with rc_context(STYLE):
+        figure = Figure(
+            figsize=(SIZE[0], SIZE[1] * len(kinds)), dpi=DOTS_PER_INCH, layout="constrained"
+        )
+        FigureCanvasAgg(figure)
+        for place, kind in enumerate(kinds, start=1):
+            axes = figure.add_subplot(len(kinds), 1, place)
+            axes.spines[["top", "right"]].set_visible(False)
+            PICTURES[kind](history, axes)
+        file = io.BytesIO()
+        figure.savefig(file, format=form, facecolor="white")
     return file.getvalue()
 
 
@@ -97,6 +99,17 @@ def _color(history: History, learner: str) -> str:
     return COLORS[names.index(learner) % len(COLORS)]
 
 
+def _named(history: History, axes: Axes) -> None:
+    """The learners by their colours, above the drawing, where they hide nothing."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.0)
+
+
+def _mark(history: History, learner: str) -> str:
+    names = sorted({one.learner for one in history.courses})
+    return MARKS[names.index(learner) % len(MARKS)]
+
+
 def best_over_time(history: History, axes: Axes) -> None:
     """Each trial's score when it ended, with its interval, and the best so far."""
     for learner in sorted({one.learner for one in history.scored}):
@@ -105,22 +118,23 @@ def best_over_time(history: History, axes: Axes) -> None:
         y = [one.score for one in some]
         color = _color(history, learner)
         axes.vlines(x, [o.low for o in some], [o.high for o in some], color=color, alpha=0.3)  # type: ignore[arg-type]
-        axes.scatter(x, y, color=color, s=24, label=learner, zorder=3)  # type: ignore[arg-type]
+        mark = _mark(history, learner)
+        axes.scatter(x, y, color=color, s=24, marker=mark, label=learner, zorder=3)  # type: ignore[arg-type]
     steps = history.bests()
     at = [*(seconds for seconds, _ in steps), history.seconds]
     height = [*(score for _, score in steps), steps[-1][1]]
-    axes.step(at, height, where="post", color="#1c2330", lw=1.5)
+    axes.step(at, height, where="post", color=INK, lw=1.5)
     axes.set(
         title="Best score over time", xlabel="seconds", ylabel=f"{history.metric}, validation rows"
     )
-    axes.legend(loc="best", frameon=False)
+    _named(history, axes)
 
 
 def parallel(history: History, axes: Axes) -> None:
     """Every trial of the learner with the most trials as a line through its dimensions."""
     from matplotlib.collections import LineCollection
 
-    learner, table, names = _table(history)
+    learner, table, names = varied(history)
     scores = np.array([row["score"] for row in table], dtype=float)
     order = np.argsort(scores if history.higher_is_better else -scores)
     colors = np.linspace(0.15, 1.0, len(order))
@@ -138,11 +152,12 @@ def parallel(history: History, axes: Axes) -> None:
     )
     axes.autoscale_view()
     for at, (_, ticks) in enumerate(columns):
-        axes.axvline(at, color="#dfe3ea", zorder=0)
+        axes.axvline(at, color=LINE, zorder=0)
         for height, text in ticks:
-            axes.annotate(text, (at, height), fontsize=7, xytext=(3, 0), textcoords="offset points")
+            axes.annotate(text, (at, height), fontsize=9, xytext=(3, 2), textcoords="offset points")
     axes.set_xticks(range(len(columns)), [*names, history.metric], rotation=20, ha="right")
     axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
     axes.set_title(f"Trials of {learner}, the better the darker")
 
 
@@ -188,14 +203,14 @@ def timeline(history: History, axes: Axes) -> None:
         if len(history.courses) <= MOST_TOLD:
             for one, end in zip(some, ends, strict=True):
                 if one.status in ("failed", "stopped"):
-                    axes.annotate(one.status, (end, one.trial), fontsize=7, va="center")
+                    axes.annotate(one.status, (end, one.trial), fontsize=8, va="center")
     axes.autoscale_view()
     axes.invert_yaxis()
     axes.locator_params(axis="y", integer=True)
     axes.set(title="Who ran when", xlabel="seconds", ylabel="trial")
     for learner in sorted({one.learner for one in history.courses}):
         axes.barh([0], [0], color=_color(history, learner), label=learner)
-    axes.legend(loc="best", frameon=False)
+    _named(history, axes)
 
 
 def _bars(starts: Array, widths: Array, rows: Array) -> Array:
@@ -205,15 +220,71 @@ def _bars(starts: Array, widths: Array, rows: Array) -> Array:
     return np.stack([x, np.stack([low, low, high, high], axis=1)], axis=2)
 
 
+def pareto(history: History, axes: Axes) -> None:
+    """Score against the time to answer a row, as large as the model; who is on the front has a ring
+    and is joined."""
+    some = [one for one in history.scored if one.predict_ms]
+    numbers = history.front()
+    front = sorted((o for o in some if o.trial in numbers), key=lambda o: o.predict_ms or 0.0)
+    axes.plot(
+        [one.predict_ms for one in front],  # type: ignore[arg-type]
+        [one.score for one in front],  # type: ignore[arg-type]
+        color=SOFT,
+        lw=1.2,
+    )
+    for learner in sorted({one.learner for one in some}):
+        own = [one for one in some if one.learner == learner]
+        rings = [INK if one.trial in numbers else "none" for one in own]
+        sizes = [30 + 12 * np.log10(1 + (one.size_mb or 0.0)) ** 2 for one in own]
+        x, y = [one.predict_ms for one in own], [one.score for one in own]
+        color = _color(history, learner)
+        axes.scatter(
+            x,  # type: ignore[arg-type]
+            y,  # type: ignore[arg-type]
+            s=sizes,
+            color=color,
+            edgecolors=rings,
+            marker=_mark(history, learner),
+            label=learner,
+            zorder=3,
+        )
+    if some:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, place: f"{value:g}")
+        axes.xaxis.set_minor_formatter(lambda value, place: "")
+        _named(history, axes)
+    axes.set(
+        title="Score against time to answer",
+        xlabel="milliseconds a row, in a batch",
+        ylabel=f"{history.metric}, validation rows",
+    )
+
+
+def spent(history: History, axes: Axes) -> None:
+    """What each stage took, and what it was planned to take."""
+    named = [str(one["stage"]) for one in history.stages]
+    rows = np.arange(len(named))
+    took = [float(one["seconds"]) for one in history.stages]
+    planned = [float(one["planned_seconds"] or 0.0) for one in history.stages]
+    axes.barh(rows - 0.2, planned, height=0.36, color=COLORS[7], alpha=0.45, label="planned")
+    axes.barh(rows + 0.2, took, height=0.36, color=COLORS[0], label="spent")
+    axes.set_yticks(rows, named)
+    axes.invert_yaxis()
+    axes.legend(loc="best")
+    axes.set(title="Planned and spent", xlabel="seconds")
+
+
 PICTURES: dict[str, Callable[[History, Any], None]] = {
     "best": best_over_time,
     "parallel": parallel,
     "importance": importance,
     "timeline": timeline,
+    "pareto": pareto,
+    "spent": spent,
 }
 
 
-def _table(history: History) -> tuple[str, list[dict[str, Any]], list[str]]:
+def varied(history: History) -> tuple[str, list[dict[str, Any]], list[str]]:
     """The trials of the learner that has the most, a record each with its score, and the names of
     what varied among them."""
     by_learner: dict[str, list[Course]] = {}
@@ -222,9 +293,9 @@ def _table(history: History) -> tuple[str, list[dict[str, Any]], list[str]]:
     learner, some = max(by_learner.items(), key=lambda item: len(item[1]))
     rows = [{**flat(one.config), "score": one.score} for one in some]
     names = dict.fromkeys(name for row in rows for name in row if name != "score")
-    varied = [name for name in names if len({str(row.get(name)) for row in rows}) > 1]
-    whole = [{name: row.get(name) for name in (*varied, "score")} for row in rows]
-    return learner, whole, varied[:MOST_DIMENSIONS]
+    unlike = [name for name in names if len({str(row.get(name)) for row in rows}) > 1]
+    whole = [{name: row.get(name) for name in (*unlike, "score")} for row in rows]
+    return learner, whole, unlike[:MOST_DIMENSIONS]
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -259,7 +330,7 @@ def importances(history: History) -> dict[str, float]:
     """The share of each dimension that varied, most important first; empty where trials are few."""
     import optuna
 
-    _, table, names = _table(history)
+    _, table, names = varied(history)
     if len(table) < FEWEST_FOR_IMPORTANCE or not names:
         return {}
     optuna.logging.set_verbosity(optuna.logging.ERROR)
