@@ -82,10 +82,12 @@ def demo(
         )
     accuracy = predictor.evaluate(test, metrics=["accuracy"])["accuracy"]
     answers = predictor.predict_proba(_sentences())
+    page = predictor.report()
     if as_json:
-        show_json(_facts(predictor, accuracy, answers))
+        show_json(_facts(predictor, accuracy, answers) | {"report": page})
     else:
         _show(predictor, accuracy, answers)
+        print(f"All of it on one page: {page}")
 
 
 def _sentences() -> pd.DataFrame:

@@ -64,11 +64,12 @@ def demo_images(
     accuracy = predictor.evaluate(pictures.test, metrics=["accuracy"])["accuracy"]
     sheet = predictor.folder / "sheet.png"
     predictor.sheet(pictures.test, sheet)
-    answers = _answers(predictor, pictures)
+    answers, page = _answers(predictor, pictures), predictor.report()
     if as_json:
-        show_json(_facts(predictor, pictures, accuracy, answers, sheet))
+        show_json(_facts(predictor, pictures, accuracy, answers, sheet) | {"report": page})
     else:
         _show(predictor, pictures, accuracy, answers, sheet)
+        print(f"All of it on one page: {page}")
 
 
 def _bring_weights(offline: bool, quiet: bool) -> None:

@@ -243,6 +243,7 @@ def fit_lines(summary: Mapping[str, Any]) -> list[str]:
         *(f"fairness: {one['message']}" for one in _fairness(summary)),
         *prospect_lines(summary.get("prospects") or {}),
         f"saved in {summary['folder']}",
+        f"all of it on one page: tunesmith report {summary['folder']}",
     ]
 
 

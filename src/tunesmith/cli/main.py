@@ -31,6 +31,7 @@ from tunesmith.cli.leaderboard import leaderboard
 from tunesmith.cli.pick import pick
 from tunesmith.cli.plot import plot
 from tunesmith.cli.predict import predict
+from tunesmith.cli.report import report
 from tunesmith.cli.resume import resume
 from tunesmith.cli.scout import scout
 from tunesmith.cli.sheet import sheet
@@ -64,6 +65,7 @@ app.command()(errors)
 app.command("to-label")(to_label)
 app.command()(check)
 app.command()(sheet)
+app.command()(report)
 app.command()(leaderboard)
 app.command()(terms)
 app.command()(ablation)

@@ -9,6 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.report.section import duration
+
+__all__ = ["Table", "duration", "interval", "leaderboard", "number", "show", "show_json", "size"]
+
 
 @dataclass(frozen=True)
 class Table:
@@ -86,15 +90,6 @@ def interval(low: float | None, high: float | None) -> str:
 def size(megabytes: float) -> str:
     """Megabytes as a person reads them."""
     return f"{megabytes:,.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `8.3 s`, `2 min 05 s` or `1 h 02 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
 def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str) -> Table:

@@ -46,6 +46,7 @@ from tunesmith.pipeline.standing import (
     refit_seconds,
 )
 from tunesmith.pipeline.suspecting import suspect_facts
+from tunesmith.pipeline.tested import write_tested
 from tunesmith.pipeline.trial import unknown
 from tunesmith.pipeline.validation import Validation
 from tunesmith.pipeline.weighing import row_weight_facts
@@ -116,6 +117,8 @@ def finish(
     answers = apart.answers if apart else after.apply(mixed)
     if run.is_outer:
         write_answers(run.folder, mixed, answers)
+    else:
+        write_tested(run.folder, problem, answers)
     names = [problem.metric, *tasks[problem.task].metrics(problem.classes)]
     names += [COST] if problem.costs is not None else []
     tested = replace(problem, leaked=apart.leaked) if apart else problem

@@ -15,6 +15,8 @@ from tunesmith.core.records import Score
 from tunesmith.evaluate.scores import confusion
 from tunesmith.pipeline.artifact import Model
 from tunesmith.pipeline.fit import Metric
+from tunesmith.report.page import fragment
+from tunesmith.report.section import table
 from tunesmith.tasks import tasks
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ class Evaluation(dict[str, Score]):
     def __init__(self, found: Mapping[str, Score], confusion: pd.DataFrame | None) -> None:
         super().__init__(found)
         self.confusion = confusion
+
+    def _repr_html_(self) -> str:
+        heads = {"metric": None, "value": 4, "low": 4, "high": 4, "rows": None}
+        rows = ([name, one.value, one.low, one.high, one.rows] for name, one in self.items())
+        return fragment([table("Scores; 95 % intervals", heads, rows)])
 
 
 def metrics_of(model: Model, wanted: Metric | Sequence[Metric] | None) -> list[Metric]:

@@ -15,8 +15,10 @@ from tunesmith.pipeline.distill import distill
 from tunesmith.pipeline.export import export_code
 from tunesmith.pipeline.interpretable import open_readable
 from tunesmith.pipeline.pick import pick as pick_model
+from tunesmith.pipeline.reporting import facts_of
 from tunesmith.pipeline.suspecting import read_suspects
 from tunesmith.predictor.places import place_of, read_facts, scorecard_of
+from tunesmith.predictor.reports import Leaderboard, in_short
 from tunesmith.predictor.rows import rows_of
 
 if TYPE_CHECKING:
@@ -49,10 +51,14 @@ class Fit:
             return read_facts(file)
         return {**self.model.facts, "folder": str(self.folder)}
 
-    def leaderboard(self) -> list[dict[str, Any]]:
+    def leaderboard(self) -> Leaderboard:
         """Every trial, best first: score on the validation rows with its interval, fit time,
-        predict time a row, size."""
-        return list(self.summary["leaderboard"])
+        predict time a row, size. A list of dicts, shown as a table in a notebook."""
+        summary = self.summary
+        return Leaderboard(list(summary["leaderboard"]), summary["metric"])
+
+    def _repr_html_(self) -> str:
+        return in_short(facts_of(self.folder, self.place))
 
     def scorecard(self) -> pd.DataFrame:
         """The scorecard of the run, a line for each bin of each column: feature, bin, points,

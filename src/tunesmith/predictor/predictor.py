@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tunesmith.evaluate.scores import scores
 from tunesmith.pipeline import decisions
 from tunesmith.pipeline.fit import Metric
 from tunesmith.pipeline.profiling import read_profile
+from tunesmith.pipeline.reporting import facts_of
 from tunesmith.predictor.analysis import errors_of
 from tunesmith.predictor.check import Check, check_of
 from tunesmith.predictor.errors import Errors
@@ -28,9 +30,11 @@ from tunesmith.predictor.labelled import has_labels, labelled
 from tunesmith.predictor.labelling import to_label_of
 from tunesmith.predictor.labels import answers_of, natural, weights_of
 from tunesmith.predictor.pictures import picture_names
+from tunesmith.predictor.reports import Picture, Report, check_place, usual_place
 from tunesmith.predictor.rows import as_table, rows_of
 from tunesmith.predictor.sheets import sections_of
 from tunesmith.report import sheet
+from tunesmith.report.facts import Answered, Labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -333,6 +337,60 @@ class Predictor(Explaining):
         profile = read_profile(self.place)  # the model is open, and so its files are as saved
         rows = rows_of(self.model, data, with_target=with_target)
         return check_of(self.model, profile, rows, seed=seed)
+
+    def describe(self, data: Any = None) -> Report:
+        """The report as a value, shown in a notebook: `sections`, `html()`, `json()`, `markdown()`
+        (a model card), `write(file)`, `picture(name)`. Nothing is fitted for it.
+
+        Args:
+            data: Labelled rows by which the saved model is judged as well; whatever `fit` takes.
+
+        Raises:
+            DataError: The rows have no labels, or a file of the run cannot be read.
+        """
+        facts = facts_of(self.folder, self.place)
+        return Report.of(facts if data is None else replace(facts, labelled=self._judged(data)))
+
+    def report(self, file: str | Path | None = None, data: Any = None) -> Path:
+        """Write everything about the model as one HTML page that fetches nothing, and give its
+        place: task, audit, choices, search, leaderboard, errors, calibration, coverage, model card.
+
+        Args:
+            file: Where it goes; `report.html` in the run folder by default. Of a name that ends in
+                `.json` the same as JSON, in `.md` as a model card.
+            data: Labelled rows by which the saved model is judged as well; whatever `fit` takes.
+
+        Raises:
+            ConfigError: It cannot be written there.
+            DataError: The rows have no labels.
+        """
+        place = usual_place(self.folder, self.place) if file is None else Path(file)
+        check_place(place)
+        return self.describe(data).write(place)
+
+    def plot(self, *names: str, data: Any = None) -> Picture:
+        """Pictures of the report by their names, one below the other, for a notebook or to `save`
+        as PNG or SVG; without names all that there are. Of the search: `best`, `timeline`,
+        `parallel`, `importance`, `spent`, `pareto`; of answers: `confusion`, `roc`,
+        `precision_recall`, `calibration`, `thresholds`, `abstaining`, `coverage`; of numbers:
+        `answers`, `residuals`, `coverage`.
+
+        Args:
+            data: Labelled rows to draw the answers for, in place of those of the run.
+
+        Raises:
+            ConfigError: There is no such picture; names those that there are.
+            MissingExtra: matplotlib is not installed.
+        """
+        return self.describe(data).picture(*names)
+
+    def _judged(self, data: Any) -> Labelled:
+        told = labelled(self.model, data)
+        found, weights = self._answers(told.rows), weights_of(self.model, told.rows)
+        names = [metric_shelf.check(metric, found) for metric in metrics_of(self.model, None)]
+        measured = scores(names, told.truth, found, weights=weights)
+        answered = Answered("labelled rows", told.truth, found, weights)
+        return Labelled(told.rows.source, measured, answered)
 
     def fairness(
         self, data: Any, columns: Sequence[str], *, positive: str | None = None, seed: int = 0
