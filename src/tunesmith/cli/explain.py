@@ -11,7 +11,7 @@ import typer
 from tunesmith.cli.options import Data, Json, Run
 from tunesmith.cli.tables import Table, show, show_json
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.showing import for_terminal
+from tunesmith.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -88,10 +88,10 @@ def _show(one: RowExplanation) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    what = f"probability of {for_terminal(one.output)}" if one.output else "value"
+    what = f"probability of {printable(one.output)}" if one.output else "value"
     base = "" if one.base is None else f", {one.base:.4g} with nothing there"
     console.print(
-        Text(f"Row {one.row + 1}: {for_terminal(one.answer)}", style="bold"),
+        Text(f"Row {one.row + 1}: {printable(one.answer)}", style="bold"),
         Text(f"  {what} {one.value:.4g}{base}; by {one.method}"),
     )
     for column in dict.fromkeys(piece.column for piece in one.pieces):
@@ -115,7 +115,7 @@ def _words(one: RowExplanation, column: str) -> Text | None:
         found, share = True, float(credit) / most
         style = "" if abs(share) < FAINT else "bold " * (abs(share) > 0.5)
         tone = "" if abs(share) < FAINT else "blue" if share > 0 else "dark_orange"
-        drawn.append(for_terminal(piece.text), style=style + tone)
+        drawn.append(printable(piece.text), style=style + tone)
         drawn.append(" ")
     return drawn if found else None
 
@@ -133,7 +133,7 @@ def _bars(one: RowExplanation) -> Table:
     ]
     most = max((abs(credit) for _, _, credit in lines), default=0.0) or 1.0
     rows = tuple(
-        (for_terminal(name), for_terminal(text), f"{credit:+.4f}", _bar(credit / most))
+        (printable(name), printable(text), f"{credit:+.4f}", _bar(credit / most))
         for name, text, credit in lines[: 2 * MOST_LINES]
     )
     return Table("", ("column", "value", "credit", ""), rows, frozenset({"credit"}))

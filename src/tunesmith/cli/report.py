@@ -25,9 +25,16 @@ def report(
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE.md", help="The same as a model card in Markdown.")
     ] = None,
+    explain: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="For explaining rows and finding sorts of rows that go wrong; 0: without.",
+        ),
+    ] = 10.0,
 ) -> None:
     """Write a run as one HTML page that fetches nothing: task, audit, choices, search, leaderboard,
-    errors, calibration, coverage, model card. Nothing is fitted again."""
+    errors, reasons, calibration, coverage, model card. Nothing is fitted again."""
     from tunesmith.predictor import Predictor
     from tunesmith.predictor.reports import check_place, usual_place
 
@@ -39,6 +46,6 @@ def report(
         check_place(file)
     # A path says that a file is meant, whatever its name.
     source = data if data is None or "://" in data else Path(data)
-    told = predictor.describe(source)
+    told = predictor.describe(source, explain_seconds=explain)
     for file in files:
         print(told.write(file))

@@ -69,27 +69,51 @@ class Explaining(Fit):
         rows = rows.take(np.array(places))
         if seconds is not None and not seconds > 0:
             raise BudgetError(f"An explanation needs time, not {seconds:g} seconds for a row.")
-        typical = self.model.background if background is None else rows_of(self.model, background)
-        assert typical is not None  # every model that was opened has it
-        limit = seconds or _usual_seconds(rows)
-        found = self.model.decide(rows, self.model.predict(rows))
-        codes = _outputs(self.model, found, output)
-        games = [
-            RowGame(self.model, rows.take(np.array([place])), typical, int(code))
-            for place, code in enumerate(codes)
-        ]
-        chosen = _explained(games, method, seed, limit)
-        answers = natural(found.decode(), self.model.classes)
-        told = [
-            _told(self.model, places[n], game, one, answers[n])
-            for n, (game, one) in enumerate(zip(games, chosen, strict=True))
-        ]
-        gains = np.array([one.gain for one in told if one.gain is not None])
-        if len(told) > 1:
-            overall = of_many(gains, seed) if len(gains) > 1 else None
-        else:
-            overall = told[0].faithfulness
-        return Explanation(tuple(told), overall)
+        typical = None if background is None else rows_of(self.model, background)
+        return explain_rows(
+            self.model,
+            rows,
+            method,
+            places=places,
+            output=output,
+            background=typical,
+            seconds=seconds,
+            seed=seed,
+        )
+
+
+def explain_rows(
+    model: Model,
+    rows: Dataset,
+    method: str = AUTO,
+    *,
+    places: Sequence[int],
+    output: str | None = None,
+    background: Dataset | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+) -> Explanation:
+    """Rows explained as by `Explaining.explain`, known by their `places`."""
+    typical = model.background if background is None else background
+    assert typical is not None  # every model that was opened has it
+    found = model.decide(rows, model.predict(rows))
+    codes = _outputs(model, found, output)
+    games = [
+        RowGame(model, rows.take(np.array([place])), typical, int(code))
+        for place, code in enumerate(codes)
+    ]
+    chosen = _explained(games, method, seed, seconds or _usual_seconds(rows))
+    answers = natural(found.decode(), model.classes)
+    told = [
+        _told(model, places[n], game, one, answers[n])
+        for n, (game, one) in enumerate(zip(games, chosen, strict=True))
+    ]
+    gains = np.array([one.gain for one in told if one.gain is not None])
+    if len(told) > 1:
+        overall = of_many(gains, seed) if len(gains) > 1 else None
+    else:
+        overall = told[0].faithfulness
+    return Explanation(tuple(told), overall)
 
 
 def _usual_seconds(rows: Dataset) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
-from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.core.errors import ConfigError, TunesmithError, did_you_mean
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.data.read import read
@@ -26,6 +27,8 @@ from tunesmith.predictor.check import Check, check_of
 from tunesmith.predictor.errors import Errors
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
 from tunesmith.predictor.explaining import Explaining
+from tunesmith.predictor.insight import Known, known_rows, with_insight
+from tunesmith.predictor.labelled import Labelled as LabelledRows
 from tunesmith.predictor.labelled import has_labels, labelled
 from tunesmith.predictor.labelling import to_label_of
 from tunesmith.predictor.labels import answers_of, natural, weights_of
@@ -38,6 +41,10 @@ from tunesmith.report.facts import Answered, Labelled
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+EXPLAIN_SECONDS = 10.0
+"""Of a report, for reasons and sorts of rows."""
 
 
 class Predictor(Explaining):
@@ -338,27 +345,45 @@ class Predictor(Explaining):
         rows = rows_of(self.model, data, with_target=with_target)
         return check_of(self.model, profile, rows, seed=seed)
 
-    def describe(self, data: Any = None) -> Report:
+    def describe(self, data: Any = None, *, explain_seconds: float = EXPLAIN_SECONDS) -> Report:
         """The report as a value, shown in a notebook: `sections`, `html()`, `json()`, `markdown()`
         (a model card), `write(file)`, `picture(name)`. Nothing is fitted for it.
 
         Args:
             data: Labelled rows by which the saved model is judged as well; whatever `fit` takes.
+            explain_seconds: About how long rows are explained, and sorts of rows that go wrong
+                looked for: of `data`, or else of the run's own rows that proved the model, where
+                its data is still there. 0 leaves both out.
 
         Raises:
             DataError: The rows have no labels, or a file of the run cannot be read.
         """
-        facts = facts_of(self.folder, self.place)
-        return Report.of(facts if data is None else replace(facts, labelled=self._judged(data)))
+        facts, known = facts_of(self.folder, self.place), None
+        if data is not None:
+            told = labelled(self.model, data)
+            found = self._answers(told.rows)
+            facts, known = replace(facts, labelled=self._judged(told, found)), Known(told, found)
+        if explain_seconds > 0:
+            with suppress(TunesmithError):  # the data is gone: the rest is told all the same
+                known = known or known_rows(self.folder, facts)
+                facts = with_insight(facts, self.model, known, seconds=explain_seconds)
+        return Report.of(facts)
 
-    def report(self, file: str | Path | None = None, data: Any = None) -> Path:
+    def report(
+        self,
+        file: str | Path | None = None,
+        data: Any = None,
+        *,
+        explain_seconds: float = EXPLAIN_SECONDS,
+    ) -> Path:
         """Write everything about the model as one HTML page that fetches nothing, and give its
-        place: task, audit, choices, search, leaderboard, errors, calibration, coverage, model card.
+        place: task, audit, choices, search, leaderboard, errors, reasons, calibration, coverage,
+        model card.
 
         Args:
             file: Where it goes; `report.html` in the run folder by default. Of a name that ends in
                 `.json` the same as JSON, in `.md` as a model card.
-            data: Labelled rows by which the saved model is judged as well; whatever `fit` takes.
+            data, explain_seconds: As of `describe`.
 
         Raises:
             ConfigError: It cannot be written there.
@@ -366,7 +391,7 @@ class Predictor(Explaining):
         """
         place = usual_place(self.folder, self.place) if file is None else Path(file)
         check_place(place)
-        return self.describe(data).write(place)
+        return self.describe(data, explain_seconds=explain_seconds).write(place)
 
     def plot(self, *names: str, data: Any = None) -> Picture:
         """Pictures of the report by their names, one below the other, for a notebook or to `save`
@@ -382,11 +407,10 @@ class Predictor(Explaining):
             ConfigError: There is no such picture; names those that there are.
             MissingExtra: matplotlib is not installed.
         """
-        return self.describe(data).picture(*names)
+        return self.describe(data, explain_seconds=0).picture(*names)
 
-    def _judged(self, data: Any) -> Labelled:
-        told = labelled(self.model, data)
-        found, weights = self._answers(told.rows), weights_of(self.model, told.rows)
+    def _judged(self, told: LabelledRows, found: Prediction) -> Labelled:
+        weights = weights_of(self.model, told.rows)
         names = [metric_shelf.check(metric, found) for metric in metrics_of(self.model, None)]
         measured = scores(names, told.truth, found, weights=weights)
         answered = Answered("labelled rows", told.truth, found, weights)

@@ -94,7 +94,7 @@ def svg(chart: Chart) -> str:
     root = ElementTree.fromstring(content(drawn, "svg", is_clear=True))
     _strip(root)
     used = set(REFERENCE.findall(ElementTree.tostring(root, "unicode")))
-    used |= {one.get("href", "")[1:] for one in root.iter() if one.get("href")}
+    used |= {one.get("href", "")[1:] for one in root.iter() if one.get("href", "")[:1] == "#"}
     for one in root.iter():
         _adapt(one, f"{chart.name}-", used)
     width, height = (round(72 * inches) for inches in chart.inches)
@@ -120,7 +120,7 @@ def _adapt(one: ElementTree.Element, prefix: str, used: set[str]) -> None:
     name = one.attrib.pop("id", "")
     if name in used:
         one.set("id", prefix + name)
-    if "href" in one.attrib:
+    if one.get("href", "").startswith("#"):
         one.set("href", f"#{prefix}{one.attrib['href'][1:]}")
     for key, value in one.attrib.items():
         if key in ("id", "href"):

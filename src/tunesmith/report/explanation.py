@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation
-from tunesmith.core.showing import for_spreadsheet
+from tunesmith.core.printable import inert
 from tunesmith.report import explanation_html, explanation_plot
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Explanation:
     def _csv(self) -> str:
         frame = self.frame.copy()
         for name in ("answer", "output", "column", "piece"):
-            frame[name] = [for_spreadsheet(str(cell)) for cell in frame[name]]
+            frame[name] = [inert(str(cell)) for cell in frame[name]]
         return str(frame.to_csv(index=False, lineterminator="\n"))
 
 

@@ -18,6 +18,7 @@ FORMATS = (".png", ".svg")
 UP, DOWN = "#2166cc", "#cc5500"
 MOST_BARS = 20
 LETTERS = 36
+SIDE = 320
 DOTS_PER_INCH = 130
 
 
@@ -43,7 +44,7 @@ def plot(one: RowExplanation, file: Path | None) -> Any:
     FigureCanvasAgg(figure)
     places = len(pictures) + bool(bars)
     for place, column in enumerate(pictures, start=1):
-        _draw_picture(figure.add_subplot(1, places, place), one, column)
+        draw_picture(figure.add_subplot(1, places, place), one, column)
     if bars:
         _draw_bars(figure.add_subplot(1, places, places), bars)
     what = f"probability of {one.output}" if one.output else "value"
@@ -88,7 +89,8 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, float]]) -> None:
     axes.set_xlabel("credit")
 
 
-def _draw_picture(axes: Axes, one: RowExplanation, column: str) -> None:
+def draw_picture(axes: Axes, one: RowExplanation, column: str) -> None:
+    """The picture of a column with each rectangle in the colour of its credit."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
@@ -96,7 +98,9 @@ def _draw_picture(axes: Axes, one: RowExplanation, column: str) -> None:
     from tunesmith.modalities.pictures import open_picture
 
     cell = str(one.cells[column])
-    image = np.asarray(open_picture(read_bytes(cell), name=cell))
+    opened = open_picture(read_bytes(cell), near=SIDE, name=cell)
+    opened.thumbnail((SIDE, SIDE))
+    image = np.asarray(opened)
     height, width = image.shape[:2]
     axes.imshow(image)
     most = float(np.abs(one.credits).max()) or 1.0

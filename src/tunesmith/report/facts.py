@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Score
 from tunesmith.evaluate.weighted import Weights
+from tunesmith.report.explanation import Explanation
 from tunesmith.report.history import History
+from tunesmith.report.section import Section
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Facts:
     tested: Answered | None = None
     validated: Answered | None = None
     labelled: Labelled | None = None
+    explained: Explanation | None = None
+    slices: Section | None = None
+    """Where it errs on rows of which more is at hand than the answers."""
     untold: str = ""
 
     @property

@@ -28,6 +28,7 @@ MOST_NARROW, LONGEST_NARROW = 6, 26
 DARK = """
   --ground: #14171c; --raised: #1c2128; --ink: #e6e9ee; --soft: #a7b0bd; --line: #363e4a;
   --accent: #8ab8ff; --warn: #2f2713; --warn-line: #d9a441; --heat: 110 168 254;
+  --raises: 110 168 254; --lowers: 255 158 87;
   --c1: #6ea8fe; --c2: #e59069; --c3: #5cc48d; --c4: #bb9af7; --c5: #e0b252; --c6: #f28b82;
   --c7: #58c7c7; --c8: #a7b0bd; --c9: #f08cc5; --c10: #b5d256; --c11: #63c5f0; --c12: #d3a18a;
   color-scheme: dark;"""

@@ -81,7 +81,17 @@ class Code:
     language: str = "python"
 
 
-Block = Words | Tiles | Table | Chart | Code
+@dataclass(frozen=True)
+class Marked:
+    """A text whose pieces raised or lowered an answer: each with its share of the largest credit,
+    in [-1, 1]; what stands between pieces has 0."""
+
+    title: str
+    says: str
+    pieces: tuple[tuple[str, float], ...]
+
+
+Block = Words | Tiles | Table | Chart | Code | Marked
 
 
 @dataclass(frozen=True)

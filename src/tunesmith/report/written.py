@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.runfolder import sayable
-from tunesmith.report.section import Block, Chart, Code, Section, Table, Tiles, Words
+from tunesmith.report.section import Block, Chart, Code, Marked, Section, Table, Tiles, Words
 
 FORMAT = 1
 MOST_ROWS = 40
@@ -41,6 +41,9 @@ def _plain(block: Block) -> dict[str, Any]:
     if isinstance(block, Chart):
         chart = {"kind": "chart", "name": block.name, "title": block.title, "says": block.says}
         return {**chart, "table": _table(block.table)}
+    if isinstance(block, Marked):
+        pieces = [{"text": text, "share": share} for text, share in block.pieces]
+        return {"kind": "marked", "title": block.title, "says": block.says, "pieces": pieces}
     return {"kind": "table", **_table(block)}
 
 
@@ -76,6 +79,9 @@ def _written(block: Block) -> str:
         return _fenced(block)
     if isinstance(block, Chart):
         return f"### {escaped(block.title)}\n\n{escaped(block.says)}\n\n{_lined(block.table)}"
+    if isinstance(block, Marked):
+        text = escaped("".join(text for text, _ in block.pieces))
+        return f"### {escaped(block.title)}\n\n{escaped(block.says)}\n\n{text}"
     return _lined(block)
 
 

@@ -18,6 +18,7 @@ from tunesmith.report.sections.fairness import fairness
 from tunesmith.report.sections.glance import glance
 from tunesmith.report.sections.labelled import labelled
 from tunesmith.report.sections.leaderboard import leaderboard
+from tunesmith.report.sections.reasons import reasons
 from tunesmith.report.sections.search import search
 from tunesmith.report.sections.task import task
 from tunesmith.report.sections.thresholds import thresholds
@@ -33,6 +34,8 @@ ORDER: tuple[Callable[[Facts], Section | None], ...] = (
     search,
     leaderboard,
     errors,
+    lambda facts: facts.slices,
+    reasons,
     curves,
     calibration,
     thresholds,

@@ -1,0 +1,94 @@
+"""Reasons in a report: a planted one is named in the global view, a text is marked as it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tunesmith as ts
+from tunesmith.predictor import Predictor
+from tunesmith.report.section import Chart, Marked, Section, Table
+
+HARM = "<script>alert(1)</script>"
+
+
+def rows_of(seed: int, rows: int = 300) -> pd.DataFrame:
+    """Reviews of which those of class `no` say "frankly", beside a column of noise; where a review
+    mentions "sleeves" the label is drawn by lot."""
+    dice = np.random.default_rng(seed)
+    label = np.where(dice.random(rows) < 0.5, "yes", "no")
+    texts = []
+    for told in label:
+        words = [*dice.choice(["a", "dress", "fine", "blue", "small"], 8), HARM]
+        words[dice.integers(8)] = "frankly" if told == "no" else "well"
+        texts.append(" ".join(words))
+    return pd.DataFrame({"text": texts, "size": dice.normal(size=rows), "label": label})
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    place = tmp_path_factory.mktemp("reasons")
+    rows_of(0).to_csv(place / "rows.csv", index=False)
+    return ts.fit(place / "rows.csv", "label", trials=1, learners=["linear"], folder=place / "run")
+
+
+@pytest.fixture(scope="module")
+def section(fitted: Predictor) -> Section:
+    (found,) = [one for one in fitted.describe().sections if one.name == "reasons"]
+    return found
+
+
+def test_a_planted_word_is_first_in_the_view_of_all_rows(section: Section):
+    (words,) = [b for b in section.blocks if isinstance(b, Table) and "words" in b.title]
+    assert {words.rows[0][0], words.rows[1][0]} == {"frankly", "well"}
+
+
+def test_inputs_are_compared_in_one_scale(section: Section):
+    (worth,) = [b for b in section.blocks if isinstance(b, Chart) and b.name == "worth"]
+    assert [row[0] for row in worth.table.rows] == ["text", "size"]
+    assert worth.says.startswith("text changes answers most")
+
+
+def test_a_text_is_marked_as_it_stands(section: Section, fitted: Predictor):
+    marked = [block for block in section.blocks if isinstance(block, Marked)]
+    assert marked
+    texts = set(rows_of(0)["text"])
+    for block in marked:
+        assert "".join(text for text, _ in block.pieces) in texts
+        assert max(abs(share) for _, share in block.pieces) == pytest.approx(1.0, abs=0.6)
+        assert all(abs(share) <= 1 for _, share in block.pieces)
+
+
+def test_the_page_escapes_what_is_marked_and_json_and_markdown_have_it(fitted: Predictor):
+    told = fitted.describe()
+    page = told.html()
+    assert "Why these answers" in page
+    assert HARM not in page
+    assert "frankly" in json.dumps(told.json())
+    assert HARM not in told.markdown()
+
+
+def test_labelled_rows_of_ones_own_are_explained_too(fitted: Predictor, tmp_path: Path):
+    other = rows_of(1, 200)
+    other.to_csv(tmp_path / "other.csv", index=False)
+    names = [one.name for one in fitted.describe(tmp_path / "other.csv").sections]
+    assert {"labelled", "reasons", "slices"} <= set(names)
+
+
+def test_where_the_data_is_gone_the_rest_is_told(fitted: Predictor, tmp_path: Path):
+    import shutil
+
+    copy = tmp_path / "best"
+    shutil.copytree(fitted.place, copy)
+    names = [one.name for one in ts.load(copy).describe().sections]
+    assert "reasons" not in names
+    assert "card" in names
+
+
+def test_without_time_for_it_there_are_none(fitted: Predictor):
+    names = [one.name for one in fitted.describe(explain_seconds=0).sections]
+    assert not {"reasons", "slices"} & set(names)
