@@ -48,12 +48,17 @@ def pair_credits(grove: Grove) -> NDArray[np.float64]:
     margins."""
     others = len(grove.margins) - 1
     starts = range(0, others, WORD)
-    parts = [_of_some(grove, np.arange(i, min(i + WORD, others))) for i in starts]
-    return np.concatenate(parts)
+    is_share = grove.values.shape[1] == 2 and not grove.has_odds  # of two classes, that sum to 1
+    values = np.asarray(grove.values[:, 1:] if is_share else grove.values, dtype=np.float32)
+    parts = [_of_some(grove, values, np.arange(i, min(i + WORD, others))) for i in starts]
+    found = np.concatenate(parts)
+    return np.concatenate([-found, found], axis=2) if is_share else found
 
 
-def _of_some(grove: Grove, others: NDArray[np.int64]) -> NDArray[np.float64]:
-    found = np.zeros((len(others), len(grove.players), grove.values.shape[1]))
+def _of_some(
+    grove: Grove, values: NDArray[np.float32], others: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    found = np.zeros((len(others), len(grove.players), values.shape[1]))
     none = np.zeros((len(grove.roots), -(-len(grove.players) // WORD)), dtype=np.uint64)
     everyone = np.full(len(grove.roots), 2 ** len(others) - 1, dtype=np.uint64)
     ahead = Reached(grove.roots, everyone, none, none)
@@ -61,7 +66,8 @@ def _of_some(grove: Grove, others: NDArray[np.int64]) -> NDArray[np.float64]:
         is_leaf = grove.left[ahead.node] == LEAF
         ends = np.flatnonzero(is_leaf)
         for start in range(0, len(ends), AT_ONCE):
-            _add(found, grove, ahead.take(ends[start : start + AT_ONCE]))
+            some = ahead.take(ends[start : start + AT_ONCE])
+            _add(found, some, values[grove.right[some.node]])
         ahead = _step(grove, ahead.take(np.flatnonzero(~is_leaf)), others)
     return found
 
@@ -111,33 +117,39 @@ def _packed(marks: NDArray[np.bool_]) -> Bits:
     return whole.view("<u8")[:, 0].astype(np.uint64)
 
 
-def _marks(words: Bits, count: int) -> NDArray[np.float64]:
+def _marks(words: Bits, count: int) -> NDArray[np.float32]:
     """(n, words) → (n, count) of 0 and 1."""
-    octets = np.ascontiguousarray(words.astype("<u8")).view(np.uint8)
-    return np.unpackbits(octets, axis=1, count=count, bitorder="little").astype(np.float64)
+    octets = np.ascontiguousarray(words.astype("<u8", copy=False)).view(np.uint8)
+    return np.unpackbits(octets, axis=1, count=count, bitorder="little").astype(np.float32)
 
 
-def _add(found: NDArray[np.float64], grove: Grove, at: Reached) -> None:
-    """Add what leaves bring: (others, players, outputs)."""
+def _add(found: NDArray[np.float64], at: Reached, values: NDArray[np.float32]) -> None:
+    """Add what leaves of these values bring: (others, players, outputs)."""
     own, foreign = (_marks(words, found.shape[1]) for words in (at.own, at.foreign))
     for_row, against = _weights(own.sum(axis=1), foreign.sum(axis=1))
-    each = own * for_row[:, None] - foreign * against[:, None]
+    own *= for_row[:, None]
+    foreign *= against[:, None]
+    own -= foreign
     there = _marks(at.there[:, None], len(found))
-    values = grove.values[grove.right[at.node]]
-    for output in range(values.shape[1]):
+    if values.shape[1] == 1:
+        there *= values
+        found[:, :, 0] += there.T @ own
+        return
+    for output in range(values.shape[1]):  # a tree may be of one output alone
         some = np.flatnonzero(values[:, output])
-        found[:, :, output] += (there[some] * values[some, output, None]).T @ each[some]
+        found[:, :, output] += (there[some] * values[some, output, None]).T @ own[some]
 
 
 def _weights(
-    own: NDArray[np.float64], foreign: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    own: NDArray[np.float32], foreign: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Of all orders of the columns on a path, the share in which a given one of `own` comes last
     of these and before all `foreign`; and in which a given one of `foreign` comes first of these,
     after all `own`."""
     from scipy.special import beta
 
-    with np.errstate(divide="ignore", invalid="ignore"):
-        last = np.where(own > 0, beta(np.maximum(own, 1), foreign + 1), 0)
-        first = np.where(foreign > 0, beta(own + 1, np.maximum(foreign, 1)), 0)
-    return last, first
+    u, v = (np.arange(int(counts.max(initial=0)) + 1.0) for counts in (own, foreign))
+    last = np.where(u[:, None] > 0, beta(np.maximum(u[:, None], 1), v + 1), 0)
+    first = np.where(v > 0, beta(u[:, None] + 1, np.maximum(v, 1)), 0)
+    at = own.astype(np.int64), foreign.astype(np.int64)
+    return last[at].astype(np.float32), first[at].astype(np.float32)

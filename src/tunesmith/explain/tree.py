@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.blas import one_thread
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
 from tunesmith.core.errors import BudgetError
@@ -16,7 +17,7 @@ from tunesmith.core.explaining import Credits, Explainer, Game
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Column, Dataset
 from tunesmith.core.trees import Grove
-from tunesmith.explain._chain import settled, through_follow, through_odds
+from tunesmith.explain._chain import probabilities, settled, through_follow, through_odds
 from tunesmith.explain._paths import pair_credits
 from tunesmith.explain._shelf import explainers
 from tunesmith.explain.game import RowGame
@@ -96,11 +97,12 @@ class Tree(Explainer):
             if clock.is_over():
                 raise BudgetError("The time for this explanation is over.")
             if fitted.is_of_trees:
-                part = _of_groves(game, fitted, rows)
+                with one_thread():  # many small products: a second thread would wait more than work
+                    part = _of_groves(game, fitted, rows)
             else:
                 part = _alone(game, fitted, rows, seed, clock, evaluations // others)
             parts.append(part.times(weight / total))
-        return _answered(game, rows, parts)
+        return _answered(game, parts)
 
 
 @dataclass(frozen=True)
@@ -137,16 +139,26 @@ def _numbers(prediction: Prediction, output: int) -> Numbers:
 
 
 def _of_groves(game: Game, fitted: Fitted, rows: Dataset) -> _Part:
-    answers = _numbers(fitted.predict(rows), game.output)
+    inside = fitted.groves(rows, game.output)
+    if not inside:  # a label that every training row had, or none
+        answers = _numbers(fitted.predict(rows), game.output)
+        return _Part(np.zeros((len(rows) - 1, len(game.pieces), answers.shape[1])), answers)
     columns = [piece.column for piece in game.pieces]
+    answers = np.sum([_answers(grove) * share for grove, share in inside], axis=0)
     credits = np.zeros((len(rows) - 1, len(columns), answers.shape[1]))
-    for grove, share in fitted.groves(rows, game.output):
+    for grove, share in inside:
         found = _of_grove(grove)
         for place, names in enumerate(grove.players):
             for name in names:
                 credits[:, columns.index(name)] += found[:, place] * (share / len(names))
     wanted = answers[-1] - answers[:-1]
     return _Part(_settled_each(credits, wanted), answers)
+
+
+def _answers(grove: Grove) -> Numbers:
+    """What its trees answer to all its rows, (rows, numbers)."""
+    found = probabilities(grove.margins) if grove.has_odds else grove.margins
+    return found if grove.only is None else found[:, [grove.only]]
 
 
 def _of_grove(grove: Grove) -> Numbers:
@@ -182,15 +194,14 @@ def _alone(
     return _Part(found, answers)
 
 
-def _answered(game: Game, rows: Dataset, parts: Sequence[_Part]) -> Credits:
+def _answered(game: Game, parts: Sequence[_Part]) -> Credits:
     """The members' credits together, carried through what follows their mean."""
     model = _model(game)
     credits = np.sum([part.credits for part in parts], axis=0)
     answers = np.sum([part.answers for part in parts], axis=0)
-    first = model.predict(rows.take(np.array([len(rows) - 1])))
-    if not isinstance(first, ClassScores):
+    if answers.shape[1] == 1:
         return _mean(credits[:, :, 0], answers[:, 0])
-    classes = first.classes
+    classes = tuple(map(str, range(answers.shape[1])))  # nothing here goes by their names
 
     def follow(points: Numbers) -> Numbers:
         return np.asarray(model.after.apply(ClassScores(classes, points)).array())
