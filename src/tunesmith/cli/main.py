@@ -27,6 +27,7 @@ from tunesmith.cli.evaluate import evaluate
 from tunesmith.cli.explain import explain
 from tunesmith.cli.export import export
 from tunesmith.cli.fit import fit
+from tunesmith.cli.importance import importance
 from tunesmith.cli.leaderboard import leaderboard
 from tunesmith.cli.pick import pick
 from tunesmith.cli.plot import plot
@@ -68,6 +69,7 @@ app.command()(sheet)
 app.command()(report)
 app.command()(leaderboard)
 app.command()(terms)
+app.command()(importance)
 app.command()(ablation)
 app.command()(pick)
 app.command()(distill)

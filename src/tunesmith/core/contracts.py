@@ -171,6 +171,11 @@ class Fitted(ABC):
         has no network, or none that this method can look into. `method` is one of `HEATS`."""
         return None
 
+    def seen(self, data: Dataset) -> NDArray[np.floating[Any]] | None:
+        """The space in which a network sees rows before its head, (rows, width), where near rows
+        are alike to it; None where it has none."""
+        return None
+
     @property
     def is_of_trees(self) -> bool:
         """Whether it is made of trees alone, into which `groves` lets one look."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.predictions import Prediction, mix
@@ -33,6 +34,9 @@ class Folded(Fitted):
 
     def predict(self, data: Dataset) -> Prediction:
         return mix([one.predict(data) for one in self.models], [1.0] * len(self.models))
+
+    def seen(self, data: Dataset) -> NDArray[np.floating[Any]] | None:
+        return self.models[0].seen(data)
 
     @property
     def is_of_trees(self) -> bool:

@@ -72,6 +72,14 @@ class NeuralModel(Fitted):
         logits = answers.reshape(self.tta, len(ids), answers.shape[1]).mean(dim=0)
         return heads.answer(logits, self.classes, self.mean, self.scale, several=self.several)
 
+    def seen(self, data: Dataset) -> NDArray[np.float32]:
+        from tunesmith.nn.features import embed
+
+        contents = self.inputs.contents(data)
+        ids = self.reader.rows(contents, self.length, remember=self.remembers)
+        pooled = embed(self.network.encoder, ids)
+        return np.concatenate([pooled, self.inputs.dense(data)], axis=1)
+
     def rows(
         self, ids: Sequence[Content], dense: NDArray[np.float32], watch: Watch | None = None
     ) -> Rows:

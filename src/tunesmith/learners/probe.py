@@ -119,8 +119,10 @@ class ProbeModel(Fitted):
     """How these views are made."""
 
     def predict(self, data: Dataset) -> Prediction:
-        rows = np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
-        return answer(self.plane.logits(rows), self.classes, several=self.several)
+        return answer(self.plane.logits(self.seen(data)), self.classes, several=self.several)
+
+    def seen(self, data: Dataset) -> NDArray[np.float32]:
+        return np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
 
     def _read(self, data: Dataset) -> NDArray[np.float32]:
         from tunesmith.nn import activations

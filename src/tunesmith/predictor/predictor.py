@@ -26,7 +26,6 @@ from tunesmith.predictor.analysis import errors_of
 from tunesmith.predictor.check import Check, check_of
 from tunesmith.predictor.errors import Errors
 from tunesmith.predictor.evaluation import Evaluation, confusion_of, metrics_of
-from tunesmith.predictor.explaining import Explaining
 from tunesmith.predictor.insight import Known, known_rows, with_insight
 from tunesmith.predictor.labelled import Labelled as LabelledRows
 from tunesmith.predictor.labelled import has_labels, labelled
@@ -36,6 +35,7 @@ from tunesmith.predictor.pictures import picture_names
 from tunesmith.predictor.reports import Picture, Report, check_place, usual_place
 from tunesmith.predictor.rows import as_table, rows_of
 from tunesmith.predictor.sheets import sections_of
+from tunesmith.predictor.whole import Whole
 from tunesmith.report import sheet
 from tunesmith.report.facts import Answered, Labelled
 
@@ -47,7 +47,7 @@ EXPLAIN_SECONDS = 10.0
 """Of a report, for reasons and sorts of rows."""
 
 
-class Predictor(Explaining):
+class Predictor(Whole):
     """A fitted model: it predicts, and tells how good it is and why it was chosen."""
 
     def predict(
