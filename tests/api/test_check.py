@@ -60,6 +60,15 @@ def test_labels_that_changed_are_told_apart_from_inputs(saved: Path) -> None:
     assert not found.has_drifted
 
 
+def test_labels_are_the_same_however_they_are_written(tmp_path: Path) -> None:
+    rows = table(0).assign(label=lambda t: (t["label"] == "yes") * 1)
+    model = ts.fit(rows, "label", trials=1, learners=["linear"], folder=tmp_path / "run")
+    found = model.check(table(1).assign(label=lambda t: (t["label"] == "yes") * 1.0))
+    assert found.target is not None
+    assert not found.target.drifted
+    assert found.target.new_levels == ()
+
+
 def test_the_manifest_guards_the_profile(saved: Path, tmp_path: Path) -> None:
     place = tmp_path / "changed"
     shutil.copytree(saved, place)

@@ -70,9 +70,10 @@ class Profile:
 
     @staticmethod
     def of(
-        data: Dataset, columns: Sequence[Column], target: Column | None, *, seed: int = 0
+        data: Dataset, columns: Sequence[Column], labels: Property | None, *, seed: int = 0
     ) -> Profile:
-        """Of the rows of a fit, or of some drawn by the seed where there are many."""
+        """Of the rows of a fit, or of some drawn by the seed where there are many; of the labels,
+        all of them."""
         is_read = any(column.kind in ("text", "image") for column in columns)
         most = MOST_TEXTS if is_read else MOST_ROWS
         order = generator(seed, "profile").permutation(len(data))
@@ -81,14 +82,11 @@ class Profile:
         points = int(np.clip(CELLS // (2 * max(1, len(found))), FEWEST_POINTS, POINTS))
         hashes = min(MOST_HASHES, CELLS // (4 * max(1, len(found))))
         each = tuple(_sketched(one, columns, points, hashes) for one in found)
-        labels = None
-        if target is not None:
-            cells = Property(target.name, VALUE, data.values(target.name))
-            labels = _sketched(cells, (), POINTS, hashes)
+        target = None if labels is None else _sketched(labels, (), POINTS, hashes)
         count = int(np.clip(CELLS // max(1, len(each)), FEWEST_SAMPLED, SAMPLED))
         chosen = generator(seed, "sampled").permutation(len(rows))[:count]
         part = [Property(one.column, one.about, one.values[chosen]) for one in found]
-        return Profile(len(data), each, labels, codes(each, part))
+        return Profile(len(data), each, target, codes(each, part))
 
     def told(self) -> dict[str, Any]:
         """All of it as JSON; NaN is null."""

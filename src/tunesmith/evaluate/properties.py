@@ -168,7 +168,7 @@ def mentions(
     kept = np.flatnonzero(rows <= len(texts) - fewest)
     kept = np.sort(kept[np.argsort(-rows[kept], kind="stable")][:most])
     names = counter.get_feature_names_out()[kept]
-    return tuple(map(str, names)), counts[:, kept].toarray() > 0
+    return tuple(map(str, names)), counts[:, kept].astype(bool).toarray()
 
 
 def words_of(text: str) -> list[str]:

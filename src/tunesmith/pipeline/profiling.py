@@ -3,20 +3,22 @@ them anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.errors import BudgetError, DataError
-from tunesmith.core.records import Problem
+from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json
 from tunesmith.core.seeds import generator
 from tunesmith.evaluate.feature_sample import FeatureSample
 from tunesmith.evaluate.profile import MOST_PICTURES, Profile
+from tunesmith.evaluate.properties import VALUE, Property
 from tunesmith.learners._sight import Sight, sight_of
 from tunesmith.pipeline.artifact import PROFILE, Model, Profiler
 from tunesmith.pipeline.run import Run
@@ -68,8 +70,22 @@ def _of_rows(run: Run, problem: Problem) -> Profile | None:
         return None
     data = problem.data.take(problem.rows)
     columns = [data.column(name) for name in problem.inputs]
-    target = None if problem.several else data.column(problem.target)
-    return Profile.of(data, columns, target, seed=problem.seed)
+    return Profile.of(data, columns, _labels(problem, data), seed=problem.seed)
+
+
+def _labels(problem: Problem, data: Dataset) -> Property | None:
+    """The labels as the model knows them; None of several a row."""
+    if problem.several:
+        return None
+    truth = problem.encode(data.values(problem.target))
+    if not problem.classes:
+        return Property(problem.target, VALUE, truth)
+    return Property(problem.target, VALUE, named(truth, problem.classes))
+
+
+def named(codes: NDArray[np.int64], classes: Sequence[str]) -> NDArray[Any]:
+    """Class codes as labels, None for -1."""
+    return np.array([*classes, None], dtype=object)[codes]
 
 
 def _features(run: Run, problem: Problem, model: Model) -> FeatureSample | None:

@@ -149,9 +149,11 @@ class _Rows:
         return self._named(np.argsort(-self.unsure, kind="stable")[:most])
 
     def _rank(self) -> NDArray[np.float64]:
+        """By what rows are the worst: of classes by how improbable the label is, where the answer
+        is wrong; by what the answer costs, where answers have costs; else by the loss."""
         losses = self.losses.losses
-        if isinstance(self.found, ClassScores) and losses.second is not None:
-            return np.where(self.found.codes() != self.told.truth, losses.second, 0.0)
+        if losses.is_binary and losses.second is not None:
+            return np.where(losses.values > 0, losses.second, 0.0)
         return losses.values
 
     def _named(self, rows: Iterable[int]) -> tuple[RowError, ...]:
@@ -161,8 +163,7 @@ class _Rows:
 
     def _loss(self) -> NDArray[np.float64]:
         losses = self.losses.losses
-        is_classes = isinstance(self.found, ClassScores) and losses.second is not None
-        return losses.second if is_classes else losses.values  # type: ignore[return-value]
+        return losses.second if losses.is_binary and losses.second is not None else losses.values
 
     def _suspect(self) -> NDArray[np.bool_]:
         if isinstance(self.found, Labels):

@@ -17,7 +17,9 @@ from tunesmith.evaluate.drift import LEAST_AUC, Distinction, Shift, distinction,
 from tunesmith.evaluate.profile import Profile, Sketched, codes, seen
 from tunesmith.evaluate.properties import VALUE, Property
 from tunesmith.pipeline.artifact import Model
-from tunesmith.pipeline.profiling import sight_in
+from tunesmith.pipeline.profiling import named, sight_in
+from tunesmith.predictor.labels import codes_of
+from tunesmith.tasks.classification import labels as labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +100,7 @@ def check_of(model: Model, profile: Profile, rows: Dataset, *, seed: int) -> Che
         len(rows),
         profile.rows,
         told,
-        _target(profile, rows),
+        _target(model, profile, rows),
         tuple(one for one in (by_columns, by_features) if one is not None),
         tuple(notes),
     )
@@ -147,14 +149,20 @@ def _like(one: Sketched, found: Mapping[tuple[str, str], Property], rows: int) -
     return Property(one.column, one.about, empty)
 
 
-def _target(profile: Profile, rows: Dataset) -> Shift | None:
-    """The shift of the labels, where there are some."""
-    if profile.target is None or profile.target.column not in rows.names:
+def _target(model: Model, profile: Profile, rows: Dataset) -> Shift | None:
+    """The shift of the labels, where there are some; one that the model does not know is new."""
+    kept = profile.target
+    if kept is None or kept.column not in rows.names:
         return None
-    cells = Property(profile.target.column, VALUE, rows.values(profile.target.column))
+    values = rows.values(kept.column)
+    if model.classes:
+        written = labels_of(values)
+        codes_known = codes_of(written, model.classes)
+        values = np.where(codes_known >= 0, named(codes_known, model.classes), written)
+    cells = Property(kept.column, VALUE, values)
     if cells.missing().all():
         return None
-    each = shifts((profile.target,), {(cells.column, VALUE): cells})
+    each = shifts((kept,), {(cells.column, VALUE): cells})
     return next((one for one in each if one.about == VALUE), None)
 
 

@@ -115,8 +115,8 @@ def lines(found: Errors) -> list[str]:
             told.append(f"{number}. {one.name}: {said_slice(one)}")
     elif found.looked_at:
         told.append(
-            f"No sort of rows has a {found.measure} that is surely larger than that of the others "
-            f"(of {found.looked_at:,} looked at)."
+            f"No sort of rows surely has a larger {found.measure} than the others (of "
+            f"{found.looked_at:,} looked at)."
         )
     if found.pairs:
         told += ["", "Labels and what was answered for them:"]

@@ -50,11 +50,8 @@ def truth_of(model: Model, rows: Dataset) -> NDArray[Any]:
         return _matrix(model, rows, values)
     if not model.classes:
         return values.astype(np.float64)
-    index = {same(label): code for code, label in enumerate(model.classes)}
-    index |= {label: code for code, label in enumerate(model.classes)}
     found_labels = labels_of(values)
-    codes = [-1 if v is None else _code(v, index) for v in found_labels]
-    found = np.array(codes, dtype=np.int64)
+    found = codes_of(found_labels, model.classes)
     others = dict.fromkeys(v for v in found_labels[found < 0] if v is not None)
     if not others:
         return found
@@ -72,6 +69,14 @@ def truth_of(model: Model, rows: Dataset) -> NDArray[Any]:
         stacklevel=4,
     )
     return found
+
+
+def codes_of(labels: NDArray[Any], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The class of each label as text, whichever way it is written, shape (rows,); -1 for one that
+    is none of the classes, and for None."""
+    index = {same(label): code for code, label in enumerate(classes)}
+    index |= {label: code for code, label in enumerate(classes)}
+    return np.array([-1 if v is None else _code(v, index) for v in labels], dtype=np.int64)
 
 
 def _matrix(model: Model, rows: Dataset, values: NDArray[Any]) -> NDArray[np.int64]:
