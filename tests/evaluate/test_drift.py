@@ -66,6 +66,7 @@ def test_each_kind_of_change_is_told_in_words(profile: Profile) -> None:
     assert told["shop"].new_levels == ("web",)
     assert told["shop"].said.endswith("% of rows have a level that is new ('web')")
     assert told["said: words"].drifted
+    assert told["said: words in texts"].said.startswith("'refund' in at most 0% -> 100%")
     drifted = {name for name, one in told.items() if one.drifted}
     assert {"age", "shop", "said: words"} <= drifted
     assert "day" not in drifted
@@ -155,3 +156,12 @@ def test_few_rows_are_not_compared_as_a_whole() -> None:
 def test_what_is_no_profile_is_refused(told: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Profile.restore(told)
+
+
+def test_texts_without_a_word_are_compared_too() -> None:
+    column = Column("said", "text", "")
+    cells = np.array(["!?"] * 60, dtype=object)
+    data = Dataset("made", (column,), {"said": cells}, np.arange(60))
+    each = Profile.of(data, (column,), None).each
+    found = {(one.column, one.about): one for one in seen(data, (column,), 0)}
+    assert not any(one.drifted for one in shifts(each, found))

@@ -23,7 +23,7 @@ from tunesmith.core.printable import printable
 from tunesmith.core.seeds import derive, generator
 from tunesmith.evaluate.profile import Sketched
 from tunesmith.evaluate.properties import Property
-from tunesmith.evaluate.sketches import LevelSketch, NumberSketch, WordSketch, word_bits
+from tunesmith.evaluate.sketches import LevelSketch, NumberSketch, WordSketch, document_counts
 
 LEVEL = 0.01
 """Of the corrected p-values, and of the test of all together."""
@@ -35,6 +35,9 @@ LEAST_AUC = 0.6
 FEWEST_ROWS = 20
 NEW_LEVELS, NEW_SHARE = 5, 0.02
 """New levels that are named, and the share of rows with such that is told by itself."""
+WORD_SHARE = "share of texts with a word"
+MOST_NEW_WORDS = 100
+"""The commonest words of new texts that a sketch does not hold."""
 MOST_COMPARED = 2_000
 FEWEST_COMPARED = 50
 FOLDS = 5
@@ -118,7 +121,7 @@ def _compared(sketched: Sketched, one: Property) -> list[Shift]:
         told.append(_of_numbers(sketched, sketch, known))
     elif isinstance(sketch, LevelSketch):
         told.append(_of_levels(sketched, sketch, known))
-    elif sketch.words:
+    else:
         told.append(_of_words(sketched, sketch, known))
     return told
 
@@ -251,23 +254,34 @@ def _said_levels(
 
 
 def _of_words(sketched: Sketched, sketch: WordSketch, known: NDArray[Any]) -> Shift:
-    """The word whose share of texts changed most surely, corrected for how many were looked at."""
+    """The words whose share of texts changed most; p is corrected for how many were looked at. Of a
+    word that was not kept the change is at least that from the most texts that it may have been in.
+    """
     from scipy.stats import norm
 
-    words = list(sketch.words)
-    new = word_bits(known, words).sum(axis=0)
-    old = np.array([*sketch.words.values()], dtype=np.float64)
-    before, after = old / sketch.rows, new / len(known)
-    shared = (old + new) / (sketch.rows + len(known))
+    counts = document_counts(known)
+    new = sorted(counts.keys() - sketch.words.keys(), key=lambda word: (-counts[word], word))
+    words = [*sketch.words, *new[:MOST_NEW_WORDS]]
+    if not words:
+        return _shift(sketched, WORD_SHARE, 0.0, 1.0, False, "no text has a word")
+    floor = sketch.most_other
+    old = np.array([sketch.words.get(word, floor) for word in words], dtype=np.float64)
+    before, after = old / sketch.rows, np.array([counts[word] for word in words]) / len(known)
+    # Of a word that was not kept: as often before as now, where it may have been so.
+    unkept = np.arange(len(words)) >= len(sketch.words)
+    before = np.where(unkept, np.minimum(before, after), before)
+    shared = (before * sketch.rows + after * len(known)) / (sketch.rows + len(known))
     spread = np.sqrt(np.maximum(shared * (1 - shared), 1e-9) * (1 / sketch.rows + 1 / len(known)))
-    sure = np.abs(after - before) / spread
-    order = np.argsort(-np.abs(after - before), kind="stable")
-    p = float(min(1.0, 2 * norm.sf(sure.max()) * len(words)))
-    effect = float(np.abs(after - before).max())
+    change = np.abs(after - before)
+    p = float(min(1.0, 2 * norm.sf((change / spread).max()) * (len(sketch.words) + len(new))))
+    order = np.argsort(-change, kind="stable")[:3]
     told = ", ".join(
-        f"'{printable(words[i], 40)}' in {before[i]:.0%} -> {after[i]:.0%}" for i in order[:3]
+        f"'{printable(words[i], 40)}' in {'at most ' * bool(unkept[i])}{before[i]:.0%} -> "
+        f"{after[i]:.0%}"
+        for i in order
     )
-    found = _shift(sketched, "share of texts with a word", effect, p, effect >= LEAST_EFFECT, told)
+    effect = float(change.max())
+    found = _shift(sketched, WORD_SHARE, effect, p, effect >= LEAST_EFFECT, told)
     return replace(found, about="words in texts")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluate.properties import gone, mentions
+from tunesmith.evaluate.properties import gone, words_of
 
 FEWEST = 5
 """Rows that must have a level or a word for its name to be kept: rarer ones may name a person."""
@@ -154,26 +154,40 @@ class LevelSketch:
 
 @dataclass(frozen=True)
 class WordSketch:
-    """In how many of the texts each of the commonest words is."""
+    """In how many of the texts each of the commonest words is; any other is in at most `most_other`
+    of them."""
 
     rows: int
     missing: int
     words: Mapping[str, int]
+    most_other: int
 
     @staticmethod
     def of(values: NDArray[Any]) -> WordSketch:
         there = values[~gone(values)]
-        words, masks = mentions(there, FEWEST, MOST_WORDS, pairs=False)
-        counts = {word: int(count) for word, count in zip(words, masks.sum(axis=0), strict=True)}
-        return WordSketch(len(there), len(values) - len(there), counts)
+        counts = document_counts(there)
+        common = sorted(counts, key=lambda word: (-counts[word], word))
+        kept = {word: counts[word] for word in common[:MOST_WORDS] if counts[word] >= FEWEST}
+        others = [counts[word] for word in common[len(kept) : len(kept) + 1]]
+        return WordSketch(len(there), len(values) - len(there), kept, *(others or [0]))
 
     def told(self) -> dict[str, Any]:
-        return {"rows": self.rows, "missing": self.missing, "words": dict(self.words)}
+        told = {"rows": self.rows, "missing": self.missing, "words": dict(self.words)}
+        return {**told, "most_other": self.most_other}
 
     @staticmethod
     def restore(told: Mapping[str, Any]) -> WordSketch:
         words = {str(word): int(count) for word, count in told["words"].items()}
-        return WordSketch(int(told["rows"]), int(told["missing"]), words)
+        most_other = int(told["most_other"])
+        return WordSketch(int(told["rows"]), int(told["missing"]), words, most_other)
+
+
+def document_counts(texts: NDArray[Any]) -> Counter[str]:
+    """In how many texts each word is."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        found.update(set(words_of(text or "")))
+    return found
 
 
 Sketch = NumberSketch | LevelSketch | WordSketch
@@ -209,8 +223,6 @@ def coded(values: NDArray[Any], sketch: Sketch) -> Numbers:
 
 def word_bits(values: NDArray[Any], words: Sequence[str]) -> Numbers:
     """Whether each text has each of some words, shape (rows, words)."""
-    from tunesmith.evaluate.properties import words_of
-
     found = np.zeros((len(values), len(words)))
     places = {word: place for place, word in enumerate(words)}
     for row, text in enumerate(values):
