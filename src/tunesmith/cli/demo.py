@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tunesmith.core.records import Score
     from tunesmith.predictor import Predictor
 
+REPORTED = 400
+"""Of the rows that were never seen, what the report judges and explains."""
 KINDS = ("reviews", "images")
 BUDGET = "3m"
 TARGET = "recommended"
@@ -82,7 +84,7 @@ def demo(
         )
     accuracy = predictor.evaluate(test, metrics=["accuracy"])["accuracy"]
     answers = predictor.predict_proba(_sentences())
-    page = predictor.report()
+    page = predictor.report(data=test.head(REPORTED))
     if as_json:
         show_json(_facts(predictor, accuracy, answers) | {"report": page})
     else:
