@@ -165,10 +165,26 @@ class Fitted(ABC):
         pinned the same model can be fitted to all rows, with nothing left to select."""
         return {}
 
-    def heats(self, data: Dataset, output: int, method: str) -> Mapping[str, Heat] | None:
+    def heat_methods(self) -> frozenset[str]:
+        """Which of `HEATS` its networks can give."""
+        return frozenset()
+
+    def heats(
+        self, data: Dataset, output: int, method: str, clock: Clock | None = None
+    ) -> Mapping[str, Heat] | None:
         """What the inside of a network gives credit to, of one row, by column, for one number of
         its answer (the probability of a class or label by its code, or the value); None where it
-        has no network, or none that this method can look into. `method` is one of `HEATS`."""
+        has no network, or none that this method can look into. `method` is one of `HEATS`.
+
+        Raises:
+            BudgetError: The clock's time is over before there is any.
+        """
+        return None
+
+    def redrawn(self, seed: int) -> Fitted | None:
+        """The same model with what its networks have learned here drawn anew (heads, blocks that
+        were trained), to see whether credit hangs on it; itself is left as it is. None where it has
+        no network."""
         return None
 
     def seen(self, data: Dataset) -> NDArray[np.floating[Any]] | None:

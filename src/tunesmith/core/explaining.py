@@ -68,6 +68,10 @@ class Game(ABC):
         the method is additive; None where it holds no network that can tell. `method` is one of
         `HEATS`."""
 
+    def heat_methods(self) -> frozenset[str]:
+        """Which of `HEATS` the networks of the model can give."""
+        return frozenset()
+
     @property
     @abstractmethod
     def model(self) -> Any:

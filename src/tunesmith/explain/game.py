@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,9 +11,11 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
 from tunesmith.core.explaining import Game, Heat, Piece
+from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset
 from tunesmith.explain.pieces import Canvas, pieces_of, text_of
+from tunesmith.nn.shards import using
 
 ROWS_AT_ONCE = 2_048
 """Rows that the model is asked at a time."""
@@ -67,8 +68,9 @@ class RowGame(Game):
         return float(self.values(np.ones((1, len(self.pieces)), dtype=bool))[0])
 
     def numbers(self, rows: Dataset) -> NDArray[np.float64]:
-        """The explained number of any rows, shape (rows,)."""
-        array = np.asarray(self._model.predict(rows).array(), dtype=np.float64)
+        """The explained number of any rows, shape (rows,). No store keeps anything of them."""
+        with using(None):
+            array = np.asarray(self._model.predict(rows).array(), dtype=np.float64)
         return array if array.ndim == 1 else array[:, self.output]
 
     def values(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -130,30 +132,18 @@ class RowGame(Game):
 
     def heats(self, method: str, seed: int, clock: Clock) -> Mapping[str, Heat] | None:
         """The members' heats, each by its weight; None where no member has any."""
-        total, found = sum(weight for _, weight in self._model.members), dict[str, Heat]()
-        for fitted, weight in self._model.members:
-            heats = fitted.heats(self.row, self.output, method)
-            for name, heat in (heats or {}).items():
-                share = replace(heat, credits=heat.credits * (weight / total))
-                found[name] = _added(found[name], share) if name in found else share
-        return found or None
+        return member_heats(self._model.members, self, method, clock)
+
+    def heat_methods(self) -> frozenset[str]:
+        return frozenset().union(*(fitted.heat_methods() for fitted, _ in self._model.members))
 
 
-def _added(one: Heat, other: Heat) -> Heat:
-    """Both heats of one cell together; of pictures at the finer grid."""
-    if one.spans is not None and other.spans is not None:
-        spans = np.concatenate([one.spans, other.spans])
-        return Heat(np.concatenate([one.credits, other.credits]), spans)
-    if one.credits.shape == other.credits.shape:
-        return Heat(one.credits + other.credits)
-    fine, coarse = sorted((one.credits, other.credits), key=np.size, reverse=True)
-    return Heat(fine + _stretched(coarse, fine.shape))
-
-
-def _stretched(heat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """A map at another size, its sum kept."""
-    down = np.arange(shape[0]) * heat.shape[0] // shape[0]
-    across = np.arange(shape[1]) * heat.shape[1] // shape[1]
-    grown = heat[np.ix_(down, across)]
-    total = grown.sum()
-    return np.asarray(grown * (heat.sum() / total) if total else grown)
+def member_heats(
+    members: Sequence[tuple[Fitted, float]], game: Game, method: str, clock: Clock
+) -> Mapping[str, Heat] | None:
+    """The heats of some members for a game's row and output, each by its weight; None where none
+    has any."""
+    return mixed(
+        [fitted.heats(game.row, game.output, method, clock) for fitted, _ in members],
+        [weight for _, weight in members],
+    )

@@ -62,6 +62,10 @@ class Embedding:
         """What its numbers are of: the column of pictures, or all texts."""
         return "texts" if self.reads.is_text else self.reads.inputs.image_names[0]
 
+    def name_of(self, place: int) -> str:
+        """What one of its numbers is called as a column."""
+        return f"{self.column}: embedding {place}"
+
     def numbers(self, data: Dataset) -> NDArray[np.float32]:
         """Of any rows, shape (rows, width); NaN where there is no picture.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.explaining import Heat
+from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import Prediction, mix
 from tunesmith.core.records import Dataset, Part, Problem, Rows
 from tunesmith.core.seeds import derive
@@ -45,6 +48,20 @@ class Folded(Fitted):
     def groves(self, data: Dataset, output: int) -> Sequence[tuple[Grove, float]]:
         inside = [pair for one in self.models for pair in one.groves(data, output)]
         return [(grove, share / len(self.models)) for grove, share in inside]
+
+    def heat_methods(self) -> frozenset[str]:
+        return frozenset().union(*(one.heat_methods() for one in self.models))
+
+    def heats(
+        self, data: Dataset, output: int, method: str, clock: Clock | None = None
+    ) -> Mapping[str, Heat] | None:
+        found = [one.heats(data, output, method, clock) for one in self.models]
+        return mixed(found, [1.0] * len(self.models))
+
+    def redrawn(self, seed: int) -> Folded | None:
+        found = [one.redrawn(derive(seed, n)) for n, one in enumerate(self.models)]
+        drawn = tuple(one for one in found if one is not None)
+        return Folded(drawn) if drawn else None
 
     def save(self, folder: Path) -> None:
         for number, one in enumerate(self.models):

@@ -19,7 +19,8 @@ from tunesmith.core.records import Card, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.core.seeds import generator
 from tunesmith.data.languages import detect, suits_language
-from tunesmith.modalities.inputs import Inputs
+from tunesmith.learners._insight import Cell
+from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.shards import active, as_floats, as_stored
 from tunesmith.zoo import weights
 from tunesmith.zoo.backbones import (
@@ -130,15 +131,19 @@ class FrozenInput:
         from tunesmith.nn import activations
         from tunesmith.nn.features import embed
 
-        each, store = list(dict.fromkeys(contents)), active()
+        (each, places), store = distinct(contents), active()
         ids = self.reader.rows(each, self.length, remember=store is not None)
         if store is None:
             seen = embed(self.encoder, ids, READOUT, precision=self.precision)
             seen = np.stack([as_floats(as_stored(row)) for row in seen])
         else:
             seen = activations.features(self.trunk, ids, READOUT)
-        places = {content: place for place, content in enumerate(each)}
-        return seen[[places[content] for content in contents]]
+        return seen[places]
+
+    def cell(self, data: Dataset) -> Cell:
+        """What is read of the first row, for its credit to be put back."""
+        pad_id = getattr(self.encoder, "pad_id", 0)
+        return Cell.of(self.inputs, self.reader, self.length, data, pad_id)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder, of which the file `FILE` and those of the checkpoint are its

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.contracts import Fitted, Watch
+from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import WeightsError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import Below, StoreError
+from tunesmith.learners._insight import Cell, Insight, Insightful, answered
 from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
-from tunesmith.modalities.inputs import Inputs
+from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.augment import Recipe
 from tunesmith.nn.batches import Content, Rows
 from tunesmith.nn.shards import active
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NeuralModel(Fitted):
+class NeuralModel(Insightful):
     """A fine-tuned network with everything that turns rows into its input."""
 
     classes: tuple[str, ...]
@@ -60,16 +61,22 @@ class NeuralModel(Fitted):
     """How these views are made."""
 
     def predict(self, data: Dataset) -> Prediction:
+        """Each distinct content goes through the encoder once."""
         from tunesmith.nn import heads, loop
 
         if self.known is not None and _is_same(self.known[0], data):
             return self.known[1]
-        contents = self.inputs.contents(data)
-        ids = self.reader.rows(contents, self.length, remember=self.remembers)
-        dense = self.inputs.dense(data)
-        rows = self.rows(seen_by(ids, self.tested, self.tta), np.tile(dense, (self.tta, 1)))
+        each, places = distinct(self.inputs.contents(data))
+        ids = self.reader.rows(each, self.length, remember=self.remembers)
+        views = seen_by(ids, self.tested, self.tta)
+        every = np.concatenate([places + view * len(each) for view in range(self.tta)])
+        dense = np.tile(self.inputs.dense(data), (self.tta, 1))
+        rows = self.rows([views[place] for place in every], dense)
+        if len(each) < len(places) and rows.states is None and rows.pooled is None:
+            once = Rows(views, np.empty((len(views), 0), dtype=np.float32), rows.pad_id)
+            rows = replace(rows, pooled=loop.pooled(self.network, once)[every])
         answers = loop.logits(self.network, rows)
-        logits = answers.reshape(self.tta, len(ids), answers.shape[1]).mean(dim=0)
+        logits = answers.reshape(self.tta, len(places), answers.shape[1]).mean(dim=0)
         return heads.answer(logits, self.classes, self.mean, self.scale, several=self.several)
 
     def seen(self, data: Dataset) -> NDArray[np.float32]:
@@ -93,6 +100,36 @@ class NeuralModel(Fitted):
             if watch:
                 watch.tell("store", f"given up: {error}; the frozen blocks run in every step")
             return plain
+
+    @property
+    def encoders(self) -> tuple[Any, ...]:
+        return (self.network.encoder,)
+
+    def insight(self, data: Dataset) -> Insight:
+        """Where it answers by several views of a picture, the picture itself."""
+        import torch
+
+        from tunesmith.nn.saliency import Seen, Sight
+
+        network = self.network.eval()
+        pad_id = getattr(network.encoder, "pad_id", 0)
+        cell = Cell.of(self.inputs, self.reader, self.length, data, pad_id)
+
+        def answer(features: Sequence[torch.Tensor], dense: torch.Tensor) -> torch.Tensor:
+            logits = network.head(torch.cat([*features, dense], dim=1)).float()
+            told = {"mean": self.mean, "scale": self.scale}
+            return answered(logits, self.classes, several=self.several, **told)
+
+        seen = Seen.tuned(network, cell.ids, cell.blank)
+        sight = Sight((seen,), self.inputs.dense(data)[0], answer)
+        return Insight(sight, (cell,), self.inputs.slices(), self.inputs.states)
+
+    def redrawn(self, seed: int) -> NeuralModel:
+        from tunesmith.nn.redraw import redrawn
+
+        network = self.network
+        parts = [network.head, network.pool, *network.trained()]
+        return replace(self, network=redrawn(network, parts, seed), known=None, below=None)
 
     def settled(self) -> dict[str, Any]:
         return {**self._course(), "patience": 0, **settled_views(self)}

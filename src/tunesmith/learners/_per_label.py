@@ -15,6 +15,7 @@ import numpy as np
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
+from tunesmith.core.explaining import Heat
 from tunesmith.core.predictions import Labels, Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
@@ -86,6 +87,23 @@ class PerLabel(Fitted):
         model = self.models[output]
         inside = () if model is None else model.groves(data, 1)
         return [(replace(grove, only=1), share) for grove, share in inside]
+
+    def heat_methods(self) -> frozenset[str]:
+        return frozenset().union(*(one.heat_methods() for one in self.models if one is not None))
+
+    def heats(
+        self, data: Dataset, output: int, method: str, clock: Clock | None = None
+    ) -> Mapping[str, Heat] | None:
+        """Of the model of the label, whether it is there."""
+        model = self.models[output]
+        return None if model is None else model.heats(data, 1, method, clock)
+
+    def redrawn(self, seed: int) -> PerLabel | None:
+        drawn = tuple(
+            None if one is None else one.redrawn(derive(seed, n))
+            for n, one in enumerate(self.models)
+        )
+        return replace(self, models=drawn) if any(drawn) else None
 
     def settled(self) -> Mapping[str, Any]:
         """The middle of what selection settled for each label."""

@@ -18,6 +18,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.learners._embedding import Embedding
 from tunesmith.learners._frozen import lightest, lightest_of_pictures
+from tunesmith.learners._insight import Insight, Insightful
 from tunesmith.zoo.backbones import backbone
 
 TOPICS, EMBEDDING, BOTH = "topics", "embedding", "both"
@@ -86,7 +87,7 @@ def checkpoints(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class WithEmbeddings(Fitted):
+class WithEmbeddings(Insightful):
     """Texts and pictures as numbers, then a model of columns."""
 
     embeddings: tuple[Embedding, ...]
@@ -96,6 +97,26 @@ class WithEmbeddings(Fitted):
         for embedding in self.embeddings:
             data = _extended(data, embedding, embedding.numbers(data))
         return self.model.predict(data)
+
+    @property
+    def encoders(self) -> tuple[Any, ...]:
+        """None where the model over them is of no network: no gradient goes through it."""
+        if not isinstance(self.model, Insightful):
+            return ()
+        return (*(one.reads.encoder for one in self.embeddings), *self.model.encoders)
+
+    def insight(self, data: Dataset) -> Insight | None:
+        from tunesmith.learners._embedded_insight import through
+
+        whole = data
+        for embedding in self.embeddings:
+            whole = _extended(whole, embedding, embedding.numbers(data))
+        inner = self.model.insight(whole) if isinstance(self.model, Insightful) else None
+        return None if inner is None else through(self.embeddings, inner, data)
+
+    def redrawn(self, seed: int) -> WithEmbeddings | None:
+        drawn = self.model.redrawn(seed)
+        return None if drawn is None else replace(self, model=drawn)
 
     def settled(self) -> Mapping[str, Any]:
         found = dict(self.model.settled())
@@ -217,7 +238,7 @@ def _extended(data: Dataset, embedding: Embedding, numbers: NDArray[np.float32])
     """Rows with each of the numbers of their texts or pictures, shape (rows, width), as a column
     more."""
     new = {
-        Column(f"{embedding.column}: embedding {place}", "number", "read by an encoder"): values
+        Column(embedding.name_of(place), "number", "read by an encoder"): values
         for place, values in enumerate(numbers.T.astype(np.float64))
     }
     cells = {**data.cells, **{column.name: values for column, values in new.items()}}

@@ -18,6 +18,7 @@ from tunesmith.core.space import Choice, Int, Linear, Log, config, from_dict, to
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._blocks import Blocks, Reads
 from tunesmith.learners._frozen import lightest, lightest_of_pictures
+from tunesmith.learners._insight import Insight, Insightful, redrawn_plane
 from tunesmith.learners._regularised import Plane
 from tunesmith.learners._shelf import learners
 from tunesmith.zoo.backbones import why_no_pictures, why_not
@@ -116,7 +117,7 @@ class FusionConfig:
 
 
 @dataclass(frozen=True)
-class FusionModel(Fitted):
+class FusionModel(Insightful):
     """Columns → blocks of numbers → a plane, or a network, whichever there is."""
 
     classes: tuple[str, ...]
@@ -147,6 +148,23 @@ class FusionModel(Fitted):
         if self.classes:
             return ClassScores(self.classes, found)
         return Values(found[:, 0] * self.scale + self.mean)
+
+    @property
+    def encoders(self) -> tuple[Any, ...]:
+        return tuple(content.encoder for content, _ in self.blocks.contents)
+
+    def insight(self, data: Dataset) -> Insight | None:
+        from tunesmith.learners._fusion_insight import insight
+
+        return insight(self, data)
+
+    def redrawn(self, seed: int) -> FusionModel:
+        if self.plane is not None:
+            return replace(self, plane=redrawn_plane(self.plane, seed))
+        from tunesmith.nn.redraw import redrawn
+
+        assert self.network is not None
+        return replace(self, network=redrawn(self.network, [self.network], seed))
 
     def settled(self) -> dict[str, Any]:
         sizes = [one.length for one, _ in self.blocks.contents if not one.is_text]

@@ -23,6 +23,15 @@ from tunesmith.core.space import Choice, config
 from tunesmith.learners._answers import answer, softmax
 from tunesmith.learners._few_examples import STRENGTHS as FEW_STRENGTHS
 from tunesmith.learners._few_examples import USUAL, compared, shared_scale
+from tunesmith.learners._insight import (
+    Cell,
+    Insight,
+    Insightful,
+    answered,
+    on_plane,
+    redrawn_plane,
+    seen_frozen,
+)
 from tunesmith.learners._probe_planes import as_they_are, planes_on
 from tunesmith.learners._regularised import (
     Plane,
@@ -32,7 +41,7 @@ from tunesmith.learners._seeing import PLAIN, by_views, seen_by, settled_views
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
-from tunesmith.modalities.inputs import Inputs
+from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.augment import MOST_STEADY, Policy, Recipe, View
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
@@ -96,7 +105,7 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True)
-class ProbeModel(Fitted):
+class ProbeModel(Insightful):
     """Encoder → pooled layers, standardised, dense inputs beside them → plane. While a fit runs,
     what is stored under `trunk` is not computed again."""
 
@@ -125,12 +134,13 @@ class ProbeModel(Fitted):
         return np.concatenate([self._read(data) - self.center, self.inputs.dense(data)], axis=1)
 
     def _read(self, data: Dataset) -> NDArray[np.float32]:
+        """Each distinct content is read once."""
         from tunesmith.nn import activations
         from tunesmith.nn.features import embed
 
         store = active()
-        contents = self.inputs.contents(data)
-        ids = self.reader.rows(contents, self.length, remember=store is not None)
+        each, places = distinct(self.inputs.contents(data))
+        ids = self.reader.rows(each, self.length, remember=store is not None)
         views = seen_by(ids, self.tested, self.tta)
         if self.trunk is None or store is None:
             seen = embed(self.encoder, views, self.readout)
@@ -138,7 +148,32 @@ class ProbeModel(Fitted):
             seen = activations.features(self.trunk, views, self.readout)
         # The mean of what a plane answers is what it answers to the mean.
         mean: NDArray[np.float32] = seen.reshape(self.tta, len(ids), seen.shape[1]).mean(axis=0)
-        return mean
+        return mean[places]
+
+    @property
+    def encoders(self) -> tuple[Any, ...]:
+        return (self.encoder,)
+
+    def insight(self, data: Dataset) -> Insight:
+        """Where it answers by several views of a picture, the picture itself."""
+        import torch
+
+        from tunesmith.nn.saliency import Sight
+
+        pad_id = getattr(self.encoder, "pad_id", 0)
+        cell = Cell.of(self.inputs, self.reader, self.length, data, pad_id)
+        logits, center = on_plane(self.plane), torch.from_numpy(self.center)
+
+        def answer(features: Sequence[torch.Tensor], dense: torch.Tensor) -> torch.Tensor:
+            rows = torch.cat([features[0] - center.to(dense), dense], dim=1)
+            return answered(logits(rows), self.classes, several=self.several)
+
+        seen = seen_frozen(cell, self.encoder.eval(), self.readout)
+        sight = Sight((seen,), self.inputs.dense(data)[0], answer)
+        return Insight(sight, (cell,), self.inputs.slices(), self.inputs.states)
+
+    def redrawn(self, seed: int) -> ProbeModel:
+        return replace(self, plane=redrawn_plane(self.plane, seed))
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength, **settled_views(self)}

@@ -3,7 +3,7 @@ proposes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.explaining import Heat
+from tunesmith.core.heats import mixed, scaled
+from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
+from tunesmith.core.seeds import derive
 from tunesmith.core.space import config
 from tunesmith.learners._folded import open_model
 from tunesmith.learners._shelf import learners
@@ -24,6 +28,8 @@ LEAST = 1e-4
 """A probability below counts as this: the logarithm of what is taken for impossible says more of
 the model than of the row."""
 FILE = "stack.json"
+MOVE = 0.1
+"""By what share answers are moved to see how far the top follows them."""
 
 
 @config
@@ -81,6 +87,42 @@ class Stacked(Fitted):
         answers = [fitted.predict(data) for _, fitted in self.bases]
         return self.top.predict(over(data, answers, self.kept))
 
+    def heat_methods(self) -> frozenset[str]:
+        return frozenset().union(*(fitted.heat_methods() for _, fitted in self.bases))
+
+    def heats(
+        self, data: Dataset, output: int, method: str, clock: Clock | None = None
+    ) -> Mapping[str, Heat] | None:
+        """Those of the bases, each times how far the top's answer follows its own."""
+        answers = [fitted.predict(data) for _, fitted in self.bases]
+        parts = []
+        for place, (_, fitted) in enumerate(self.bases):
+            heats = fitted.heats(data, output, method, clock)
+            slope = self._slope(data, answers, place, output) if heats else 0.0
+            times = slope * len(answers)  # they add up: their mean is taken below
+            parts.append({name: scaled(heat, times) for name, heat in (heats or {}).items()})
+        return mixed(parts, [1.0] * len(parts))
+
+    def _slope(
+        self, data: Dataset, answers: Sequence[Prediction], place: int, output: int
+    ) -> float:
+        """By how much the top's answer changes where that of one base does, which is moved to both
+        sides, other classes in proportion."""
+        own, told = answers[place], []
+        for moved in (_moved(own, output, MOVE), _moved(own, output, -MOVE)):
+            asked = [*answers[:place], own.with_array(moved), *answers[place + 1 :]]
+            found = self.top.predict(over(data, asked, self.kept))
+            told.append((_number(moved, output), _number(found.array(), output)))
+        (above, high), (below, low) = told
+        return (high - low) / (above - below) if above > below else 0.0
+
+    def redrawn(self, seed: int) -> Stacked | None:
+        drawn = [(name, fitted.redrawn(derive(seed, name))) for name, fitted in self.bases]
+        if not any(fitted for _, fitted in drawn):
+            return None
+        kept = zip(self.bases, drawn, strict=True)
+        return replace(self, bases=tuple((n, new or old) for (n, old), (_, new) in kept))
+
     def save(self, folder: Path) -> None:
         names = [name for name, _ in self.bases]
         told = {"bases": names, "top": self.top_learner, "kept": self.kept}
@@ -88,6 +130,24 @@ class Stacked(Fitted):
         for number, (_, fitted) in enumerate(self.bases):
             _save(fitted, folder / f"base-{number}")
         _save(self.top, folder / "top")
+
+
+def _moved(answers: Prediction, output: int, share: float) -> NDArray[np.float64]:
+    """Answers of one row moved by a share of the way to their end: a probability towards 1, or
+    below zero towards 0, those of other classes in proportion; a value by that share of itself."""
+    found = answers.array().copy()
+    if not isinstance(answers, ClassScores | Labels):
+        return found + share * np.maximum(np.abs(found), LEAST)
+    old = found[0, output]
+    new = old + share * (1 - old if share > 0 else old)
+    if isinstance(answers, ClassScores):
+        found[0] *= (1 - new) / max(1 - old, LEAST)
+    found[0, output] = new
+    return found
+
+
+def _number(array: NDArray[np.float64], output: int) -> float:
+    return float(array[0] if array.ndim == 1 else array[0, output])
 
 
 def _save(fitted: Fitted, place: Path) -> None:

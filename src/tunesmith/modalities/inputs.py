@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from tunesmith.modalities._lacking import refuse_lacking
 from tunesmith.modalities._shelf import modalities
 
 DENSE = ("number", "category", "date")
+EMPTY: Mapping[str, str] = {"number": "float64", "date": "datetime64[s]"}
+"""The types of cells that are no objects."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,31 @@ class Inputs:
             for row in zip(*columns, strict=True)
         ]
 
+    def places(self, data: Dataset) -> dict[str, int]:
+        """Where in the text of the first row the cell of each column begins, by name; those that
+        are empty left out."""
+        names, found, at = self.text_names, {}, 0
+        for name in names:
+            cell = data.values(name)[0]
+            if cell:
+                at += len(f"{name}: ") if len(names) > 1 else 0
+                found[name] = at
+                at += len(f"{cell}\n")
+        return found
+
+    def slices(self) -> dict[str, slice]:
+        """Which of the numbers of `dense` are of which column."""
+        found, at = {}, 0
+        for column in self.columns:
+            if column.kind in DENSE:
+                nothing = np.empty(0, dtype=EMPTY.get(column.kind, "object"))
+                width = (
+                    modalities[column.kind].transform(nothing, self.states[column.name]).shape[1]
+                )
+                found[column.name] = slice(at, at + width)
+                at += width
+        return found
+
     def state(self) -> dict[str, Any]:
         """Everything as JSON."""
         columns = [{"name": c.name, "kind": c.kind, "reason": c.reason} for c in self.columns]
@@ -89,3 +116,9 @@ class Inputs:
     def restore(state: Mapping[str, Any]) -> Inputs:
         """What `state` gave."""
         return Inputs(tuple(Column(**column) for column in state["columns"]), state["states"])
+
+
+def distinct(contents: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """Each content once, and where among them that of each row is, shape (rows,)."""
+    known = {content: place for place, content in enumerate(dict.fromkeys(contents))}
+    return list(known), np.array([known[content] for content in contents], dtype=np.int64)

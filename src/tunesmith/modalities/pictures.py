@@ -243,7 +243,8 @@ def _square(
         return found, None
     data = read_bytes(cell, offline=offline)
     key = key_of(data)
-    remember(known, key)
+    if keep or not cell.startswith(DATA_URI):  # what is in memory is quickly read again
+        remember(known, key)
     found = kept.get(key)
     if found is not None:
         return found, None

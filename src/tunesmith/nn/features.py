@@ -52,20 +52,62 @@ def names(encoder: AnyEncoder) -> tuple[str, ...]:
 
 def places(encoder: AnyEncoder, readout: str) -> NDArray[np.int64]:
     """Where the numbers of a read-out stand among those of all `names` one after the other, shape
-    (width,). A layer below the first is the first."""
-    count, kept = len(encoder.blocks), layers(encoder)
+    (width,)."""
+    kept = layers(encoder)
     widths = [encoder.widths[layer] for layer in kept] + [encoder.width] * len(ENDS)
     starts = np.concatenate([[0], np.cumsum(widths)])
     found = []
-    for one in READOUTS[readout]:
-        kind, _, place = one.partition(":")
-        if kind == "mean":
-            layer = max(0, count + 1 + int(place))
-            number = min(range(len(kept)), key=lambda i: abs(kept[i] - layer))
-        else:
-            number = len(kept) + ENDS.index(kind)
+    for kind, layer in _parts(encoder, readout):
+        number = kept.index(layer) if kind == "mean" else len(kept) + ENDS.index(kind)
         found.append(np.arange(starts[number], starts[number + 1]))
     return np.concatenate(found)
+
+
+def _parts(encoder: AnyEncoder, readout: str) -> list[tuple[str, int]]:
+    """The pooled vectors of a read-out: how each is pooled, and of which layer, the nearest that is
+    kept. A layer below the first is the first."""
+    count, kept = len(encoder.blocks), layers(encoder)
+    found = []
+    for one in READOUTS[readout]:
+        kind, _, place = one.partition(":")
+        layer = max(0, count + 1 + int(place)) if kind == "mean" else count
+        found.append((kind, min(kept, key=lambda number: abs(number - layer))))
+    return found
+
+
+def lowest(encoder: AnyEncoder, readout: str) -> int:
+    """The lowest layer of a read-out, as a number of blocks run."""
+    return min(layer for _, layer in _parts(encoder, readout))
+
+
+def reading(
+    encoder: AnyEncoder, hidden: torch.Tensor, readout: str, start: int = 0
+) -> torch.Tensor:
+    """A read-out of what the first `start` blocks leave of whole rows, none of them padded, in fp32
+    with the way back open: (batch, `width`), where it reads nothing below."""
+    parts, context = _parts(encoder, readout), None
+    if isinstance(encoder, Encoder):
+        context = encoder.context(hidden, hidden.new_ones(hidden.shape[:2], dtype=torch.int64))
+    found: dict[tuple[str, int], torch.Tensor] = {}
+    place = start
+    for stop in sorted({layer for _, layer in parts}):
+        hidden = encoder.run(hidden, context, place, stop) if stop > place else hidden
+        place = stop
+        for kind, layer in parts:
+            if layer == stop:
+                found[kind, layer] = _of_places(encoder, hidden, kind)
+    return torch.cat([found[part] for part in parts], dim=1)
+
+
+def _of_places(encoder: AnyEncoder, hidden: torch.Tensor, kind: str) -> torch.Tensor:
+    """The places of whole rows as one vector."""
+    if isinstance(encoder, PictureEncoder):
+        return encoder.pool(hidden, "mean" if kind == "final" else kind).float()
+    if kind == "first":
+        return hidden[:, 0].float()
+    if kind == "final":
+        return hidden[:, -1].float()
+    return hidden.float().amax(dim=1) if kind == "max" else hidden.float().mean(dim=1)
 
 
 def width(encoder: AnyEncoder, readout: str = "several") -> int:

@@ -201,3 +201,18 @@ def logits(
         if after:
             after(batch)
     return found
+
+
+@torch.no_grad()
+def pooled(network: Network, rows: Rows, *, batch_size: int = 64) -> NDArray[np.float32]:
+    """What the pool makes of every row, shape (rows, width): all that the head needs of contents
+    that many rows have alike."""
+    device = next(network.parameters()).device
+    network.eval()
+    precision = precision_for(len(rows))
+    found = np.empty((len(rows), network.encoder.width), dtype=np.float32)
+    for chosen in by_length(rows.lengths(), batch_size):
+        batch = collate(rows, chosen, device)
+        with autocast(precision):
+            found[chosen] = network.pooled(batch).float().cpu().numpy()
+    return found

@@ -128,10 +128,11 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Logits (batch, outputs) in fp32."""
-        pooled = self._pooled(batch) if batch.pooled is None else batch.pooled
+        pooled = self.pooled(batch) if batch.pooled is None else batch.pooled
         return self.head(torch.cat([pooled, batch.dense], dim=1)).float()  # type: ignore[no-any-return]
 
-    def _pooled(self, batch: Batch) -> torch.Tensor:
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """What the pool makes of the encoder's answer, (batch, width)."""
         if not self.reads_pictures:
             return self.pool(*self.hidden(batch))  # type: ignore[no-any-return]
         kind = self.pool.kind if self.pool.kind in ("max", "first") else "mean"

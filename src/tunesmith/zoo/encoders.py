@@ -33,6 +33,7 @@ FAMILIES = (
     "qwen3",
 )
 WORDS_OF_SIZE = {"distilbert": ("n_layers", "dim"), "gpt2": ("n_layer", "n_embd")}
+MASKS = ("[MASK]", "<mask>")
 MOST_BLOCKS = 1000
 """Each costs memory before a byte of its weights is looked at; known encoders have up to 48."""
 SHAPE = """
@@ -59,11 +60,14 @@ fetches and imports a kernel that `_attn_implementation` names, and `auto_map` n
 @dataclass(frozen=True)
 class Tokenizer:
     """Text to ids at full length, special tokens included. `spec` is the tokenizer's JSON, `key`
-    its hash."""
+    its hash; `spans` says which characters of a text each id stands for, (0, 0) of those that stand
+    for none; `mask_id` is that of the token for a word that is hidden, None where there is none."""
 
     spec: str
     key: str
     encode: Callable[[list[str]], list[list[int]]]
+    spans: Callable[[str], list[tuple[int, int]]]
+    mask_id: int | None = None
 
 
 def tokenizer(spec: str) -> Tokenizer:
@@ -77,13 +81,20 @@ def tokenizer(spec: str) -> Tokenizer:
     nothing = [min((number for number, token in added.items() if token.special), default=0)]
 
     def encode(texts: list[str]) -> list[list[int]]:
-        # Half of a surrogate pair is no text that the tokenizer can be given.
-        whole = [
-            text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts
-        ]
-        return [found.ids or nothing for found in made.encode_batch(whole)]
+        return [found.ids or nothing for found in made.encode_batch(list(map(_whole, texts)))]
 
-    return Tokenizer(spec, hashlib.sha256(spec.encode()).hexdigest(), encode)
+    def spans(text: str) -> list[tuple[int, int]]:
+        found = made.encode(_whole(text))
+        return list(found.offsets) if found.ids else [(0, 0)]
+
+    mask = next((n for n, token in added.items() if token.content in MASKS), None)
+    return Tokenizer(spec, hashlib.sha256(spec.encode()).hexdigest(), encode, spans, mask)
+
+
+def _whole(text: str) -> str:
+    """A text that the tokenizer can be given, of as many letters: half of a surrogate pair is
+    none."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:

@@ -58,6 +58,12 @@ class TextReader:
             found = [np.asarray(one, dtype=np.int32) for one in ids]
         return [cut(one, length) for one in found]
 
+    def spans(self, text: str, length: int) -> NDArray[np.int64]:
+        """The characters of a text that each of its ids stands for, shape (tokens, 2); (0, 0) of
+        one that stands for none."""
+        found = np.array(self.tokenizer.spans(text), dtype=np.int64)
+        return found if len(found) <= length else np.concatenate([found[: length - 1], found[-1:]])
+
     def save(self, encoder: Any, folder: Path) -> None:
         write_json(folder / "config.json", encoder.model.config.to_dict())
         write_bytes(folder / "tokenizer.json", self.tokenizer.spec.encode())

@@ -1,0 +1,49 @@
+"""Credit by the inside of several networks, brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.explaining import Heat
+
+
+def mixed(
+    parts: Sequence[Mapping[str, Heat] | None], weights: Sequence[float]
+) -> dict[str, Heat] | None:
+    """The weighted mean of heats of the same cells, by column. What has none counts as zero; None
+    where nothing has any."""
+    total, found = sum(weights), dict[str, Heat]()
+    for heats, weight in zip(parts, weights, strict=True):
+        for name, heat in (heats or {}).items():
+            share = scaled(heat, weight / total)
+            found[name] = _added(found[name], share) if name in found else share
+    return found or None
+
+
+def scaled(heat: Heat, times: float) -> Heat:
+    """So many times the credit."""
+    return Heat(heat.credits * times, heat.spans)
+
+
+def _added(one: Heat, other: Heat) -> Heat:
+    """Both heats of one cell together; of pictures on the finer grid."""
+    if one.spans is not None and other.spans is not None:
+        spans = np.concatenate([one.spans, other.spans])
+        return Heat(np.concatenate([one.credits, other.credits]), spans)
+    if one.credits.shape == other.credits.shape:
+        return Heat(one.credits + other.credits)
+    fine, coarse = sorted((one.credits, other.credits), key=np.size, reverse=True)
+    return Heat(fine + _stretched(coarse, fine.shape))
+
+
+def _stretched(heat: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """A map at another size: every place hands its credit out in equal parts."""
+    for axis in (0, 1):
+        at = np.arange(shape[axis]) * heat.shape[axis] // shape[axis]
+        counts = np.bincount(at, minlength=heat.shape[axis])[at]
+        parts = counts[:, None] if axis == 0 else counts[None, :]
+        heat = np.take(heat, at, axis=axis) / parts
+    return heat

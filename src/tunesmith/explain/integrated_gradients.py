@@ -1,0 +1,37 @@
+"""Gradients on the way from nothing to the row."""
+
+from __future__ import annotations
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.explaining import Credits, Explainer, Game
+from tunesmith.explain._by_heats import credits_of, why_not
+from tunesmith.explain._shelf import explainers
+
+METHOD = "integrated-gradients"
+PASSES = 64
+"""What its work comes to in most cases: 16 or 32 points, there and back."""
+
+
+@explainers.add(METHOD)
+class IntegratedGradients(Explainer):
+    """The gradient of the answer at the words, pixels and numbers that networks read, in the mean
+    over the way there from nothing (mask tokens, the mean colour, the mean of every number), times
+    the way. Credits sum to what the networks' answer differs from that to nothing, within 2 %.
+
+    Source: Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", ICML 2017; captum's
+    IntegratedGradients.
+    """
+
+    extra = "captum"
+
+    def suits(self, game: Game) -> str:
+        return why_not(game, METHOD)
+
+    def evaluations(self, game: Game) -> int:
+        return PASSES
+
+    def least(self, game: Game) -> int:
+        return PASSES
+
+    def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
+        return credits_of(game, game.heats(METHOD, seed, clock))

@@ -1,0 +1,315 @@
+"""Credit for one answer by the inside of the networks that gave it.
+
+A `Sight` is a model as one function: what each encoder's stem makes of a content, and the numbers
+beside it, to the answer, with the way back open. Imports torch: import this file where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.errors import BudgetError, need
+from tunesmith.nn.features import READOUTS, AnyEncoder, lowest, reading
+from tunesmith.nn.network import Network
+from tunesmith.nn.picture_encoder import PictureEncoder
+from tunesmith.nn.rollout import rolled_out
+
+FEWEST_STEPS, MOST_STEPS = 16, 256
+"""Points on the way from nothing to the row at which gradients are taken: doubled until the credits
+are complete."""
+NEAR = 0.02
+"""By what share of the difference that they explain credits may miss it."""
+LEAST = 1e-3
+"""Of the answer: a smaller difference need not be met."""
+FEWEST_PLACES = 4
+"""On a side of the maps that Grad-CAM looks at, where the network has such."""
+TEXTS_AT_ONCE, PICTURES_AT_ONCE = 16, 8
+"""Points that go through a network together."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One content of a row as an encoder reads it.
+
+    `ids` are its token ids (tokens,) or pixels (side, side, 3), `blank` the same where nothing is
+    said or shown. `read(hidden, blocks)` makes of what so many blocks leave the features that go on
+    into the answer, (batch, features); `lowest` is the lowest layer that is read, `pool` how the
+    places of the last one are brought together.
+    """
+
+    encoder: AnyEncoder
+    ids: NDArray[Any]
+    blank: NDArray[Any]
+    read: Callable[[torch.Tensor, int], torch.Tensor]
+    lowest: int
+    pool: str
+
+    @staticmethod
+    def frozen(encoder: AnyEncoder, ids: NDArray[Any], blank: NDArray[Any], readout: str) -> Seen:
+        """Read by a read-out of `nn/features.py`."""
+        return Seen(
+            encoder,
+            ids,
+            blank,
+            lambda hidden, start: reading(encoder, hidden, readout, start),
+            lowest(encoder, readout),
+            READOUTS[readout][0].partition(":")[0],
+        )
+
+    @staticmethod
+    def tuned(network: Network, ids: NDArray[Any], blank: NDArray[Any]) -> Seen:
+        """Read by the pool of a network that was fine-tuned."""
+        encoder = network.encoder
+
+        def read(hidden: torch.Tensor, start: int) -> torch.Tensor:
+            if isinstance(encoder, PictureEncoder):
+                kind = network.pool.kind if network.pool.kind in ("max", "first") else "mean"
+                return encoder.pool(_risen(encoder, hidden, start), kind).float()
+            mask = hidden.new_ones(hidden.shape[:2], dtype=torch.int64)
+            return network.pool(_risen(encoder, hidden, start), mask)  # type: ignore[no-any-return]
+
+        return Seen(encoder, ids, blank, read, len(encoder.blocks), network.pool.kind)
+
+    def start(self, ids: NDArray[Any]) -> torch.Tensor:
+        """Where the way to the answer begins, as a batch of one: pixels as numbers, or what the
+        stem makes of token ids."""
+        device = next(self.encoder.parameters()).device
+        if isinstance(self.encoder, PictureEncoder):
+            return torch.from_numpy(np.asarray(ids, np.float32)).to(device)[None]
+        given = torch.from_numpy(np.asarray(ids, np.int64)).to(device)[None]
+        with torch.no_grad():
+            return self.encoder.stem(given, torch.ones_like(given))
+
+    def hidden(self, start: torch.Tensor, blocks: int = 0) -> torch.Tensor:
+        """What so many blocks leave of a start."""
+        is_picture = isinstance(self.encoder, PictureEncoder)
+        hidden = self.encoder.stem(start) if is_picture else start  # type: ignore[call-arg]
+        return _risen(self.encoder, hidden, 0, blocks) if blocks else hidden
+
+    def features(self, start: torch.Tensor) -> torch.Tensor:
+        return self.read(self.hidden(start), 0)
+
+
+def methods(encoder: AnyEncoder) -> frozenset[str]:
+    """Which of `core.explaining.HEATS` can be had of an encoder."""
+    found = {"integrated-gradients"}
+    if not isinstance(encoder, PictureEncoder):
+        return frozenset({*found, "attention-rollout"})
+    rolls = {"attention-rollout"} if encoder.family.layout == "tokens" else set()
+    return frozenset({*found, "grad-cam", *rolls})
+
+
+def _risen(
+    encoder: AnyEncoder, hidden: torch.Tensor, start: int, stop: int | None = None
+) -> torch.Tensor:
+    """What blocks start..stop leave of whole rows; itself where there are none."""
+    stop = len(encoder.blocks) if stop is None else stop
+    if start == stop:
+        return hidden
+    if isinstance(encoder, PictureEncoder):
+        return encoder.run(hidden, None, start, stop)
+    mask = hidden.new_ones(hidden.shape[:2], dtype=torch.int64)
+    return encoder.run(hidden, encoder.context(hidden, mask), start, stop)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A model before one row: the contents that it reads, the numbers beside them, shape (width,),
+    and `answer(features, dense)` of batches of both, (batch, outputs): probabilities or numbers, as
+    they are answered. Numbers of zero say nothing."""
+
+    contents: tuple[Seen, ...]
+    dense: NDArray[np.float32]
+    answer: Callable[[Sequence[torch.Tensor], torch.Tensor], torch.Tensor]
+
+    def numbers(self) -> torch.Tensor:
+        """Those beside the contents, as a batch of one on their device."""
+        device = next(self.contents[0].encoder.parameters()).device
+        return torch.from_numpy(np.asarray(self.dense, np.float32)).to(device)[None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Credit for each token (tokens,) or pixel (side, side) of each content, a lower resolution of
+    pictures included, None where there is none; and for each of the numbers beside them."""
+
+    contents: tuple[Floats | None, ...]
+    dense: Floats | None = None
+
+
+def integrated_gradients(sight: Sight, output: int, clock: Clock) -> Found:
+    """The gradient of the answer, in the mean over the straight way from nothing (mask tokens in
+    place of words, the mean colour, the mean of every number) to the row, times the way. It sums to
+    what the answer differs, see `NEAR`, as far as the clock allows.
+
+    Source: Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
+
+    Raises:
+        BudgetError: The time is over before the first credits are there.
+    """
+    captum = need("captum.attr", extra="explain")
+    beside = [sight.numbers()] if len(sight.dense) else []
+    inputs = (*(seen.start(seen.ids) for seen in sight.contents), *beside)
+    starts = (seen.start(seen.blank) for seen in sight.contents)
+    blanks = (*starts, *map(torch.zeros_like, beside))
+    of = _explained(sight, output)
+    with torch.no_grad():
+        whole, nothing = float(of(*inputs)), float(of(*blanks))
+    wanted, steps = whole - nothing, FEWEST_STEPS
+    allowed = max(NEAR * abs(wanted), LEAST * max(abs(whole), abs(nothing)))
+    if clock.is_over():
+        raise BudgetError("The time for this explanation is over.")
+    method = captum.IntegratedGradients(of)
+    while True:
+        began = clock.elapsed()
+        with torch.enable_grad():
+            found = method.attribute(
+                inputs, blanks, n_steps=steps, internal_batch_size=_at_once(sight)
+            )
+        missed = abs(sum(float(one.sum()) for one in found) - wanted)
+        took = clock.elapsed() - began
+        if missed <= allowed or steps >= MOST_STEPS or 2 * took > clock.left():
+            break
+        steps *= 2
+    credits = [_numpy(one[0]) for one in found]
+    each = [one.sum(axis=-1) for one in credits[: len(sight.contents)]]
+    return Found(tuple(each), credits[-1] if beside else None)
+
+
+def _at_once(sight: Sight) -> int:
+    is_picture = any(isinstance(seen.encoder, PictureEncoder) for seen in sight.contents)
+    return PICTURES_AT_ONCE if is_picture else TEXTS_AT_ONCE
+
+
+def _explained(sight: Sight, output: int) -> Callable[..., torch.Tensor]:
+    """The explained number of batches of starts, and of the numbers beside them where there are
+    any, shape (batch,)."""
+    count = len(sight.contents)
+
+    def of(*inputs: torch.Tensor) -> torch.Tensor:
+        features = [seen.features(x) for seen, x in zip(sight.contents, inputs, strict=False)]
+        dense = inputs[count] if len(inputs) > count else inputs[0].new_zeros(len(inputs[0]), 0)
+        return sight.answer(features, dense)[:, output]
+
+    return of
+
+
+def grad_cam(sight: Sight, output: int) -> Found:
+    """The maps of the last stage of every picture's network, each counted by its mean gradient:
+    what speaks against the answer stays below zero. Of transformers the patches that enter the last
+    block; where several layers are read, the lowest of them, on which all that is read hangs; of a
+    small picture, of which the last stage has hardly a place, the last maps that have some.
+
+    Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+    Localization", ICCV 2017, eq. 1 and 2 without the ReLU.
+    """
+    found = [
+        _cam(sight, output, place) if isinstance(seen.encoder, PictureEncoder) else None
+        for place, seen in enumerate(sight.contents)
+    ]
+    return Found(tuple(found))
+
+
+def _cam(sight: Sight, output: int, place: int) -> Floats:
+    captum = need("captum.attr", extra="explain")
+    seen = sight.contents[place]
+    encoder = seen.encoder
+    assert isinstance(encoder, PictureEncoder)
+    layer = _layer(seen, encoder)
+    with torch.no_grad():
+        others = [one.features(one.start(one.ids)) for one in sight.contents]
+        hidden = seen.hidden(seen.start(seen.ids), layer)
+    above = _Above(sight, output, place, layer, others, hidden)
+    found = captum.LayerGradCam(above, above.seam).attribute(
+        above.maps(hidden).requires_grad_(True), relu_attributions=False
+    )
+    return _numpy(found[0, 0])
+
+
+def _layer(seen: Seen, encoder: PictureEncoder) -> int:
+    """How many blocks lie below the maps that are looked at."""
+    if encoder.family.layout == "tokens":
+        return min(seen.lowest, len(encoder.blocks) - 1)
+    axis = 1 if encoder.family.layout == "channels first" else 0
+    sides = [encoder.shape_at(n, len(seen.ids))[axis] for n in range(seen.lowest + 1)]
+    return max((n for n, side in enumerate(sides) if side >= FEWEST_PLACES), default=seen.lowest)
+
+
+class _Above(nn.Module):
+    """From the maps (batch, channels, height, width) that so many blocks leave of one picture to
+    the explained number, through a `seam` at which a gradient can be taken."""
+
+    def __init__(
+        self,
+        sight: Sight,
+        output: int,
+        place: int,
+        layer: int,
+        others: list[torch.Tensor],
+        hidden: torch.Tensor,
+    ) -> None:
+        super().__init__()
+        self.seam = nn.Identity()
+        self._sight, self._output, self._place, self._layer = sight, output, place, layer
+        self._others, self._hidden = others, hidden
+        encoder = sight.contents[place].encoder
+        assert isinstance(encoder, PictureEncoder)
+        self._layout = encoder.family.layout
+        self._own = encoder.family.own_tokens(encoder.model) if self._layout == "tokens" else 0
+
+    def maps(self, hidden: torch.Tensor) -> torch.Tensor:
+        if self._layout == "channels first":
+            return hidden
+        if self._layout == "channels last":
+            return hidden.permute(0, 3, 1, 2)
+        patches = hidden[:, self._own :]
+        side = round(patches.shape[1] ** 0.5)
+        return patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+
+    def _hidden_of(self, maps: torch.Tensor) -> torch.Tensor:
+        if self._layout == "channels first":
+            return maps
+        places = maps.permute(0, 2, 3, 1)
+        if self._layout == "channels last":
+            return places
+        return torch.cat([self._hidden[:, : self._own], places.flatten(1, 2)], dim=1)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        hidden, features = self._hidden_of(self.seam(maps)), list(self._others)
+        features[self._place] = self._sight.contents[self._place].read(hidden, self._layer)
+        return self._sight.answer(features, self._sight.numbers())[:, self._output]
+
+
+def attention_rollout(sight: Sight) -> Found:
+    """How much of each token, or of each patch of a picture, attention carries up to what is read:
+    nothing is said of which answer it speaks for. None of a network without attention over all of
+    its places. See `nn/rollout.py`."""
+    return Found(tuple(map(_rolled, sight.contents)))
+
+
+def _rolled(seen: Seen) -> Floats | None:
+    encoder, own = seen.encoder, 0
+    if isinstance(encoder, PictureEncoder):
+        if encoder.family.layout != "tokens":
+            return None
+        own = encoder.family.own_tokens(encoder.model)
+    start = seen.start(seen.ids)
+    found = rolled_out(lambda: seen.hidden(start, len(encoder.blocks)), pool=seen.pool, own=own)
+    if found is None or not isinstance(encoder, PictureEncoder):
+        return None if found is None else _numpy(found)
+    side = round((len(found) - own) ** 0.5)
+    return _numpy(found[own:].reshape(side, side))
+
+
+def _numpy(tensor: torch.Tensor) -> Floats:
+    return np.asarray(tensor.detach().cpu().double().numpy())

@@ -1,0 +1,157 @@
+"""Heats of columns as credit of pieces, and whether credit hangs on what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tunesmith.core.clock import Clock
+from tunesmith.core.contracts import Fitted
+from tunesmith.core.explaining import HEATS, Heat
+from tunesmith.core.heats import mixed
+from tunesmith.core.predictions import ClassScores, Prediction
+from tunesmith.core.records import Column, Dataset
+from tunesmith.data.pictures import cell_of
+from tunesmith.explain import explainers
+from tunesmith.explain.game import RowGame
+from tunesmith.explain.pieces import GRID
+from tunesmith.explain.randomised import randomised, ranked
+
+GRADIENTS, CAM, ROLLOUT = HEATS
+
+
+class Telling(Fitted):
+    """A network whose heats are given; what is learned in it is a turn of those of the text."""
+
+    def __init__(self, told: Mapping[str, Heat], turns: bool = False, seed: int | None = None):
+        self.told, self.turns, self.seed = told, turns, seed
+
+    def predict(self, data: Dataset) -> Prediction:
+        return ClassScores(("no", "yes"), np.full((len(data), 2), 0.5))
+
+    def save(self, folder: object) -> None:
+        raise NotImplementedError
+
+    def heat_methods(self) -> frozenset[str]:
+        return frozenset({GRADIENTS})
+
+    def heats(
+        self, data: Dataset, output: int, method: str, clock: Clock | None = None
+    ) -> Mapping[str, Heat] | None:
+        if self.seed is None or not self.turns:
+            return self.told
+        dice = np.random.default_rng(self.seed)
+        return {
+            name: Heat(
+                dice.permutation(heat.credits.ravel()).reshape(heat.credits.shape), heat.spans
+            )
+            for name, heat in self.told.items()
+        }
+
+    def redrawn(self, seed: int) -> Fitted:
+        return Telling(self.told, self.turns, seed)
+
+
+class Model:
+    def __init__(self, row: Dataset, *members: tuple[Fitted, float]) -> None:
+        self.inputs, self.members = row.columns, members
+
+    def predict(self, data: Dataset) -> Prediction:
+        return self.members[0][0].predict(data)
+
+
+def row(**cells: object) -> Dataset:
+    kinds = {"photo": "image", "age": "number"}
+    columns = tuple(Column(name, kinds.get(name, "text"), "") for name in cells)
+    held = {
+        name: np.array([cell], dtype=None if name == "age" else object)
+        for name, cell in cells.items()
+    }
+    return Dataset("one", columns, held, np.array([1]))
+
+
+def game_of(data: Dataset, *members: tuple[Fitted, float]) -> RowGame:
+    return RowGame(Model(data, *members), data, data, 1)
+
+
+def spans(*ends: tuple[int, int]) -> np.ndarray:
+    return np.array(ends, dtype=np.int64)
+
+
+def test_a_word_has_what_its_tokens_have_and_their_sum_is_kept() -> None:
+    data = row(said="a fine  day", age=3.0)
+    told = {
+        "said": Heat(
+            np.array([1.0, 2.0, 4.0, 8.0, 16.0]), spans((0, 1), (2, 4), (4, 6), (6, 8), (7, 11))
+        ),
+        "age": Heat(np.array(-1.0)),
+    }
+    game = game_of(data, (Telling(told), 1.0))
+    found = explainers[GRADIENTS].explain(game, seed=0, clock=Clock(), evaluations=1).credits
+    assert [piece.text for piece in game.pieces] == ["a", "fine", "day", "3"]
+    assert np.allclose(found, [1, 2 + 4 + 8, 16, -1])
+
+
+def test_a_span_over_two_words_is_shared_by_their_letters() -> None:
+    game = game_of(row(said="abc d"), (Telling({"said": Heat(np.array([4.0]), spans((0, 5)))}), 1))
+    found = explainers[GRADIENTS].explain(game, seed=0, clock=Clock(), evaluations=1).credits
+    assert np.allclose(found, [3, 1])
+
+
+def test_a_rectangle_has_the_sum_of_its_pixels_at_any_resolution() -> None:
+    pixels = np.zeros((70, 140, 3), dtype=np.uint8)
+    data = row(photo=cell_of(pixels))
+    heat = np.zeros((10, 20))
+    heat[:1, -2:] = 3.0
+    game = game_of(data, (Telling({"photo": Heat(heat)}), 1.0))
+    found = explainers[GRADIENTS].explain(game, seed=0, clock=Clock(), evaluations=1).credits
+    assert np.isclose(found.sum(), heat.sum())
+    assert found.argmax() == GRID - 1
+    assert np.isclose(found[GRID - 1], heat.sum())
+    even = game_of(data, (Telling({"photo": Heat(np.ones((3, 5)))}), 1.0))
+    found = explainers[GRADIENTS].explain(even, seed=0, clock=Clock(), evaluations=1).credits
+    assert np.allclose(found, 15 / GRID**2)
+
+
+def test_members_count_by_their_weight_also_those_that_tell_nothing() -> None:
+    text, fine, coarse = spans((0, 1)), np.ones((4, 6)), np.full((2, 3), 8.0)
+    found = mixed(
+        [{"a": Heat(np.array([1.0]), text), "b": Heat(fine)}, None, {"b": Heat(coarse)}], [1, 2, 1]
+    )
+    assert found is not None
+    assert np.allclose(found["a"].credits, 0.25)
+    assert found["b"].credits.shape == (4, 6)
+    assert np.isclose(found["b"].credits.sum(), (24 + 48) / 4)
+    assert mixed([None, {}], [1, 1]) is None
+
+
+def test_who_cannot_tell_says_why_and_columns_without_heat_have_no_credit() -> None:
+    game = game_of(row(said="a fine day"), (Telling({}), 1.0))
+    assert explainers[GRADIENTS].suits(game) == ""
+    assert "attention" in explainers[ROLLOUT].suits(game)
+    assert "maps" in explainers[CAM].suits(game)
+    found = explainers[GRADIENTS].explain(game, seed=0, clock=Clock(), evaluations=1)
+    assert not found.credits.any()
+    assert len(found.credits) == 3
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_credit_that_stays_without_what_was_learned_is_found_out(turns: bool) -> None:
+    words = " ".join(f"w{n:02d}" for n in range(40))
+    ends = spans(*((4 * n, 4 * n + 3) for n in range(40)))
+    heat = Heat(np.random.default_rng(0).normal(size=40), ends)
+    game = game_of(row(said=words), (Telling({"said": heat}, turns), 1.0))
+    found = randomised(game, GRADIENTS, seed=0, clock=Clock())
+    assert found is not None
+    assert found.is_independent == (not turns)
+    assert (found.correlation > 0.999) == (not turns)
+    assert found == randomised(game, GRADIENTS, seed=0, clock=Clock())
+    assert np.isnan(ranked(np.ones(3), np.arange(3.0)))
+    assert (
+        randomised(
+            game_of(row(said="one word"), (Telling({}), 1.0)), GRADIENTS, seed=0, clock=Clock()
+        )
+        is None
+    )
