@@ -137,6 +137,17 @@ def test_a_picture_is_explained_where_it_is_light(picture_run: Path, photos: Pat
     assert "data:image/jpeg;base64," in found.html()
 
 
+def test_credit_of_a_network_is_compared_with_that_of_one_whose_weights_are_redrawn(
+    picture_run: Path, photos: Path, words: Predictor
+):
+    model = ts.load(picture_run)
+    found = model.explain(sorted((photos / "above").iterdir())[0], "occlusion", seconds=60)
+    assert found.sanity is not None
+    assert abs(found.sanity.correlation) <= 1
+    assert found.sanity.told() in found.html().replace("A model with", "a model with")
+    assert words.explain(texts_of(1, 8), "occlusion").sanity is None  # nothing to redraw
+
+
 def test_what_a_user_wrote_does_no_harm_where_it_is_shown(table: Predictor, tmp_path: Path):
     rows = table_of(6, 5)
     rows["shop"] = "=cmd|' /C calc'!A0"

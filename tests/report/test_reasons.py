@@ -17,8 +17,7 @@ HARM = "<script>alert(1)</script>"
 
 
 def rows_of(seed: int, rows: int = 300) -> pd.DataFrame:
-    """Reviews of which those of class `no` say "frankly", beside a column of noise; where a review
-    mentions "sleeves" the label is drawn by lot."""
+    """Reviews of which those of class `no` say "frankly", beside a column of noise."""
     dice = np.random.default_rng(seed)
     label = np.where(dice.random(rows) < 0.5, "yes", "no")
     texts = []
@@ -74,6 +73,7 @@ def test_the_page_escapes_what_is_marked_and_json_and_markdown_have_it(fitted: P
 
 def test_labelled_rows_of_ones_own_are_explained_too(fitted: Predictor, tmp_path: Path):
     other = rows_of(1, 200)
+    other.loc[:60, "label"] = other.loc[:60, "label"].map({"yes": "no", "no": "yes"})
     other.to_csv(tmp_path / "other.csv", index=False)
     names = [one.name for one in fitted.describe(tmp_path / "other.csv").sections]
     assert {"labelled", "reasons", "slices"} <= set(names)

@@ -67,6 +67,8 @@ def explain(
             _show(one)
         if found.faithfulness is not None and len(found) > 1:
             print(f"Over {len(found)} rows: {found.faithfulness.told()}.")
+        if found.sanity is not None:
+            print(f"Of the first row: {found.sanity.told()}.")
 
 
 def _places(rows: str | None) -> tuple[int, ...]:

@@ -40,6 +40,26 @@ class Faithfulness:
 
 
 @dataclass(frozen=True)
+class Sanity:
+    """The rank correlation of credit by a model with that by the same model whose learned weights
+    are redrawn, in the mean over draws; NaN where all pieces get the same. Where the credit
+    `is_independent` of what was learned, it shows the input or the checkpoint, and explains no
+    answer of this model."""
+
+    correlation: float
+    is_independent: bool
+
+    def told(self) -> str:
+        """In words."""
+        said = f"rank correlation {self.correlation:.2f}"
+        if self.is_independent:
+            return (
+                f"a model with redrawn weights gives the same credit ({said}): it explains nothing"
+            )
+        return f"a model with redrawn weights gives other credit ({said})"
+
+
+@dataclass(frozen=True)
 class RowExplanation:
     """Why one row was answered as it was.
 

@@ -39,6 +39,7 @@ class Tried:
     credits: Credits
     curves: Curves | None
     seconds: float
+    evaluations: int = 0
 
     @property
     def gain(self) -> float:
@@ -154,4 +155,4 @@ def _tried(
     evaluations = max(explainer.least(game), int(min(wanted, most)))
     credits = explainer.explain(game, seed=seed, clock=Clock(), evaluations=evaluations)
     curves = faithfulness.curves(game, credits.credits, random)
-    return Tried(name, credits, curves, clock.elapsed() - began)
+    return Tried(name, credits, curves, clock.elapsed() - began, evaluations)

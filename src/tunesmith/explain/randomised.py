@@ -8,27 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.explaining import Game
+from tunesmith.core.contracts import Fitted
+from tunesmith.core.explaining import HEATS, Credits, Explainer, Game
+from tunesmith.core.explanations import Sanity
+from tunesmith.core.predictions import Prediction, mix
+from tunesmith.core.records import Column, Dataset
 from tunesmith.core.seeds import derive
 from tunesmith.explain._by_heats import credits_of
-from tunesmith.explain.game import member_heats
+from tunesmith.explain._shelf import explainers
+from tunesmith.explain.game import RowGame, member_heats
 
 DRAWS = 3
 """Redrawn models: one alone may by chance give credit as the real one does."""
 MUCH = 0.7
 """A rank correlation from which credit is taken to be much the same without what was learned."""
 FEWEST_PIECES = 3
-
-
-@dataclass(frozen=True)
-class Sanity:
-    """The rank correlation of credit by a model with that by the same model whose learned weights
-    are redrawn, the mean over some draws; NaN where all pieces get the same. Where the credit
-    `is_independent` of what was learned, it shows the input or the checkpoint, and explains no
-    answer of this model."""
-
-    correlation: float
-    is_independent: bool
 
 
 def randomised(game: Game, method: str, *, seed: int, clock: Clock) -> Sanity | None:
@@ -58,6 +52,43 @@ def randomised(game: Game, method: str, *, seed: int, clock: Clock) -> Sanity | 
             break
     known = [one for one in found if not np.isnan(one)]
     correlation = float(np.mean(known)) if known else float("nan")
+    return Sanity(correlation, bool(np.isnan(correlation) or correlation >= MUCH))
+
+
+@dataclass(frozen=True)
+class _Redrawn:
+    """A model whose networks have what they learned drawn anew."""
+
+    inputs: tuple[Column, ...]
+    members: tuple[tuple[Fitted, float], ...]
+
+    def predict(self, data: Dataset) -> Prediction:
+        parts = [fitted.predict(data) for fitted, _ in self.members]
+        return mix(parts, [weight for _, weight in self.members])
+
+
+def checked(
+    game: RowGame, method: str, credits: Credits, *, seed: int, clock: Clock, evaluations: int
+) -> Sanity | None:
+    """The check for credits of any method: by networks as `randomised`, otherwise one redrawn model
+    is asked as the real one was. None where there is no network to redraw."""
+    if method in HEATS:
+        return randomised(game, method, seed=seed, clock=clock)
+    if len(game.pieces) < FEWEST_PIECES:
+        return None
+    members = [
+        (fitted.redrawn(derive(seed, "redrawn", 0, place)), weight)
+        for place, (fitted, weight) in enumerate(game.model.members)
+    ]
+    drawn = tuple((fitted, weight) for fitted, weight in members if fitted is not None)
+    if not drawn:
+        return None
+    other = RowGame(_Redrawn(game.model.inputs, drawn), game.row, game.background, game.output)
+    explainer: Explainer = explainers[method]
+    if explainer.suits(other):
+        return None
+    found = explainer.explain(other, seed=seed, clock=Clock(), evaluations=evaluations)
+    correlation = ranked(credits.credits, found.credits)
     return Sanity(correlation, bool(np.isnan(correlation) or correlation >= MUCH))
 
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
-from tunesmith.core.explanations import Faithfulness, RowExplanation
+from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.explain import explainers
 from tunesmith.explain.choosing import AUTO, Chosen, Tried, explained, names_for
 from tunesmith.explain.faithfulness import of_many, of_one
 from tunesmith.explain.game import RowGame
+from tunesmith.explain.randomised import checked
 from tunesmith.pipeline.artifact import Model
 from tunesmith.predictor.fit import Fit
 from tunesmith.predictor.labels import natural
@@ -28,6 +29,8 @@ CELL_SECONDS = 0.3
 """For a row, by default: of texts, of pictures, of other columns."""
 CHOOSING_ROWS = 3
 """Of several rows, on so many of which the method is chosen for all."""
+SPARE = 1.2
+"""Times what a method took, that must be left for the check of it."""
 
 
 class Explaining(Fit):
@@ -102,18 +105,21 @@ def explain_rows(
         RowGame(model, rows.take(np.array([place])), typical, int(code))
         for place, code in enumerate(codes)
     ]
-    chosen = _explained(games, method, seed, seconds or _usual_seconds(rows))
+    limit = seconds or _usual_seconds(rows)
+    clock = Clock(limit * len(rows))
+    chosen = _explained(games, method, seed, limit)
     answers = natural(found.decode(), model.classes)
     told = [
         _told(model, places[n], game, one, answers[n])
         for n, (game, one) in enumerate(zip(games, chosen, strict=True))
     ]
+    sanity = _checked(games[0], chosen[0].best, seed, clock)
     gains = np.array([one.gain for one in told if one.gain is not None])
     if len(told) > 1:
         overall = of_many(gains, seed) if len(gains) > 1 else None
     else:
         overall = told[0].faithfulness
-    return Explanation(tuple(told), overall)
+    return Explanation(tuple(told), overall, sanity)
 
 
 def _usual_seconds(rows: Dataset) -> float:
@@ -159,6 +165,24 @@ def _explained(games: Sequence[RowGame], method: str, seed: int, seconds: float)
     best = max(in_all, key=lambda name: in_all[name])
     kept = [_by(chosen, best) for chosen in first]
     return kept + [of(game, (best,)) for game in games[CHOOSING_ROWS:]]
+
+
+def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | None:
+    """The check by redrawn weights, of one row; None where there is no time for it, or nothing to
+    redraw."""
+    if clock.left() < SPARE * best.seconds:
+        return None
+    try:
+        return checked(
+            game,
+            best.method,
+            best.credits,
+            seed=seed,
+            clock=Clock(clock.left()),
+            evaluations=best.evaluations,
+        )
+    except BudgetError:
+        return None
 
 
 def _by(chosen: Chosen, method: str) -> Chosen:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.explaining import Piece
-from tunesmith.core.explanations import Faithfulness, RowExplanation
+from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
 from tunesmith.core.printable import inert
 from tunesmith.report import explanation_html, explanation_plot
 
@@ -26,10 +26,13 @@ PUNCTUATION = ".,;:!?\"'()[]{}…“”‘’«»-–—"
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why some rows were answered as they were; `faithfulness` of the method over all of them."""
+    """Why some rows were answered as they were; `faithfulness` of the method over all of them, and
+    `sanity`, whether the credits of the first hang on what was learned: None where there was no
+    time to see, or no network to draw anew."""
 
     rows: tuple[RowExplanation, ...]
     faithfulness: Faithfulness | None = None
+    sanity: Sanity | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -122,11 +125,12 @@ class Explanation:
         return {
             "rows": [_plain(one) for one in self.rows],
             "faithfulness": _facts(self.faithfulness),
+            "sanity": None if self.sanity is None else vars(self.sanity),
         }
 
     def html(self) -> str:
         """As a piece of a page: light and dark, with a table behind, no script."""
-        return explanation_html.html(self.rows, self.faithfulness)
+        return explanation_html.html(self.rows, self.faithfulness, self.sanity)
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -12,7 +12,7 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.explaining import Piece
-from tunesmith.core.explanations import Faithfulness, RowExplanation
+from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
 
 SHOWN_PIECES = 40
 """Lines of a table; the rest is summed up."""
@@ -47,9 +47,12 @@ def page(inner: str) -> str:
     )
 
 
-def html(rows: Sequence[RowExplanation], proof: Faithfulness | None) -> str:
+def html(
+    rows: Sequence[RowExplanation], proof: Faithfulness | None, sanity: Sanity | None = None
+) -> str:
     """The rows one below the other."""
     told = f"<p>{escaping.escape(_sentence(proof))}</p>" if proof else ""
+    told += f"<p>{escaping.escape(sanity.told().capitalize())}.</p>" if sanity else ""
     parts = "".join(_row(one) for one in rows)
     return f'{STYLE}<div class="credit">{told}{parts}</div>'
 

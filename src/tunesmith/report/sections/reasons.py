@@ -50,9 +50,10 @@ def _tested(found: Explanation) -> str:
     )
     if found.faithfulness is None:
         return told
+    check = f" And {found.sanity.told()}." if found.sanity else ""
     return (
         f"{told}Taken away in the order of their credit, pieces change the answer "
-        f"{found.faithfulness.told()}."
+        f"{found.faithfulness.told()}.{check}"
     )
 
 
