@@ -19,8 +19,9 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.errors import ConfigError
+from tunesmith.core.events import Event
 from tunesmith.predictor import Predictor
-from tunesmith.report.section import Chart, Code, Section, Table, Words, table
+from tunesmith.report.section import Chart, Code, Section, Table, Words, said, table
 from tunesmith.report.written import as_markdown, escaped
 
 ROWS = 240
@@ -210,15 +211,14 @@ def test_a_run_that_was_killed_is_told_by_its_best_and_its_data(tmp_path: Path) 
     data = _table({name: name for name in NASTY}, ["no", "yes"])
     file, folder = tmp_path / "data.csv", tmp_path / "run"
     data.to_csv(file, index=False)
-    ts.fit(file, "letters", trials=3, folder=folder, learners=["linear"], folds=0)
-    for name in ("summary.json", "leaderboard.json", "ensemble.json", "suspects.json"):
-        (folder / name).unlink(missing_ok=True)
-    for name in ("validation.safetensors", "tested.safetensors"):
-        (folder / name).unlink()
-    (folder / "best" / "metrics.json").write_text("{}")
-    lines = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["event"] not in ("end", "final")]
-    (folder / "journal.jsonl").write_text("".join(kept))
+
+    def dies(event: Event) -> None:
+        if event.kind == "stage" and event.facts["name"] == "blending":
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        ts.fit(file, "letters", trials=9, folder=folder, learners=["linear"], listeners=[dies])
+    assert not (folder / "summary.json").exists()
     told = {one.name: one for one in Predictor(folder).describe().sections}
     warned = [b.text for b in told["glance"].blocks if isinstance(b, Words) and b.tone == "warning"]
     assert "was not scored on rows kept apart" in warned[0]
@@ -245,6 +245,33 @@ def test_numbers_are_told_by_how_far_off_they_are(tmp_path: Path) -> None:
         "residuals",
     ]
     assert "curves" not in told
+    assert "calibration" not in told
+
+
+def test_weights_that_a_model_holds_are_told_with_their_licence(picture_run: Path) -> None:
+    told = {one.name: one for one in Predictor(picture_run).describe().sections}
+    (weights,) = [
+        block
+        for block in told["card"].blocks
+        if isinstance(block, Table) and block.heads[0].name == "weights"
+    ]
+    ((name, licence, source, _),) = weights.rows
+    assert licence == "see its folder"
+    assert str(name) in str(source)
+
+
+def test_several_labels_a_row_are_told_label_by_label(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    numbers = dice.normal(size=(ROWS, 3))
+    names = np.array(["red", "<b>round</b>", "big"], dtype=object)
+    data = pd.DataFrame(numbers, columns=["x", "y", "z"])
+    data["tags"] = [list(names[row > 0]) for row in numbers]
+    model = ts.fit(data, "tags", trials=2, folder=tmp_path / "run", learners=["linear"], folds=0)
+    told = {one.name: one for one in model.describe().sections}
+    (each,) = told["errors"].blocks
+    assert isinstance(each, Table)
+    assert {row[0] for row in each.rows} == {*names}
+    assert {"roc", "precision_recall"} <= {getattr(b, "name", "") for b in told["curves"].blocks}
     assert "calibration" not in told
 
 
@@ -296,7 +323,13 @@ def render() -> Callable[[Section], tuple[str, dict[str, Any]]]:
     return both
 
 
-def test_a_cell_that_is_not_there_is_a_dash() -> None:
+def test_a_cell_is_read_as_a_person_writes_it() -> None:
+    assert [said(number, 3) for number in (0.12345, 12.3456, 123.456, 12345.6)] == [
+        "0.123",
+        "12.346",
+        "123.46",
+        "12,346",
+    ]
     (one,) = table("t", {"a": 2, "b": None, "c": None, "d": 1}, [[None, True, 1234, 2.25]]).rows
     shown: Table = table("t", {"a": 2, "b": None, "c": None, "d": 1}, [one])
     assert shown.said(one) == ["–", "yes", "1,234", "2.2"]

@@ -22,6 +22,10 @@ from tunesmith.report.history import history
 
 OTHERS = ("suspects", "ablation")
 VALIDATED = "validation rows"
+ALONE = (
+    "A saved model alone tells no answers of its fit. Labelled rows do: --data FILE (data=), or "
+    "the report of the whole run folder."
+)
 SCORED = {"nested": "rows of outer folds", "repeated folds": "rows of repeated folds"}
 """What rows are that were scored in place of a test part, by how the score is said to be."""
 
@@ -36,7 +40,7 @@ def facts_of(folder: Path, place: Path) -> Facts:
     summary = _json(folder / "summary.json") if place != folder else {}
     alone = Facts(folder, summary or _saved_with(model), model, metrics)
     if not RunFolder(folder).is_one():
-        return replace(alone, untold="A saved model alone holds no answers: give labelled rows.")
+        return replace(alone, untold=ALONE)
     found = replace(
         alone,
         problem=_json(folder / "problem.json"),
@@ -48,7 +52,8 @@ def facts_of(folder: Path, place: Path) -> Facts:
     try:
         return replace(found, validated=_validated(found))
     except TunesmithError as error:
-        return replace(found, untold=str(error))
+        why = "Right and wrong answers cannot be told, as the labels of the validation rows are not"
+        return replace(found, untold=f"{why} at hand: {error}")
 
 
 def _saved_with(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ Numbers = NDArray[np.float64]
 Curve = tuple[Numbers, Numbers]
 MOST_WRITTEN = 12
 """Classes of a confusion matrix in whose cells the counts are written."""
-DARK = 0.55
-"""Share of a row above which a cell is so dark that letters on it are light."""
+LONGEST_BESIDE = 22
+"""Letters of a name in a legend that leaves room for another beside it."""
 
 
 def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Draw:
@@ -66,7 +66,11 @@ def curves(
             axes.plot(across, up, color=color, lw=1.8, label=name, drawstyle=style)
         axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
         axes.grid(color=LINE)
-        axes.legend(loc="best")
+        if len(found) == 1:
+            axes.legend(loc="best")
+        else:
+            beside = 2 if max(map(len, found)) <= LONGEST_BESIDE else 1
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=beside, columnspacing=1.0)
 
     return draw
 

@@ -114,7 +114,10 @@ def said(cell: Cell, digits: int | None = None) -> str:
         return cell
     if isinstance(cell, int):
         return f"{cell:,}"
-    return f"{cell:,.{4 if digits is None else digits}f}"
+    places = 4 if digits is None else digits
+    if abs(cell) >= 100:  # of a large number the first figures are read
+        places = max(0, places + 1 - int(math.log10(abs(cell))))
+    return f"{cell:,.{places}f}"
 
 
 def table(
@@ -130,6 +133,11 @@ def interval(low: float | None, high: float | None, digits: int = 4) -> str:
     if low is None or high is None:
         return NOTHING
     return f"[{said(float(low), digits)}, {said(float(high), digits)}]"
+
+
+def counted(many: int, noun: str) -> str:
+    """`1 trial`, `1,200 trials`."""
+    return f"{many:,} {noun}{'s' * (many != 1)}"
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,8 @@ from tunesmith.report.section import Block, Cell, Chart, Section, Table, Words, 
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 MOST_DRAWN = 24
+Group = tuple[str, Mapping[str, Any]]
+"""Its name, and how many of its rows are held."""
 
 
 def coverage(facts: Facts) -> Section | None:
@@ -40,11 +42,11 @@ def _held(told: Mapping[str, Any], *, has_classes: bool) -> list[Block]:
     blocks: list[Block] = [
         Words(
             f"Asked for {told['asked']:g}, {told['held']:.3f} of {told['rows']:,} rows that "
-            f"selected nothing are held, with {told['mean_size']:,.3g} {size} on average; made "
+            f"were scored are held, with {told['mean_size']:,.4g} {size} on average; made "
             f"from {told['calibrated_on']:,} validation rows."
         )
     ]
-    groups: list[tuple[str, Mapping[str, Any]]] = [
+    groups: list[Group] = [
         (f"{name} = {value}", one)
         for name, values in told.get("groups", {}).items()
         for value, one in values.items()
@@ -54,12 +56,14 @@ def _held(told: Mapping[str, Any], *, has_classes: bool) -> list[Block]:
         return blocks
     rows = [[name, one["held"], one["rows"]] for name, one in groups]
     behind = table("Held, by class and group", {"group": None, "held": 3, "rows": None}, rows)
-    some = sorted(groups, key=lambda one: -one[1]["rows"])[:MOST_DRAWN]
-    shown = [one for one in groups if one in some]
+    shown = _shortest(groups)
+    title = "Held, by class and group"
+    if len(shown) < len(groups):
+        title += f": {len(shown)} of {len(groups)} that fall short most"
     blocks.append(
         Chart(
             "coverage",
-            "Held, by class and group",
+            title,
             f"The share of rows whose truth is held in each of {len(shown)} groups, where "
             f"{told['asked']:g} was asked for, with 95 % intervals.",
             behind,
@@ -73,6 +77,14 @@ def _held(told: Mapping[str, Any], *, has_classes: bool) -> list[Block]:
         )
     )
     return blocks
+
+
+def _shortest(groups: list[Group]) -> list[Group]:
+    """Those of which it is surest that they fall short, in the order that they came in."""
+    held = np.array([one["held"] for _, one in groups], dtype=float)
+    rows = np.array([one["rows"] for _, one in groups], dtype=float)
+    highest = pictures.wilson(held, rows)[1]
+    return [groups[place] for place in np.sort(np.argsort(highest, kind="stable")[:MOST_DRAWN])]
 
 
 def _levels(conformal: Conformal, known: Answered) -> Table:

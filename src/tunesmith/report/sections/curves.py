@@ -18,6 +18,7 @@ from tunesmith.report.section import Block, Cell, Chart, Section, table
 MOST_CURVES = 6
 MOST_POINTS = 160
 MOST_LISTED = 25
+MOST_SAID = 3
 INCHES = (5.6, 4.6)
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -96,12 +97,12 @@ def _few(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _roc(drawn: list[Found], of: str) -> Chart:
     ends = np.array([0.0, 1.0])
-    said = "; ".join(f"{one.name}: {one.area:.3f}" for one in drawn)
+    said = "; ".join(f"{label(one.name)} {one.area:.3f}" for one in drawn[:MOST_SAID])
     heads = {"label": None, "false positive rate": 3, "true positive rate": 3}
     return Chart(
         "roc",
         "ROC curve",
-        f"The area under the curve on {of}: {said}. Guessing has 0.5.",
+        f"The area under the curve on {of}, where guessing has 0.5: {said}.",
         table("Points of the curve", heads, _points({one.name: one.roc for one in drawn})),
         pictures.curves(
             {f"{label(one.name)} ({one.area:.3f})": one.roc for one in drawn},
@@ -114,14 +115,17 @@ def _roc(drawn: list[Found], of: str) -> Chart:
 
 
 def _recall(drawn: list[Found], of: str) -> Chart:
-    said = "; ".join(f"{one.name}: {one.precise:.3f} against {one.share:.3f}" for one in drawn)
+    said = "; ".join(
+        f"{label(one.name)} {one.precise:.3f}, guessing {one.share:.3f}"
+        for one in drawn[:MOST_SAID]
+    )
     share = drawn[0].share
     chance = (np.array([0.0, 1.0]), np.array([share, share])) if len(drawn) == 1 else None
     heads = {"label": None, "recall": 3, "precision": 3}
     return Chart(
         "precision_recall",
         "Precision over recall",
-        f"Average precision on {of}, against the share that guessing has: {said}.",
+        f"Average precision on {of}: {said}.",
         table("Points of the curve", heads, _points({one.name: one.precision for one in drawn})),
         pictures.curves(
             {f"{label(one.name)} ({one.precise:.3f})": one.precision for one in drawn},

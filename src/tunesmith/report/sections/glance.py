@@ -12,6 +12,7 @@ from tunesmith.report.section import (
     Tile,
     Tiles,
     Words,
+    counted,
     duration,
     interval,
     said,
@@ -25,7 +26,7 @@ def glance(facts: Facts) -> Section:
     blocks += [Words(text, "warning") for text in _warnings(facts)]
     if winner := facts.reasons.get("winner"):
         blocks.append(Words(f"Why this model: {winner}."))
-    if is_what := summary.get("model_is"):
+    if facts.is_final and (is_what := summary.get("model_is")):
         blocks.append(Words(f"The saved model is {is_what}.", "quiet"))
     if scores := facts.metrics.get("test"):
         blocks.append(_scores(scores, summary))
@@ -48,17 +49,15 @@ def _tiles(facts: Facts) -> Iterator[Tile]:
     parts = summary.get("rows") or {}
     told = ", ".join(f"{many:,} {part}" for part, many in parts.items())
     folds = f"; {summary['folds']} folds over those that teach" if summary.get("folds") else ""
-    yield Tile("rows", said(_distinct(facts, parts)), told + folds)
+    yield Tile("rows", said(_distinct(parts, bool(folds))), told + folds)
     if seconds := summary.get("seconds"):
-        trials = f"{summary.get('trials', 0):,} trials"
+        trials = counted(int(summary.get("trials") or 0), "trial")
         yield Tile("time", duration(seconds), f"{trials}{_asked(facts.request)}")
 
 
-def _distinct(facts: Facts, parts: Mapping[str, int]) -> int:
+def _distinct(parts: Mapping[str, int], has_folds: bool) -> int:
     """How many rows there are; with folds those that teach select too."""
-    places = facts.problem.get("parts") or {}
-    known = {row for rows in places.values() for row in rows}
-    return len(known) or sum(parts.values())
+    return sum(many for part, many in parts.items() if not (has_folds and part == "valid"))
 
 
 def _asked(request: Mapping[str, Any]) -> str:
@@ -74,10 +73,7 @@ def _warnings(facts: Facts) -> Iterator[str]:
     if history is not None and history.state == "running":
         yield "The run is under way: what stands here is how far it has come."
     if not facts.is_final:
-        yield (
-            f"The model was not scored on rows kept apart: its score is {summary.get('score_is')}. "
-            "A validation score is the best of many, and flatters."
-        )
+        yield _unproven(str(summary.get("score_is", "")))
     elif history is not None and history.state == "cut short":
         yield "The run was cut short after its last score; tunesmith resume goes on with it."
     if clean := summary.get("score_without_leaks"):
@@ -86,6 +82,15 @@ def _warnings(facts: Facts) -> Iterator[str]:
             f"{said(clean['score'])} {interval(clean['low'], clean['high'])} on {clean['rows']:,} "
             "rows."
         )
+
+
+def _unproven(score_is: str) -> str:
+    if score_is != "validation":
+        return f"The model was not scored: {score_is}."
+    return (
+        "The model was not scored on rows kept apart: its score is of validation rows, as the best "
+        "of many, and flatters."
+    )
 
 
 def _scores(scores: Mapping[str, Any], summary: Mapping[str, Any]) -> Block:

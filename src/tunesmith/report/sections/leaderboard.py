@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.report import plots
 from tunesmith.report.facts import Facts
-from tunesmith.report.section import Block, Chart, Section, Table, table
+from tunesmith.report.section import Block, Chart, Section, Table, counted, table
 
 MOST_DRAWN = 300
 
@@ -22,9 +22,8 @@ def leaderboard(facts: Facts) -> Section | None:
     if history is not None and len(history.front()) > 1:
         few, front = history.thinned(MOST_DRAWN), history.front()
         own = [one for one in rows if one["trial"] in front]
-        says = (
-            f"{len(front)} of {len(rows):,} trials are beaten by no other in score and time alike."
-        )
+        says = f"{len(front)} of {counted(len(rows), 'trial')} are beaten by no other in score and "
+        says += "time alike."
         picture = partial(plots.pareto, few)
         behind = _table(own, facts.metric, "Trials on the front of score and time")
         blocks.append(Chart("pareto", "Score against time to answer", says, behind, picture))

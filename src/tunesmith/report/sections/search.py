@@ -8,7 +8,7 @@ from functools import partial
 from tunesmith.report import plots
 from tunesmith.report.facts import Facts
 from tunesmith.report.history import History
-from tunesmith.report.section import Cell, Chart, Section, Table, duration, table
+from tunesmith.report.section import Cell, Chart, Section, Table, counted, duration, table
 
 MOST_DRAWN = 300
 
@@ -30,15 +30,15 @@ def _charts(history: History, few: History) -> Iterator[Chart]:
     yield Chart(
         "best",
         "Best score over time",
-        f"The best {history.metric} on validation rows changed {len(bests)} times in "
-        f"{duration(history.seconds)}, from {bests[0][1]:.4f} to {bests[-1][1]:.4f}.",
+        f"The best {history.metric} on validation rows went from {bests[0][1]:.4f} to "
+        f"{bests[-1][1]:.4f} in {counted(len(bests), 'step')} and {duration(history.seconds)}.",
         table("When the best changed", {"seconds": 1, history.metric: 4}, bests),
         partial(plots.best_over_time, few),
     )
     yield Chart(
         "timeline",
         "Who ran when",
-        f"{len(history.courses):,} trials on a line of time, each as long as it took.",
+        f"{counted(len(history.courses), 'trial')} on a line of time, each as long as it took.",
         _timeline(history),
         partial(plots.timeline, few),
     )
@@ -47,8 +47,8 @@ def _charts(history: History, few: History) -> Iterator[Chart]:
         yield Chart(
             "parallel",
             f"What was tried: {learner}",
-            f"{len(rows)} trials of {learner}, a line each through {len(names)} settings and the "
-            "score.",
+            f"{len(rows)} trials of {learner}, a line each through "
+            f"{counted(len(names), 'setting')} and the score.",
             _settings(history, rows, names),
             partial(plots.parallel, few),
             (9.0, 4.6),
