@@ -18,6 +18,7 @@ from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.space import default
 from tunesmith.evaluate.calibration import Calibration
 from tunesmith.explain import explainers
+from tunesmith.explain._paths import pair_credits
 from tunesmith.explain.game import RowGame
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole
@@ -122,6 +123,30 @@ def test_of_numbers_credits_are_the_shapley_values_over_all_orders(name: str) ->
         found, base = credits_of(game)
         assert np.allclose(found, shapley(game), atol=1e-4)
         assert np.isclose(base + found.sum(), game.answer(), atol=1e-6)
+
+
+@pytest.mark.parametrize("combined", [1, 2])
+@pytest.mark.parametrize("target", ["label", "sort", "amount"])
+@pytest.mark.parametrize("name", TREES)
+def test_trees_are_read_as_their_library_reads_them(name: str, target: str, combined: int) -> None:
+    """Nothing is shared out afterwards here: what columns add is the difference of the margins."""
+    if combined == 2 and name != "catboost":
+        pytest.skip("only CatBoost takes several categories together")
+    problem = table(target)
+    config = default(
+        learners[name].config,
+        PINS[name] | ({"combined": 2, "one_hot_levels": 2} if combined == 2 else {}),
+    )
+    model = learners[name].fit(problem, config, 0, Watch(Clock(), lambda score, progress: True))
+    rows = problem.part("test").take(np.arange(20))
+    ((grove, share),) = model.groves(rows, 0)
+    found = pair_credits(grove).sum(axis=1)
+    apart = grove.margins[-1] - grove.margins[:-1]
+    assert share == 1
+    assert np.abs(apart).max() > 0.1
+    assert np.allclose(found, apart, atol=1e-4)
+    if combined == 2:
+        assert any(len(columns) == 2 for columns in grove.players)
 
 
 @pytest.mark.parametrize("target", ["label", "sort"])
