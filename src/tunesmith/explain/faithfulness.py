@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from tunesmith.core.explaining import Game
 from tunesmith.core.explanations import Faithfulness
@@ -71,6 +70,8 @@ def curves(game: Game, credits: NDArray[np.float64], random: NDArray[np.float64]
 def of_one(found: Curves, random: NDArray[np.float64]) -> Faithfulness:
     """What is known of a single explanation: it counts as better where its gain is above what
     single random orders come to by chance, whose spread is known from a few (Student's t)."""
+    from scipy.stats import t
+
     areas = np.asarray(np.trapezoid(random, found.shares, axis=2))
     chance = (areas[:, 0] - areas[:, 1]) / 2
     room = float(t.ppf((1 + LEVEL) / 2, len(chance)) * np.sqrt(np.mean(chance**2)))
