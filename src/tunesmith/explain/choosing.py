@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, ConfigError, did_you_mean
-from tunesmith.core.explaining import Credits, Explainer, Game
+from tunesmith.core.explaining import HEATS, Credits, Explainer, Game
 from tunesmith.explain import faithfulness
 from tunesmith.explain._shelf import explainers
 from tunesmith.explain.faithfulness import Curves
 
 AUTO = "auto"
 SHAP = "shap"
-OF_CONTENTS = ("integrated-gradients", "partition-shap", "lime", "occlusion", "grad-cam")
+OF_CONTENTS = ("partition-shap", "grad-cam", "integrated-gradients", "lime", "occlusion")
 OF_CELLS = ("tree", "permutation-shap", "lime", "occlusion")
 """What `auto` looks at, in the order in which it takes equals: of texts and pictures, and of
 tables."""
@@ -110,7 +110,8 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
             refused[name] = "there was no time for it"
             continue
         try:
-            found.append(_tried(game, name, random, seed=seed, clock=clock, most=most))
+            until = Clock(WORKED_SHARE * clock.left() / (len(left) - place))
+            found.append(_tried(game, name, random, seed=seed, clock=clock, most=most, until=until))
         except BudgetError as error:
             refused[name] = str(error)
     if not found:
@@ -149,10 +150,14 @@ def _tried(
     seed: int,
     clock: Clock,
     most: float,
+    until: Clock,
 ) -> Tried:
+    """What a method says, by at most so many evaluations. Networks are not counted in these: they
+    are given a clock of their own."""
     explainer, began = explainers[name], clock.elapsed()
     wanted = explainer.evaluations(game)
     evaluations = max(explainer.least(game), int(min(wanted, most)))
-    credits = explainer.explain(game, seed=seed, clock=Clock(), evaluations=evaluations)
+    own = until if name in HEATS else Clock()
+    credits = explainer.explain(game, seed=seed, clock=own, evaluations=evaluations)
     curves = faithfulness.curves(game, credits.credits, random)
     return Tried(name, credits, curves, clock.elapsed() - began, evaluations)

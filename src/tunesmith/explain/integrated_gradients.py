@@ -8,8 +8,9 @@ from tunesmith.explain._by_heats import credits_of, why_not
 from tunesmith.explain._shelf import explainers
 
 METHOD = "integrated-gradients"
-PASSES = 64
-"""What its work comes to in most cases: 16 or 32 points, there and back."""
+PASSES, OF_PICTURES = 64, 320
+"""What its work comes to in most cases: 16 or 32 points, there and back; of pictures more, as they
+are answered in bf16 and at once where gradients are not."""
 
 
 @explainers.add(METHOD)
@@ -28,10 +29,11 @@ class IntegratedGradients(Explainer):
         return why_not(game, METHOD)
 
     def evaluations(self, game: Game) -> int:
-        return PASSES
+        has_picture = any(piece.kind == "image" and piece.place for piece in game.pieces)
+        return OF_PICTURES if has_picture else PASSES
 
     def least(self, game: Game) -> int:
-        return PASSES
+        return self.evaluations(game)
 
     def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
         return credits_of(game, game.heats(METHOD, seed, clock))
