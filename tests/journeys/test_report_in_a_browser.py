@@ -125,6 +125,9 @@ def test_paper_is_white_and_shows_the_numbers_behind_drawings(browser: Any, repo
     assert page.locator("details:not([open])").count() == 0
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("nav").is_visible()
+    page.set_viewport_size({"width": 700, "height": 1000})  # A4 with its margins
+    across, room = page.evaluate(ROOM)
+    assert across <= room
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details[open]").count() == 0
     page.close()

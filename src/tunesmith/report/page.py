@@ -78,7 +78,7 @@ def _environment() -> Environment:
     )
     made.globals |= {
         "kind_of": lambda one: type(one).__name__.lower(),
-        "is_number": _is_number,
+        "numbers": _numbers,
         "is_narrow": _is_narrow,
         "total": _total,
         "most_rows": MOST_ROWS,
@@ -92,8 +92,12 @@ def _svg(chart: Chart) -> Markup:
     return Markup(drawn(chart))  # written by ElementTree, which escapes texts and attributes
 
 
+def _numbers(table: Table) -> set[int]:
+    """The places of the columns that hold numbers alone."""
+    return {place for place in range(len(table.heads)) if _is_number(table, place)}
+
+
 def _is_number(table: Table, column: int) -> bool:
-    """Whether a column holds numbers alone."""
     cells = [row[column] for row in table.rows if row[column] is not None]
     return bool(cells) and all(
         isinstance(c, int | float) and not isinstance(c, bool) for c in cells

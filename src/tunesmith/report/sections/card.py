@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tunesmith import zoo
 from tunesmith.core.errors import TunesmithError
 from tunesmith.report.facts import Facts
-from tunesmith.report.section import Block, Cell, Section, Words, interval, said, table
+from tunesmith.report.section import Block, Cell, Section, Words, counted, interval, said, table
 
 FEW_ROWS = 200
 FEW_OF_A_CLASS = 20
@@ -81,7 +81,7 @@ def _data(facts: Facts) -> Iterator[list[Cell]]:
     columns = facts.model.get("columns") or []
     kinds = [one["kind"] for one in columns if one["name"] != facts.target]
     told = ", ".join(f"{kinds.count(kind):,} {kind}" for kind in dict.fromkeys(kinds))
-    yield ["inputs", f"{len(kinds):,} columns: {told}"]
+    yield ["inputs", f"{counted(len(kinds), 'column')}: {told}"]
     yield ["target", facts.target]
 
 
