@@ -275,6 +275,17 @@ def test_several_labels_a_row_are_told_label_by_label(tmp_path: Path) -> None:
     assert "calibration" not in told
 
 
+def test_where_nothing_can_be_drawn_the_numbers_stand_open(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.report.page.can_draw", lambda: False)
+    parts = Parts(Predictor(run).describe().html())
+    assert parts.count("svg") == 0
+    shown = [told for name, told in parts.elements if name == "details"]
+    assert len(shown) == parts.count("figure") > 5
+    assert all("open" in told for told in shown)
+
+
 def test_a_notebook_shows_models_scores_and_pictures(run: Path) -> None:
     pytest.importorskip("matplotlib")
     model = ts.load(run)
