@@ -315,7 +315,9 @@ def _apart(known: Conditions, losses: Losses, found: Sequence[_Found]) -> list[_
         if any(_alike(mask, joined(known.masks, other.places)) for other in kept):
             continue
         new = mask & ~covered
-        if kept and (new.sum() < 0.25 * mask.sum() or _gap(table, losses, new, covered) < 1.0):
+        if kept and (
+            new.sum() < 0.25 * mask.sum() or _gap(table, losses, new, covered) < LEAST_EVIDENCE
+        ):
             continue
         kept.append(one)
         covered |= mask
