@@ -72,11 +72,11 @@ def _dataset(cells: dict[str, np.ndarray], kinds: dict[str, Kind]) -> Dataset:
     return Dataset("made", columns, cells, np.arange(rows) + 2)
 
 
-def shuffled(data: Dataset, bad: np.ndarray, seed: int) -> np.ndarray:
+def shuffled(data: Dataset, bad: np.ndarray, seed: int, rate: float = 0.5) -> np.ndarray:
     """Errors of a model of two classes that is right in 85 of 100 rows, and where labels are
     shuffled in half of them."""
     dice = np.random.default_rng(10_000 + seed)
-    return (dice.random(len(data)) < np.where(bad, 0.5, RATE)).astype(float)
+    return (dice.random(len(data)) < np.where(bad, rate, RATE)).astype(float)
 
 
 def found(data: Dataset, wrong: np.ndarray, seed: int) -> Slices:
