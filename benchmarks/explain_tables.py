@@ -1,7 +1,7 @@
 """What an explanation of a table costs, adds up to and finds.
 
-    python benchmarks/explain_tables.py FOLDER_OF_DATA [--rows 30] [--tables german adult]
-        [--only lightgbm xgboost catboost forest blend]
+    python benchmarks/explain_tables.py FOLDER_OF_DATA [cost peer planted] [--rows 30]
+        [--tables german adult] [--only lightgbm xgboost catboost forest blend] [--folds N]
 
 FOLDER_OF_DATA holds adult/ and german_credit/. Of each table 70 % of the rows (of Adult 7,000) are
 fitted by each learner of trees, and by a blend of several kinds (one minute). The explainer `tree`
@@ -33,6 +33,7 @@ from tunesmith.predictor.rows import rows_of
 
 SINGLE = ("lightgbm", "xgboost", "catboost", "forest")
 BLEND_SECONDS = 60
+METHODS = {"cost": "tree", "peer": "permutation-shap"}
 
 
 def tables(folder: Path) -> dict[str, tuple[pd.DataFrame, str]]:
@@ -40,12 +41,14 @@ def tables(folder: Path) -> dict[str, tuple[pd.DataFrame, str]]:
     return {"german": (german(folder), "class"), "adult": (few, "income")}
 
 
-def fitted(table: pd.DataFrame, target: str, kind: str, place: str) -> ts.Predictor:
+def fitted(
+    table: pd.DataFrame, target: str, kind: str, place: str, folds: int | None
+) -> ts.Predictor:
     run = Path(place) / "run"
+    shared = {"folder": run, "folds": folds, "offline": True, "interpretable": False}
     if kind in SINGLE:
-        return ts.fit(table, target, trials=1, learners=[kind], folder=run, offline=True)
-    some = [*SINGLE, "linear"]
-    return ts.fit(table, target, budget=BLEND_SECONDS, learners=some, folder=run, offline=True)
+        return ts.fit(table, target, trials=1, learners=[kind], **shared)
+    return ts.fit(table, target, budget=BLEND_SECONDS, learners=[*SINGLE, "linear"], **shared)
 
 
 def timed(model: ts.Predictor, rest: pd.DataFrame, count: int, name: str) -> dict[str, float]:
@@ -53,23 +56,32 @@ def timed(model: ts.Predictor, rest: pd.DataFrame, count: int, name: str) -> dic
     explainer, background = explainers[name], model.model.background
     assert background is not None
     rows = rows_of(model.model, rest)
-    took, errors = [], []
+    took, worked, errors = [], [], []
     for place in range(count + 1):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time()
         game = RowGame(model.model, rows.take(np.array([place])), background, 1)
         most = explainer.evaluations(game)
         found = explainer.explain(game, seed=0, clock=Clock(), evaluations=most)
         took.append(time.perf_counter() - began)
+        worked.append(time.process_time() - before)
         errors.append(abs((found.base or 0.0) + found.credits.sum() - game.answer()))
     return {
         "median_s": float(np.median(took[1:])),
         "worst_s": float(np.max(took[1:])),
+        "processor_s": float(np.median(worked[1:])),
         "first_s": took[0],
         "error": float(np.max(errors)),
     }
 
 
-def planted(table: pd.DataFrame, target: str, kind: str, count: int) -> str:
+def told(model: ts.Predictor, rest: pd.DataFrame, count: int, name: str) -> str:
+    members = [row["learner"] for row in model.model.facts["members"]]
+    found = timed(model, rest, count, name)
+    each = ", ".join(f"{key} {value:.3g}" for key, value in found.items())
+    return f"by {name}, of {', '.join(members)}: {each}"
+
+
+def planted(table: pd.DataFrame, target: str, kind: str, count: int, folds: int | None) -> str:
     """How often a column that tells the label of some rows is found where it does."""
     dice = np.random.default_rng(0)
     tells = dice.random(len(table)) < 0.4
@@ -78,7 +90,7 @@ def planted(table: pd.DataFrame, target: str, kind: str, count: int) -> str:
     order = dice.permutation(len(table))
     train, rest = order[: int(0.7 * len(table))], order[int(0.7 * len(table)) :]
     with tempfile.TemporaryDirectory() as place:
-        model = fitted(with_leak.iloc[train].reset_index(drop=True), target, kind, place)
+        model = fitted(with_leak.iloc[train].reset_index(drop=True), target, kind, place, folds)
         typical = model.model.background
         assert typical is not None
         affected = with_leak.iloc[rest[tells[rest]]].head(count)
@@ -102,6 +114,8 @@ def planted(table: pd.DataFrame, target: str, kind: str, count: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("what", nargs="*", default=["cost", "peer", "planted"])
+    parser.add_argument("--folds", type=int)
     parser.add_argument("--rows", type=int, default=30)
     parser.add_argument("--tables", nargs="*", default=["german", "adult"])
     parser.add_argument("--only", nargs="*", default=[*SINGLE, "blend"])
@@ -114,19 +128,14 @@ def main() -> None:
         train = table.iloc[order[:cut]].reset_index(drop=True)
         rest = table.iloc[order[cut:]].drop(columns=target)
         for kind in asked.only:
-            with tempfile.TemporaryDirectory() as place:
-                model = fitted(train, target, kind, place)
-                told = timed(model, rest, asked.rows, "tree")
-                peer = timed(model, rest, min(5, asked.rows), "permutation-shap")
-                members = [row["learner"] for row in model.model.facts["members"]]
-            print(
-                f"{name} {kind} ({', '.join(members)}): "
-                + ", ".join(f"{key} {value:.3g}" for key, value in told.items())
-                + f"; by permutations median_s {peer['median_s']:.3g}",
-                flush=True,
-            )
-            if kind in ("lightgbm", "blend"):
-                print(name, planted(table, target, kind, 200), flush=True)
+            names = [METHODS[what] for what in asked.what if what in METHODS]
+            if names:
+                with tempfile.TemporaryDirectory() as place:
+                    model = fitted(train, target, kind, place, asked.folds)
+                    for way in names:
+                        print(name, kind, told(model, rest, asked.rows, way), flush=True)
+            if "planted" in asked.what:
+                print(name, planted(table, target, kind, 200, asked.folds), flush=True)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def _step(grove: Grove, at: Reached, others: NDArray[np.int64]) -> Reached:
     """One question further. Who answers as the row does goes with it. Who does not parts: to where
     the row goes, for coalitions that hold the column, and to the other side, for those that do not;
     unless it was settled above which of them these are."""
-    nodes, which = np.unique(at.node, return_inverse=True)
+    nodes, which = _each_once(at.node, len(grove.left))
     asked = grove.asks(nodes)
     with_row = _packed(asked[others] == asked[-1])[which]
     goes_left = asked[-1][which]
@@ -92,6 +92,15 @@ def _step(grove: Grove, at: Reached, others: NDArray[np.int64]) -> Reached:
         Reached(near, np.where(is_settled, nobody, part), at.own | column, at.foreign),
         Reached(far, np.where(is_own, nobody, part), at.own, at.foreign | column),
     )
+
+
+def _each_once(nodes: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nodes, of so many, that occur, and which of them each is."""
+    place = np.zeros(count, dtype=np.int64)
+    place[nodes] = 1
+    found = np.flatnonzero(place)
+    place[found] = np.arange(len(found))
+    return found, place[nodes]
 
 
 def _there(*parts: Reached) -> Reached:

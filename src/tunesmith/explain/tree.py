@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +27,7 @@ from tunesmith.explain.game import RowGame
 ELSEWHERE = "permutation-shap"
 """Who explains members that are no trees."""
 PERMUTATIONS = 2
+MOST_THREADS = 4
 Numbers = NDArray[np.float64]
 
 
@@ -146,8 +149,7 @@ def _of_groves(game: Game, fitted: Fitted, rows: Dataset) -> _Part:
     columns = [piece.column for piece in game.pieces]
     answers = np.sum([_answers(grove) * share for grove, share in inside], axis=0)
     credits = np.zeros((len(rows) - 1, len(columns), answers.shape[1]))
-    for grove, share in inside:
-        found = _of_grove(grove)
+    for (grove, share), found in zip(inside, _of_each(inside), strict=True):
         for place, names in enumerate(grove.players):
             for name in names:
                 credits[:, columns.index(name)] += found[:, place] * (share / len(names))
@@ -159,6 +161,15 @@ def _answers(grove: Grove) -> Numbers:
     """What its trees answer to all its rows, (rows, numbers)."""
     found = probabilities(grove.margins) if grove.has_odds else grove.margins
     return found if grove.only is None else found[:, [grove.only]]
+
+
+def _of_each(inside: Sequence[tuple[Grove, float]]) -> list[Numbers]:
+    """Several side by side: numpy computes outside of Python's lock."""
+    groves = [grove for grove, _ in inside]
+    if len(groves) == 1:
+        return [_of_grove(groves[0])]
+    with ThreadPoolExecutor(min(len(groves), MOST_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(_of_grove, groves))
 
 
 def _of_grove(grove: Grove) -> Numbers:
