@@ -76,11 +76,11 @@ def pictures() -> Problem:
 
 def explained(model: Any, row: Dataset, output: int) -> str:
     """What credits sum to, of what they should."""
-    sight = model.insight(row).sight
-    (seen,) = sight.contents
+    passage = model.insight(row).passage
+    (seen,) = passage.contents
     with torch.no_grad():
         whole, nothing = (
-            float(sight.answer([seen.features(seen.start(ids))], sight.numbers())[0, output])
+            float(passage.answer([seen.features(seen.start(ids))], passage.numbers())[0, output])
             for ids in (seen.ids, seen.blank)
         )
     heats = model.heats(row, output, "integrated-gradients")

@@ -100,8 +100,8 @@ def test_credit_of_a_text_sums_to_what_the_answer_differs_without_its_words(
     heats = of_texts.heats(row, output, GRADIENTS)
     answer = of_texts.predict(row).array()[0, output]
     insight = of_texts.insight(row)
-    seen, dense = insight.sight.contents[0], torch.zeros(1, 0)
-    nothing = insight.sight.answer([seen.features(seen.start(seen.blank))], dense)[0, output]
+    seen, dense = insight.passage.contents[0], torch.zeros(1, 0)
+    nothing = insight.passage.answer([seen.features(seen.start(seen.blank))], dense)[0, output]
     total = sum(float(heat.credits.sum()) for heat in heats.values())
     assert np.isclose(total, answer - float(nothing), rtol=0.05, atol=1e-3)
 
@@ -264,10 +264,10 @@ def test_columns_beside_have_credit_and_every_content_is_put_back(
         assert heats["front"].credits.ndim == 2
         assert heats["age"].credits.shape == ()
         answer = model.predict(row).array()[0, 1]
-        sight = model.insight(row).sight
-        nothing = sight.answer(
-            [seen.features(seen.start(seen.blank)) for seen in sight.contents],
-            torch.zeros(1, len(sight.dense)),
+        passage = model.insight(row).passage
+        nothing = passage.answer(
+            [seen.features(seen.start(seen.blank)) for seen in passage.contents],
+            torch.zeros(1, len(passage.dense)),
         )
         total = sum(float(heat.credits.sum()) for heat in heats.values())
         assert np.isclose(total, answer - float(nothing[0, 1]), rtol=0.05, atol=5e-3)
@@ -283,9 +283,9 @@ def test_so_has_a_fusion(
     model, row = fitted(mixed, "fusion", {**both, **fusion}), row_of(mixed, 0)
     heats = model.heats(row, 1, GRADIENTS)
     assert set(heats) == {"front", "back", "said", "title", "age", "shop", "day"}
-    answer, sight = model.predict(row).array()[0, 1], model.insight(row).sight
-    told = [seen.features(seen.start(seen.ids)) for seen in sight.contents]
-    assert np.isclose(float(sight.answer(told, sight.numbers())[0, 1]), answer, atol=5e-3)
+    answer, passage = model.predict(row).array()[0, 1], model.insight(row).passage
+    told = [seen.features(seen.start(seen.ids)) for seen in passage.contents]
+    assert np.isclose(float(passage.answer(told, passage.numbers())[0, 1]), answer, atol=5e-3)
     gaps = {name: np.array([None], object) for name in ("front", "back", "said", "title")}
     assert model.heats(replace(row, cells={**row.cells, **gaps}), 1, GRADIENTS) is None
     assert model.redrawn(0).predict(row).array()[0, 1] != answer
@@ -359,10 +359,10 @@ def test_by_the_built_in_weights_credit_is_complete_and_quick(planted: Problem) 
     said = words_of(heats["said"], row_of(planted, 0).values("said")[0])
     assert max(said, key=lambda word: said[word]) == PLANTED
     row = row_of(planted, 1)
-    heats, sight = model.heats(row, 1 - output, GRADIENTS), model.insight(row).sight
-    (seen,) = sight.contents
+    heats, passage = model.heats(row, 1 - output, GRADIENTS), model.insight(row).passage
+    (seen,) = passage.contents
     whole, nothing = (
-        float(sight.answer([seen.features(seen.start(ids))], sight.numbers())[0, 1 - output])
+        float(passage.answer([seen.features(seen.start(ids))], passage.numbers())[0, 1 - output])
         for ids in (seen.ids, seen.blank)
     )
     total = sum(float(heat.credits.sum()) for heat in heats.values())

@@ -73,12 +73,14 @@ def tuned(encoder: Any, pool: str = "mean", dense: int = 2) -> Network:
     return spread(network, 0.4)
 
 
-def sight_of(network: Network, ids: Any, blank: Any, dense: Any = (0.5, -1.0)) -> saliency.Sight:
+def passage_of(
+    network: Network, ids: Any, blank: Any, dense: Any = (0.5, -1.0)
+) -> saliency.Passage:
     def answer(seen: Any, numbers: torch.Tensor) -> torch.Tensor:
         return network.head(torch.cat([*seen, numbers], dim=1)).softmax(dim=1)
 
     numbers = np.asarray(dense, np.float32)
-    return saliency.Sight((saliency.Seen.tuned(network, ids, blank),), numbers, answer)
+    return saliency.Passage((saliency.Seen.tuned(network, ids, blank),), numbers, answer)
 
 
 IDS = np.array([2, 7, 8, 9, 10, 3])
@@ -115,14 +117,14 @@ def test_so_is_that_of_a_picture_from_any_block_below(name: str, readout: str) -
 @pytest.mark.parametrize("pool", ["mean", "first", "final", "attention"])
 def test_integrated_gradients_sum_to_what_the_answer_differs(name: str, pool: str) -> None:
     network = tuned(reader(name), pool)
-    sight = sight_of(network, IDS, BLANK)
-    found = saliency.integrated_gradients(sight, 1, Clock())
+    passage = passage_of(network, IDS, BLANK)
+    found = saliency.integrated_gradients(passage, 1, Clock())
     with torch.no_grad():
         answers = []
-        for ids, dense in ((IDS, sight.dense), (BLANK, 0 * sight.dense)):
-            seen = sight.contents[0]
+        for ids, dense in ((IDS, passage.dense), (BLANK, 0 * passage.dense)):
+            seen = passage.contents[0]
             given = torch.from_numpy(dense)[None]
-            answers.append(float(sight.answer([seen.features(seen.start(ids))], given)[0, 1]))
+            answers.append(float(passage.answer([seen.features(seen.start(ids))], given)[0, 1]))
     total = found.contents[0].sum() + found.dense.sum()
     sees = not (network.encoder.is_causal and pool == "first")  # nothing but itself
     assert not sees or abs(answers[0] - answers[1]) > 1e-3
@@ -134,12 +136,12 @@ def test_integrated_gradients_sum_to_what_the_answer_differs(name: str, pool: st
 def test_so_do_those_of_pixels(name: str) -> None:
     network, pixels = tuned(looker(name)), picture()
     blank = np.full_like(pixels, 128)
-    sight = sight_of(network, pixels, blank, (0.0, 0.0))
-    found = saliency.integrated_gradients(sight, 0, Clock())
-    seen, none = sight.contents[0], torch.zeros(1, 2)
+    passage = passage_of(network, pixels, blank, (0.0, 0.0))
+    found = saliency.integrated_gradients(passage, 0, Clock())
+    seen, none = passage.contents[0], torch.zeros(1, 2)
     with torch.no_grad():
         whole, empty = (
-            float(sight.answer([seen.features(seen.start(one))], none)[0, 0])
+            float(passage.answer([seen.features(seen.start(one))], none)[0, 0])
             for one in (pixels, blank)
         )
     assert found.contents[0].shape == (32, 32)
@@ -147,9 +149,9 @@ def test_so_do_those_of_pixels(name: str) -> None:
 
 
 def test_without_time_there_is_no_credit() -> None:
-    sight = sight_of(tuned(reader("bert")), IDS, BLANK)
+    passage = passage_of(tuned(reader("bert")), IDS, BLANK)
     with pytest.raises(BudgetError, match="time"):
-        saliency.integrated_gradients(sight, 0, Clock(0.0))
+        saliency.integrated_gradients(passage, 0, Clock(0.0))
 
 
 def test_a_map_counted_by_its_mean_gradient_is_the_credit_of_a_linear_head() -> None:
@@ -157,8 +159,8 @@ def test_a_map_counted_by_its_mean_gradient_is_the_credit_of_a_linear_head() -> 
     encoder, pixels = looker("ResNet"), picture()
     plane = torch.randn(encoder.width, 2, generator=torch.Generator().manual_seed(0))
     seen = saliency.Seen.frozen(encoder, pixels, pixels, "last")
-    sight = saliency.Sight((seen,), np.empty(0, np.float32), lambda f, d: f[0] @ plane)
-    (found,) = saliency.grad_cam(sight, 1).contents
+    passage = saliency.Passage((seen,), np.empty(0, np.float32), lambda f, d: f[0] @ plane)
+    (found,) = saliency.grad_cam(passage, 1).contents
     hidden = encoder(seen.start(pixels)).detach()
     wanted = torch.einsum("bchw,c->hw", hidden, plane[:, 1]) / hidden[0, 0].numel()
     assert np.allclose(found, wanted.numpy(), atol=1e-5)
@@ -168,8 +170,8 @@ def test_a_map_counted_by_its_mean_gradient_is_the_credit_of_a_linear_head() -> 
 @pytest.mark.parametrize("pool", ["mean", "first"])
 def test_patches_have_maps_too(name: str, side: int, pool: str) -> None:
     pixels = picture()
-    sight = sight_of(tuned(looker(name), pool), pixels, pixels)
-    (found,) = saliency.grad_cam(sight, 0).contents
+    passage = passage_of(tuned(looker(name), pool), pixels, pixels)
+    (found,) = saliency.grad_cam(passage, 0).contents
     assert found.shape == (side, side)
     assert np.ptp(found) > 0
 
@@ -200,12 +202,12 @@ def test_every_block_is_watched_by_whichever_kernel_and_set_nothing(name: str, k
         pytest.skip("it knows no other kernel")
     encoder.model.config._attn_implementation = kind
     before = features.embed(encoder, [IDS], "last", precision="fp32")
-    sight = sight_of(tuned(encoder), IDS, BLANK)
+    passage = passage_of(tuned(encoder), IDS, BLANK)
     encoder.eval()
     wanted = features.embed(encoder, [IDS], "last", precision="fp32")
-    (found,) = saliency.attention_rollout(sight).contents
+    (found,) = saliency.attention_rollout(passage).contents
     with Watching() as watching:
-        saliency.Seen.frozen(encoder, IDS, BLANK, "last").hidden(sight.contents[0].start(IDS), 3)
+        saliency.Seen.frozen(encoder, IDS, BLANK, "last").hidden(passage.contents[0].start(IDS), 3)
     assert len(watching.seen) == 3
     assert np.isclose(found.sum(), 1)
     assert (found >= 0).all()
@@ -231,12 +233,12 @@ def test_a_rollout_follows_the_weights_of_all_blocks() -> None:
 
 def test_patches_are_rolled_out_and_maps_are_not() -> None:
     pixels = picture()
-    (found,) = saliency.attention_rollout(sight_of(tuned(looker("ViT")), pixels, pixels)).contents
+    (found,) = saliency.attention_rollout(passage_of(tuned(looker("ViT")), pixels, pixels)).contents
     assert found.shape == (4, 4)
     for name in ("ResNet", "Swin"):
-        sight = sight_of(tuned(looker(name)), pixels, pixels)
-        assert saliency.attention_rollout(sight).contents == (None,)
-        assert "attention-rollout" not in saliency.methods(sight.contents[0].encoder)
+        passage = passage_of(tuned(looker(name)), pixels, pixels)
+        assert saliency.attention_rollout(passage).contents == (None,)
+        assert "attention-rollout" not in saliency.methods(passage.contents[0].encoder)
 
 
 def test_what_is_redrawn_is_a_copy_and_the_rest_is_shared() -> None:

@@ -23,7 +23,7 @@ def through(embeddings: Sequence[Embedding], inner: Insight, data: Dataset) -> I
     """The network's insight with the numbers of embeddings made, in it, of what these read."""
     import torch
 
-    from tunesmith.nn.saliency import Sight
+    from tunesmith.nn.saliency import Passage
 
     read = [one for one in embeddings if one.reads.contents(data)[0] and one.projection.bias.size]
     if not read:
@@ -38,10 +38,10 @@ def through(embeddings: Sequence[Embedding], inner: Insight, data: Dataset) -> I
     def answer(features: Sequence[torch.Tensor], dense: torch.Tensor) -> torch.Tensor:
         made = [_numbers(one, inner, f) for one, f in zip(read, features, strict=False)]
         whole = dense.index_copy(1, places.to(dense.device), torch.cat(made, dim=1))
-        return inner.sight.answer(features[len(read) :], whole)
+        return inner.passage.answer(features[len(read) :], whole)
 
-    sight = Sight((*seen, *inner.sight.contents), inner.sight.dense, answer)
-    return replace(inner, sight=sight, cells=(*cells, *inner.cells))
+    passage = Passage((*seen, *inner.passage.contents), inner.passage.dense, answer)
+    return replace(inner, passage=passage, cells=(*cells, *inner.cells))
 
 
 def _places(embedding: Embedding, inner: Insight) -> NDArray[np.int64]:

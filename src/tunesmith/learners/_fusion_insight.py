@@ -23,7 +23,7 @@ def insight(model: FusionModel, data: Dataset) -> Insight | None:
     """None where the row has neither text nor picture: a mark then stands for them."""
     import torch
 
-    from tunesmith.nn.saliency import Sight
+    from tunesmith.nn.saliency import Passage
 
     blocks = model.blocks
     numbers, marks = blocks.arrays(data)
@@ -53,7 +53,7 @@ def insight(model: FusionModel, data: Dataset) -> Insight | None:
         for cell, content in zip(cells, read, strict=True)
     )
     start = sum(mapped.width for _, mapped in blocks.contents)
-    return Insight(Sight(seen, numbers[0, start:], answer), cells, _slices(blocks))
+    return Insight(Passage(seen, numbers[0, start:], answer), cells, _slices(blocks))
 
 
 def _mapped(mapped: Map, features: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ from tunesmith.zoo.reading import Reader, TextReader
 if TYPE_CHECKING:
     import torch
 
-    from tunesmith.nn.saliency import Found, Seen, Sight
+    from tunesmith.nn.saliency import Found, Passage, Seen
 
 Floats = NDArray[np.float64]
 
@@ -131,7 +131,7 @@ class Insight:
     """A model as one function of one row, whose contents are these cells, and whose numbers beside
     them are of these columns; `states` is what is remembered of each, where it is known."""
 
-    sight: Sight
+    passage: Passage
     cells: tuple[Cell, ...]
     slices: Mapping[str, slice]
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -157,11 +157,11 @@ class Insight:
         from tunesmith.nn import saliency
 
         if method == "integrated-gradients":
-            return saliency.integrated_gradients(self.sight, output, clock)
+            return saliency.integrated_gradients(self.passage, output, clock)
         if method == "grad-cam":
-            return saliency.grad_cam(self.sight, output)
+            return saliency.grad_cam(self.passage, output)
         if method == "attention-rollout":
-            return saliency.attention_rollout(self.sight)
+            return saliency.attention_rollout(self.passage)
         raise ConfigError(f"No network gives credit by {method!r}.{did_you_mean(method, HEATS)}")
 
 

@@ -109,7 +109,7 @@ class NeuralModel(Insightful):
         """Where it answers by several views of a picture, the picture itself."""
         import torch
 
-        from tunesmith.nn.saliency import Seen, Sight
+        from tunesmith.nn.saliency import Passage, Seen
 
         network = self.network.eval()
         pad_id = getattr(network.encoder, "pad_id", 0)
@@ -121,8 +121,8 @@ class NeuralModel(Insightful):
             return answered(logits, self.classes, several=self.several, **told)
 
         seen = Seen.tuned(network, cell.ids, cell.blank)
-        sight = Sight((seen,), self.inputs.dense(data)[0], answer)
-        return Insight(sight, (cell,), self.inputs.slices(), self.inputs.states)
+        passage = Passage((seen,), self.inputs.dense(data)[0], answer)
+        return Insight(passage, (cell,), self.inputs.slices(), self.inputs.states)
 
     def redrawn(self, seed: int) -> NeuralModel:
         from tunesmith.nn.redraw import redrawn

@@ -158,7 +158,7 @@ class ProbeModel(Insightful):
         """Where it answers by several views of a picture, the picture itself."""
         import torch
 
-        from tunesmith.nn.saliency import Sight
+        from tunesmith.nn.saliency import Passage
 
         pad_id = getattr(self.encoder, "pad_id", 0)
         cell = Cell.of(self.inputs, self.reader, self.length, data, pad_id)
@@ -169,8 +169,8 @@ class ProbeModel(Insightful):
             return answered(logits(rows), self.classes, several=self.several)
 
         seen = seen_frozen(cell, self.encoder.eval(), self.readout)
-        sight = Sight((seen,), self.inputs.dense(data)[0], answer)
-        return Insight(sight, (cell,), self.inputs.slices(), self.inputs.states)
+        passage = Passage((seen,), self.inputs.dense(data)[0], answer)
+        return Insight(passage, (cell,), self.inputs.slices(), self.inputs.states)
 
     def redrawn(self, seed: int) -> ProbeModel:
         return replace(self, plane=redrawn_plane(self.plane, seed))

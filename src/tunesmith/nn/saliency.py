@@ -1,6 +1,6 @@
 """Credit for one answer by the inside of the networks that gave it.
 
-A `Sight` is a model as one function: what each encoder's stem makes of a content, and the numbers
+A `Passage` is a model as one function: what each encoder's stem makes of a content, and the numbers
 beside it, to the answer, with the way back open. Imports torch: import this file where it is used.
 """
 
@@ -22,17 +22,14 @@ from tunesmith.nn.network import Network
 from tunesmith.nn.picture_encoder import PictureEncoder
 from tunesmith.nn.rollout import rolled_out
 
-FEWEST_STEPS, MOST_STEPS = 16, 256
-"""Points on the way from nothing to the row at which gradients are taken: doubled until the credits
-are complete."""
+POINTS, MOST_POINTS = 6, 120
+"""Of a piece of the way from nothing to the row, at which gradients are taken; and of all of it."""
 NEAR = 0.02
 """By what share of the difference that they explain credits may miss it."""
 LEAST = 1e-3
 """Of the answer: a smaller difference need not be met."""
 FEWEST_PLACES = 4
 """On a side of the maps that Grad-CAM looks at, where the network has such."""
-TEXTS_AT_ONCE, PICTURES_AT_ONCE = 16, 8
-"""Points that go through a network together."""
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +120,7 @@ def _risen(
 
 
 @dataclass(frozen=True)
-class Sight:
+class Passage:
     """A model before one row: the contents that it reads, the numbers beside them, shape (width,),
     and `answer(features, dense)` of batches of both, (batch, outputs): probabilities or numbers, as
     they are answered. Numbers of zero say nothing."""
@@ -147,64 +144,97 @@ class Found:
     dense: Floats | None = None
 
 
-def integrated_gradients(sight: Sight, output: int, clock: Clock) -> Found:
+def integrated_gradients(passage: Passage, output: int, clock: Clock) -> Found:
     """The gradient of the answer, in the mean over the straight way from nothing (mask tokens in
-    place of words, the mean colour, the mean of every number) to the row, times the way. It sums to
-    what the answer differs, see `NEAR`, as far as the clock allows.
+    place of words, the mean colour, the mean of every number) to the row, times the way. The piece
+    of the way that misses most of what the answer changes along it is halved until all that is
+    missed is little, see `NEAR`, as far as the points and the clock go.
 
     Source: Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
 
     Raises:
         BudgetError: The time is over before the first credits are there.
     """
-    captum = need("captum.attr", extra="explain")
-    beside = [sight.numbers()] if len(sight.dense) else []
-    inputs = (*(seen.start(seen.ids) for seen in sight.contents), *beside)
-    starts = (seen.start(seen.blank) for seen in sight.contents)
-    blanks = (*starts, *map(torch.zeros_like, beside))
-    of = _explained(sight, output)
-    with torch.no_grad():
-        whole, nothing = float(of(*inputs)), float(of(*blanks))
-    wanted, steps = whole - nothing, FEWEST_STEPS
-    allowed = max(NEAR * abs(wanted), LEAST * max(abs(whole), abs(nothing)))
+    beside = [passage.numbers()] if len(passage.dense) else []
+    starts = (seen.start(seen.blank) for seen in passage.contents)
+    blank = (*starts, *map(torch.zeros_like, beside))
+    row = (*(seen.start(seen.ids) for seen in passage.contents), *beside)
     if clock.is_over():
         raise BudgetError("The time for this explanation is over.")
-    method = captum.IntegratedGradients(of)
-    while True:
-        began = clock.elapsed()
-        with torch.enable_grad():
-            found = method.attribute(
-                inputs, blanks, n_steps=steps, internal_batch_size=_at_once(sight)
-            )
-        missed = abs(sum(float(one.sum()) for one in found) - wanted)
-        took = clock.elapsed() - began
-        if missed <= allowed or steps >= MOST_STEPS or 2 * took > clock.left():
+    way, began = _Way(_explained(passage, output), blank, row), clock.elapsed()
+    pieces = [way.piece(0.0, 1.0)]
+    ends = way.value(0.0), way.value(1.0)
+    allowed = max(NEAR * abs(ends[1] - ends[0]), LEAST * max(map(abs, ends)))
+    while sum(piece.missed for piece in pieces) > allowed:
+        each = (clock.elapsed() - began) / way.points
+        if way.points + 2 * POINTS > MOST_POINTS or 2 * POINTS * each > clock.left():
             break
-        steps *= 2
-    credits = [_numpy(one[0]) for one in found]
-    each = [one.sum(axis=-1) for one in credits[: len(sight.contents)]]
-    return Found(tuple(each), credits[-1] if beside else None)
+        worst = pieces.pop(max(range(len(pieces)), key=lambda n: pieces[n].missed))
+        middle = (worst.low + worst.high) / 2
+        pieces += [way.piece(worst.low, middle), way.piece(middle, worst.high)]
+    credits = [_numpy(sum(parts)[0]) for parts in zip(*(p.credits for p in pieces), strict=True)]
+    each_content = [one.sum(axis=-1) for one in credits[: len(passage.contents)]]
+    return Found(tuple(each_content), credits[-1] if beside else None)
 
 
-def _at_once(sight: Sight) -> int:
-    is_picture = any(isinstance(seen.encoder, PictureEncoder) for seen in sight.contents)
-    return PICTURES_AT_ONCE if is_picture else TEXTS_AT_ONCE
+@dataclass(frozen=True)
+class _Piece:
+    """From `low` to `high` on the way, both in [0, 1]: the credits that it gives, and by how much
+    they miss what the answer changes along it."""
+
+    low: float
+    high: float
+    credits: tuple[torch.Tensor, ...]
+    missed: float
 
 
-def _explained(sight: Sight, output: int) -> Callable[..., torch.Tensor]:
+class _Way:
+    """The straight way from nothing to a row."""
+
+    def __init__(
+        self,
+        of: Callable[..., torch.Tensor],
+        blank: tuple[torch.Tensor, ...],
+        row: tuple[torch.Tensor, ...],
+    ) -> None:
+        self._of, self._blank, self._row = of, blank, row
+        self._gradients = need("captum.attr", extra="explain").IntegratedGradients(of)
+        self._values: dict[float, float] = {}
+        self.points = 0
+
+    def _at(self, share: float) -> tuple[torch.Tensor, ...]:
+        pairs = zip(self._blank, self._row, strict=True)
+        return tuple(nothing + share * (whole - nothing) for nothing, whole in pairs)
+
+    def value(self, share: float) -> float:
+        if share not in self._values:
+            with torch.no_grad():
+                self._values[share] = float(self._of(*self._at(share)))
+        return self._values[share]
+
+    def piece(self, low: float, high: float) -> _Piece:
+        with torch.enable_grad():
+            found = self._gradients.attribute(self._at(high), self._at(low), n_steps=POINTS)
+        self.points += POINTS
+        changes = self.value(high) - self.value(low)
+        given = sum(float(one.sum()) for one in found)
+        return _Piece(low, high, tuple(one.detach() for one in found), abs(given - changes))
+
+
+def _explained(passage: Passage, output: int) -> Callable[..., torch.Tensor]:
     """The explained number of batches of starts, and of the numbers beside them where there are
     any, shape (batch,)."""
-    count = len(sight.contents)
+    count = len(passage.contents)
 
     def of(*inputs: torch.Tensor) -> torch.Tensor:
-        features = [seen.features(x) for seen, x in zip(sight.contents, inputs, strict=False)]
+        features = [seen.features(x) for seen, x in zip(passage.contents, inputs, strict=False)]
         dense = inputs[count] if len(inputs) > count else inputs[0].new_zeros(len(inputs[0]), 0)
-        return sight.answer(features, dense)[:, output]
+        return passage.answer(features, dense)[:, output]
 
     return of
 
 
-def grad_cam(sight: Sight, output: int) -> Found:
+def grad_cam(passage: Passage, output: int) -> Found:
     """The maps of the last stage of every picture's network, each counted by its mean gradient:
     what speaks against the answer stays below zero. Of transformers the patches that enter the last
     block; where several layers are read, the lowest of them, on which all that is read hangs; of a
@@ -214,22 +244,22 @@ def grad_cam(sight: Sight, output: int) -> Found:
     Localization", ICCV 2017, eq. 1 and 2 without the ReLU.
     """
     found = [
-        _cam(sight, output, place) if isinstance(seen.encoder, PictureEncoder) else None
-        for place, seen in enumerate(sight.contents)
+        _cam(passage, output, place) if isinstance(seen.encoder, PictureEncoder) else None
+        for place, seen in enumerate(passage.contents)
     ]
     return Found(tuple(found))
 
 
-def _cam(sight: Sight, output: int, place: int) -> Floats:
+def _cam(passage: Passage, output: int, place: int) -> Floats:
     captum = need("captum.attr", extra="explain")
-    seen = sight.contents[place]
+    seen = passage.contents[place]
     encoder = seen.encoder
     assert isinstance(encoder, PictureEncoder)
     layer = _layer(seen, encoder)
     with torch.no_grad():
-        others = [one.features(one.start(one.ids)) for one in sight.contents]
+        others = [one.features(one.start(one.ids)) for one in passage.contents]
         hidden = seen.hidden(seen.start(seen.ids), layer)
-    above = _Above(sight, output, place, layer, others, hidden)
+    above = _Above(passage, output, place, layer, others, hidden)
     found = captum.LayerGradCam(above, above.seam).attribute(
         above.maps(hidden).requires_grad_(True), relu_attributions=False
     )
@@ -251,7 +281,7 @@ class _Above(nn.Module):
 
     def __init__(
         self,
-        sight: Sight,
+        passage: Passage,
         output: int,
         place: int,
         layer: int,
@@ -260,9 +290,9 @@ class _Above(nn.Module):
     ) -> None:
         super().__init__()
         self.seam = nn.Identity()
-        self._sight, self._output, self._place, self._layer = sight, output, place, layer
+        self._sight, self._output, self._place, self._layer = passage, output, place, layer
         self._others, self._hidden = others, hidden
-        encoder = sight.contents[place].encoder
+        encoder = passage.contents[place].encoder
         assert isinstance(encoder, PictureEncoder)
         self._layout = encoder.family.layout
         self._own = encoder.family.own_tokens(encoder.model) if self._layout == "tokens" else 0
@@ -290,11 +320,11 @@ class _Above(nn.Module):
         return self._sight.answer(features, self._sight.numbers())[:, self._output]
 
 
-def attention_rollout(sight: Sight) -> Found:
+def attention_rollout(passage: Passage) -> Found:
     """How much of each token, or of each patch of a picture, attention carries up to what is read:
     nothing is said of which answer it speaks for. None of a network without attention over all of
     its places. See `nn/rollout.py`."""
-    return Found(tuple(map(_rolled, sight.contents)))
+    return Found(tuple(map(_rolled, passage.contents)))
 
 
 def _rolled(seen: Seen) -> Floats | None:
