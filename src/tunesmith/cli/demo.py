@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunesmith.core.records import Score
     from tunesmith.predictor import Predictor
 
+EXPLAIN_SECONDS = 5.0
 REPORTED = 400
 """Of the rows that were never seen, what the report judges and explains."""
 KINDS = ("reviews", "images")
@@ -84,7 +85,7 @@ def demo(
         )
     accuracy = predictor.evaluate(test, metrics=["accuracy"])["accuracy"]
     answers = predictor.predict_proba(_sentences())
-    page = predictor.report(data=test.head(REPORTED))
+    page = predictor.report(data=test.head(REPORTED), explain_seconds=EXPLAIN_SECONDS)
     if as_json:
         show_json(_facts(predictor, accuracy, answers) | {"report": page})
     else:

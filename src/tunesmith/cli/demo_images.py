@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tunesmith.predictor import Predictor
 
 BUDGET = "60s"
+EXPLAIN_SECONDS = 5.0
 BACKBONES = ("mobilenet-v2", "efficientnet-lite0")
 """What is brought where no network of pictures is on this machine: 13 and 17 MB."""
 FETCH_SECONDS = 300.0
@@ -64,7 +65,7 @@ def demo_images(
     accuracy = predictor.evaluate(pictures.test, metrics=["accuracy"])["accuracy"]
     sheet = predictor.folder / "sheet.png"
     predictor.sheet(pictures.test, sheet)
-    answers, page = _answers(predictor, pictures), predictor.report()
+    answers, page = _answers(predictor, pictures), predictor.report(explain_seconds=EXPLAIN_SECONDS)
     if as_json:
         show_json(_facts(predictor, pictures, accuracy, answers, sheet) | {"report": page})
     else:
