@@ -140,7 +140,6 @@ def told(name: str, planted: Planted, seconds: float, rows: int, place: Path) ->
     began = time.monotonic()
     found = model.explain(some(planted, places))
     each = (time.monotonic() - began) / len(places)
-    assert found.faithfulness is not None
     first = np.mean([planted.is_found(row) for row in found.rows])
     print(
         f"auto takes {found[0].method}; a row alone {single:.2f} s, one of {len(places)} "
@@ -163,7 +162,7 @@ def told(name: str, planted: Planted, seconds: float, rows: int, place: Path) ->
         ]
         sums = f", misses the answer by at most {max(misses):.1e}" if misses else ""
         hits = np.mean([planted.is_found(row) for row in short.rows])
-        gain = short.faithfulness.gain if short.faithfulness else float("nan")
+        gain = short.faithfulness.gain
         print(
             f"  {method}: {took:.2f} s a row, gain {gain:+.3f}, first on {hits:.0%}{sums}",
             flush=True,

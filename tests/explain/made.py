@@ -41,5 +41,5 @@ class Made(Game):
         self.asked += len(present)
         return np.asarray(self._of(present.astype(float)), dtype=np.float64)
 
-    def heats(self, method: str, seed: int, clock: Clock) -> Mapping[str, Heat] | None:
+    def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
         return self._told

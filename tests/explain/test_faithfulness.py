@@ -24,7 +24,7 @@ def linear(masks: NDArray[np.float64]) -> NDArray[np.float64]:
 def gain_of(credits: NDArray[np.float64], seed: int = 0) -> faithfulness.Faithfulness:
     game = Made(linear, PIECES)
     random = faithfulness.random_values(game, seed)
-    return faithfulness.of_one(faithfulness.curves(game, credits, random), random)
+    return faithfulness.of_one(faithfulness.curves(game, credits), random)
 
 
 def test_true_credits_are_better_than_a_random_order_and_turned_round_they_are_worse():
@@ -41,11 +41,10 @@ def test_random_credits_are_hardly_ever_called_better():
 
 def test_of_several_rows_random_credits_are_hardly_ever_called_better_and_true_ones_are():
     dice, game = np.random.default_rng(1), Made(linear, PIECES)
-    random = faithfulness.random_values(game, 0)
 
     def gains(draw: bool) -> NDArray[np.float64]:
         told = [dice.normal(size=PIECES) if draw else WEIGHTS for _ in range(20)]
-        return np.array([faithfulness.curves(game, one, random).gain for one in told])
+        return np.array([faithfulness.curves(game, one).gain for one in told])
 
     called = [faithfulness.of_many(gains(True), 0).is_better for _ in range(100)]
     assert np.mean(called) < 0.1
@@ -57,8 +56,7 @@ def test_the_expected_gain_of_a_random_order_is_zero_whatever_the_model():
         return np.asarray(np.maximum(masks[:, 0] * masks[:, 1], masks[:, 2]) ** 2)
 
     game, dice = Made(tangled, 6), np.random.default_rng(2)
-    random = faithfulness.random_values(game, 0)
-    gains = [faithfulness.curves(game, dice.permutation(6), random).gain for _ in range(4_000)]
+    gains = [faithfulness.curves(game, dice.permutation(6)).gain for _ in range(4_000)]
     assert abs(np.mean(gains)) < 3 * np.std(gains) / np.sqrt(4_000)
 
 

@@ -65,7 +65,6 @@ def test_a_planted_word_is_the_first_reason(words: Predictor):
     assert all(row.answer == "yes" for row in found.rows)
     first = [row.top(1)[0][0].text for row in found.rows]
     assert np.mean([word == "zebra" for word in first]) >= 0.95
-    assert found.faithfulness is not None
     assert found.faithfulness.is_better
     first_word = found.words().iloc[0]
     assert (first_word["word"], first_word["output"]) == ("zebra", "yes")

@@ -221,7 +221,7 @@ def test_no_store_and_no_cache_keeps_what_is_asked_by_the_way(
         game = RowGame(_One(row.columns, learners[name].load(folder)), row, row, 0)
         present = np.random.default_rng(0).random((20, len(game.pieces))) < 0.5
         game.values(present)
-        game.heats(GRADIENTS, 0, Clock())
+        game.heats(GRADIENTS, Clock())
     open_cache(32, "centre").flush()
     assert game.asked == 20
     assert not [file for file in tmp_path.rglob("*.pictures*") if file.is_file()]

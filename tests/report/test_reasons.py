@@ -11,7 +11,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.predictor import Predictor
-from tunesmith.report.section import Chart, Marked, Section, Table
+from tunesmith.report.section import Chart, Marked, Section, Table, Words
 
 HARM = "<script>alert(1)</script>"
 
@@ -84,9 +84,12 @@ def test_where_the_data_is_gone_the_rest_is_told(fitted: Predictor, tmp_path: Pa
 
     copy = tmp_path / "best"
     shutil.copytree(fitted.place, copy)
-    names = [one.name for one in ts.load(copy).describe().sections]
-    assert "reasons" not in names
-    assert "card" in names
+    told = {one.name: one for one in ts.load(copy).describe().sections}
+    (said,) = told["reasons"].blocks
+    assert isinstance(said, Words)
+    assert said.text.startswith("No rows are at hand to be explained, give labelled ones: ")
+    assert "slices" not in told
+    assert "card" in told
 
 
 def test_without_time_for_it_there_are_none(fitted: Predictor):

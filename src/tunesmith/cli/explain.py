@@ -65,7 +65,7 @@ def explain(
     elif out is None:
         for one in found.rows:
             _show(one)
-        if found.faithfulness is not None and len(found) > 1:
+        if len(found) > 1:
             print(f"Over {len(found)} rows: {found.faithfulness.told()}.")
         if found.sanity is not None:
             print(f"Of the first row: {found.sanity.told()}.")
@@ -100,8 +100,7 @@ def _show(one: RowExplanation) -> None:
         if drawn := _words(one, column):
             console.print(drawn)
     show(_bars(one))
-    if one.faithfulness is not None:
-        console.print(Text(f"Taken away in this order: {one.faithfulness.told()}."))
+    console.print(Text(f"Taken away in this order: {one.faithfulness.told()}."))
     console.print()
 
 

@@ -63,7 +63,7 @@ class Game(ABC):
         """The explained number for each coalition: (coalitions, pieces) → (coalitions,)."""
 
     @abstractmethod
-    def heats(self, method: str, seed: int, clock: Clock) -> Mapping[str, Heat] | None:
+    def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
         """Credit by the networks of the model, by column, in units of the explained number where
         the method is additive; None where it holds no network that can tell. `method` is one of
         `HEATS`."""

@@ -80,11 +80,11 @@ class RowExplanation:
     credits: NDArray[np.float64]
     cells: Mapping[str, Any]
     """The row's cells by column, as the model reads them."""
-    gain: float | None = None
-    faithfulness: Faithfulness | None = None
-    tried: Mapping[str, float | str] | None = None
-    seconds: float = 0.0
-    evaluations: int = 0
+    gain: float
+    faithfulness: Faithfulness
+    tried: Mapping[str, float | str]
+    seconds: float
+    evaluations: int
 
     def by_column(self) -> dict[str, float]:
         """The sum of the credits in each column, the largest first: what the words, the picture and

@@ -8,9 +8,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from tunesmith.core.errors import MissingExtra
 from tunesmith.data.picture_headers import open_header, refuse_many_scans
-from tunesmith.data.pictures import PictureError, read_bytes
+from tunesmith.data.pictures import read_bytes
 from tunesmith.data.readers._bytes import is_url
 
 SIDE = 64
@@ -46,9 +45,7 @@ def picture_facts(cell: str | None) -> PictureFacts | None:
         image.draft("L", (SIDE, SIDE))  # a JPEG is decoded small
         grey = image.convert("L")
         grey.thumbnail((SIDE, SIDE))
-    except (PictureError, MissingExtra):
-        return None
-    except Exception:  # decoders raise anything
+    except Exception:  # decoders raise anything for a broken file, which has no properties
         return None
     light = np.asarray(grey, dtype=np.float64) / 255
     return PictureFacts(

@@ -30,4 +30,4 @@ class AttentionRollout(Explainer):
         return PASSES
 
     def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
-        return credits_of(game, game.heats(METHOD, seed, clock))
+        return credits_of(game, game.heats(METHOD, clock))

@@ -33,17 +33,17 @@ EXACT_PIECES = 11
 
 @dataclass(frozen=True)
 class Tried:
-    """What one method said of a row. `gain` as of `Curves`, None where there was no test."""
+    """What one method said of a row. `gain` as of `Curves`."""
 
     method: str
     credits: Credits
-    curves: Curves | None
+    curves: Curves
     seconds: float
     evaluations: int = 0
 
     @property
     def gain(self) -> float:
-        return self.curves.gain if self.curves else -inf
+        return self.curves.gain
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Chosen:
     best: Tried
     tried: tuple[Tried, ...]
     refused: dict[str, str]
-    random: NDArray[np.float64] | None
+    random: NDArray[np.float64]
 
 
 def names_for(method: str, game: Game) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
             continue
         try:
             until = Clock(WORKED_SHARE * clock.left() / (len(left) - place))
-            found.append(_tried(game, name, random, seed=seed, clock=clock, most=most, until=until))
+            found.append(_tried(game, name, seed=seed, clock=clock, most=most, until=until))
         except BudgetError as error:
             refused[name] = str(error)
     if not found:
@@ -145,7 +145,6 @@ def _share(game: Game, clock: Clock, each: float, methods: int) -> float:
 def _tried(
     game: Game,
     name: str,
-    random: NDArray[np.float64],
     *,
     seed: int,
     clock: Clock,
@@ -159,5 +158,5 @@ def _tried(
     evaluations = max(explainer.least(game), int(min(wanted, most)))
     own = until if name in HEATS else Clock()
     credits = explainer.explain(game, seed=seed, clock=own, evaluations=evaluations)
-    curves = faithfulness.curves(game, credits.credits, random)
+    curves = faithfulness.curves(game, credits.credits)
     return Tried(name, credits, curves, clock.elapsed() - began, evaluations)

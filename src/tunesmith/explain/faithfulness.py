@@ -20,8 +20,7 @@ LEVEL = 0.95
 @dataclass(frozen=True)
 class Curves:
     """The explained number as pieces go, those with most credit first (`deletion`), and as they
-    come (`insertion`), at the same `shares` of the pieces gone or come; `random` in the mean of
-    random orders, as pieces come. Each of shape (steps + 2,).
+    come (`insertion`), at the same `shares` of the pieces gone or come. Each of shape (steps + 2,).
 
     Source: Petsiuk, Das & Saenko, "RISE", BMVC 2018.
     """
@@ -29,7 +28,6 @@ class Curves:
     shares: NDArray[np.float64]
     deletion: NDArray[np.float64]
     insertion: NDArray[np.float64]
-    random: NDArray[np.float64]
 
     @property
     def gain(self) -> float:
@@ -55,16 +53,15 @@ def random_values(game: Game, seed: int, orders: int = RANDOM_ORDERS) -> NDArray
     return game.values(present.reshape(-1, count)).reshape(orders, 2, len(steps))
 
 
-def curves(game: Game, credits: NDArray[np.float64], random: NDArray[np.float64]) -> Curves:
-    """The curves of one explanation beside those of random orders, as of `random_values`."""
+def curves(game: Game, credits: NDArray[np.float64]) -> Curves:
+    """The curves of one explanation."""
     count = len(credits)
     steps, ranks = sizes(count), np.empty(count, dtype=np.int64)
     ranks[np.argsort(-credits, kind="stable")] = np.arange(count)
     come = ranks[None, :] < steps[:, None]
     gone = ranks[None, :] >= steps[:, None]
     values = game.values(np.concatenate([come, gone]))
-    middle = random.mean(axis=(0, 1))
-    return Curves(steps / count, values[len(steps) :], values[: len(steps)], middle)
+    return Curves(steps / count, values[len(steps) :], values[: len(steps)])
 
 
 def of_one(found: Curves, random: NDArray[np.float64]) -> Faithfulness:

@@ -130,7 +130,7 @@ class RowGame(Game):
             return self._canvases[name].cell(pieces, present)
         return text_of(own, pieces, present)
 
-    def heats(self, method: str, seed: int, clock: Clock) -> Mapping[str, Heat] | None:
+    def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
         """The members' heats, each by its weight; None where no member has any."""
         return member_heats(self._model.members, self, method, clock)
 

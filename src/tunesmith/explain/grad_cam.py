@@ -34,4 +34,4 @@ class GradCam(Explainer):
         return PASSES
 
     def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
-        return credits_of(game, game.heats(METHOD, seed, clock))
+        return credits_of(game, game.heats(METHOD, clock))

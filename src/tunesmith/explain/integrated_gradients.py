@@ -36,4 +36,4 @@ class IntegratedGradients(Explainer):
         return self.evaluations(game)
 
     def explain(self, game: Game, *, seed: int, clock: Clock, evaluations: int) -> Credits:
-        return credits_of(game, game.heats(METHOD, seed, clock))
+        return credits_of(game, game.heats(METHOD, clock))

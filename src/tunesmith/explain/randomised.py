@@ -35,7 +35,7 @@ def randomised(game: Game, method: str, *, seed: int, clock: Clock) -> Sanity | 
         BudgetError: The time is over before there is a result.
     """
     began = clock.elapsed()
-    real = game.heats(method, seed, clock)
+    real = game.heats(method, clock)
     if real is None or len(game.pieces) < FEWEST_PIECES:
         return None
     own, found = credits_of(game, real).credits, []

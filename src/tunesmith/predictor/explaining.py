@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
-from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
+from tunesmith.core.explanations import RowExplanation, Sanity
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.explain import explainers
@@ -114,11 +114,8 @@ def explain_rows(
         for n, (game, one) in enumerate(zip(games, chosen, strict=True))
     ]
     sanity = _checked(games[0], chosen[0].best, seed, clock)
-    gains = np.array([one.gain for one in told if one.gain is not None])
-    if len(told) > 1:
-        overall = of_many(gains, seed) if len(gains) > 1 else None
-    else:
-        overall = told[0].faithfulness
+    gains = np.array([one.gain for one in told])
+    overall = of_many(gains, seed) if len(told) > 1 else told[0].faithfulness
     return Explanation(tuple(told), overall, sanity)
 
 
@@ -192,9 +189,6 @@ def _by(chosen: Chosen, method: str) -> Chosen:
 
 def _told(model: Model, place: int, game: RowGame, chosen: Chosen, answer: Any) -> RowExplanation:
     best: Tried = chosen.best
-    proof: Faithfulness | None = None
-    if best.curves is not None and chosen.random is not None:
-        proof = of_one(best.curves, chosen.random)
     tried: dict[str, float | str] = {one.method: one.gain for one in chosen.tried}
     return RowExplanation(
         row=place,
@@ -207,8 +201,8 @@ def _told(model: Model, place: int, game: RowGame, chosen: Chosen, answer: Any) 
         pieces=game.pieces,
         credits=best.credits.credits,
         cells={name: game.row.values(name)[0] for name in game.row.names},
-        gain=best.gain if best.curves else None,
-        faithfulness=proof,
+        gain=best.gain,
+        faithfulness=of_one(best.curves, chosen.random),
         tried=tried | chosen.refused,
         seconds=sum(one.seconds for one in chosen.tried),
         evaluations=game.asked,

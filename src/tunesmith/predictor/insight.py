@@ -9,7 +9,7 @@ import numpy as np
 
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.predictions import Prediction
-from tunesmith.core.records import Dataset
+from tunesmith.core.records import Dataset, Part
 from tunesmith.pipeline.artifact import Model
 from tunesmith.pipeline.reframed import reframed
 from tunesmith.pipeline.request import Request
@@ -43,9 +43,9 @@ def known_rows(folder: Path, facts: Facts) -> Known:
         TunesmithError: The data is not where it was, or not as it was.
     """
     problem = reframed(folder, Request.read(folder), None, call="report", purpose="rows to look at")
-    part = "test" if len(problem.parts["test"]) else "valid"
-    rows = problem.part(part)  # type: ignore[arg-type]
-    told = Labelled(rows, np.arange(len(rows)), rows, problem.truth(part))  # type: ignore[arg-type]
+    part: Part = "test" if len(problem.parts["test"]) else "valid"
+    rows = problem.part(part)
+    told = Labelled(rows, np.arange(len(rows)), rows, problem.truth(part))
     answers = facts.tested.prediction if facts.tested and part == "test" else None
     return Known(told, answers if answers is not None and len(answers) == len(rows) else None)
 
@@ -56,6 +56,7 @@ def with_insight(
     """The facts with explained rows and slices, in about so many seconds; what cannot be had is
     left out."""
     explained = slices = None
+    unexplained: list[str] = []
     rows = known.told.rows
     inputs = rows.with_columns([column.name for column in model.inputs])
     places = np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64))
@@ -67,13 +68,14 @@ def with_insight(
             seconds=EXPLAIN_SHARE * seconds / len(places),
             seed=seed,
         )
-    except TunesmithError:  # such as pictures that cannot be read any more
-        explained = None
+    except TunesmithError as error:  # such as pictures that cannot be read any more
+        unexplained.append(f"No row could be explained: {error}")
     try:
         slices = _section(_errors(facts, model, known, inputs, seed))
-    except TunesmithError:
+    except TunesmithError as error:
+        unexplained.append(f"No sorts of rows could be looked for: {error}")
         slices = None
-    return replace(facts, explained=explained, slices=slices)
+    return replace(facts, explained=explained, slices=slices, unexplained=" ".join(unexplained))
 
 
 def _errors(facts: Facts, model: Model, known: Known, inputs: Dataset, seed: int) -> Errors:

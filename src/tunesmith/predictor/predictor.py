@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -364,9 +363,12 @@ class Predictor(Whole):
             found = self._answers(told.rows)
             facts, known = replace(facts, labelled=self._judged(told, found)), Known(told, found)
         if explain_seconds > 0:
-            with suppress(TunesmithError):  # the data is gone: the rest is told all the same
+            try:
                 known = known or known_rows(self.folder, facts)
-                facts = with_insight(facts, self.model, known, seconds=explain_seconds)
+            except TunesmithError as error:  # the data is gone: the rest is told all the same
+                why = f"No rows are at hand to be explained, give labelled ones: {error}"
+                return Report.of(replace(facts, unexplained=why))
+            facts = with_insight(facts, self.model, known, seconds=explain_seconds)
         return Report.of(facts)
 
     def report(

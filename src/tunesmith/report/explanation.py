@@ -31,7 +31,7 @@ class Explanation:
     time to see, or no network to draw anew."""
 
     rows: tuple[RowExplanation, ...]
-    faithfulness: Faithfulness | None = None
+    faithfulness: Faithfulness
     sanity: Sanity | None = None
 
     def __len__(self) -> int:
@@ -178,8 +178,8 @@ def _placed(piece: Piece) -> dict[str, float]:
     return dict(zip(names, piece.place, strict=True)) if piece.place else {}
 
 
-def _facts(found: Faithfulness | None) -> Mapping[str, Any] | None:
-    return None if found is None else {**vars(found), "is_better": found.is_better}
+def _facts(found: Faithfulness) -> Mapping[str, Any]:
+    return {**vars(found), "is_better": found.is_better}
 
 
 def _plain(one: RowExplanation) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _plain(one: RowExplanation) -> dict[str, Any]:
         ],
         "gain": one.gain,
         "faithfulness": _facts(one.faithfulness),
-        "tried": dict(one.tried or {}),
+        "tried": dict(one.tried),
         "seconds": one.seconds,
         "evaluations": one.evaluations,
     }

@@ -47,11 +47,9 @@ def page(inner: str) -> str:
     )
 
 
-def html(
-    rows: Sequence[RowExplanation], proof: Faithfulness | None, sanity: Sanity | None = None
-) -> str:
+def html(rows: Sequence[RowExplanation], proof: Faithfulness, sanity: Sanity | None = None) -> str:
     """The rows one below the other."""
-    told = f"<p>{escaping.escape(_sentence(proof))}</p>" if proof else ""
+    told = f"<p>{escaping.escape(_sentence(proof))}</p>"
     told += f"<p>{escaping.escape(sanity.told().capitalize())}.</p>" if sanity else ""
     parts = "".join(_row(one) for one in rows)
     return f'{STYLE}<div class="credit">{told}{parts}</div>'

@@ -75,6 +75,8 @@ class Facts:
     validated: Answered | None = None
     labelled: Labelled | None = None
     explained: Explanation | None = None
+    unexplained: str = ""
+    """Why there is none, where it was wished for."""
     slices: Section | None = None
     """Where it errs on rows of which more is at hand than the answers."""
     untold: str = ""

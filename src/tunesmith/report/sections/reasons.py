@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import RowExplanation
 from tunesmith.report import explanation_plot
 from tunesmith.report.colors import COLORS, LINE
@@ -25,13 +26,15 @@ MOST_ROWS = 4
 """Explained one by one."""
 MOST_CELLS = 12
 TINY = 0.02
+TITLE = "Why these answers"
 WHY = "A right answer for a wrong reason fails on the next data: here is what the answers rest on."
 
 
 def reasons(facts: Facts) -> Section | None:
     found = facts.explained
-    if found is None or not len(found):
-        return None
+    if found is None:
+        quiet = Words(facts.unexplained, "quiet")
+        return Section("reasons", TITLE, WHY, (quiet,)) if facts.unexplained else None
     blocks: list[Block] = [Words(_tested(found))]
     if len(found[0].by_column()) > 1:
         blocks.append(_columns(found))
@@ -39,7 +42,7 @@ def reasons(facts: Facts) -> Section | None:
     blocks += [_rectangles(found, name) for name in _pictures(found)]
     for row in found.rows[:MOST_ROWS]:
         blocks += _row(row)
-    return Section("reasons", "Why these answers", WHY, tuple(blocks))
+    return Section("reasons", TITLE, WHY, tuple(blocks))
 
 
 def _tested(found: Explanation) -> str:
@@ -48,8 +51,6 @@ def _tested(found: Explanation) -> str:
         f"{found[0].method}: what each piece of a row adds to the probability of the answer, or to "
         "the number. "
     )
-    if found.faithfulness is None:
-        return told
     check = f" And {found.sanity.told()}." if found.sanity else ""
     return (
         f"{told}Taken away in the order of their credit, pieces change the answer "
@@ -154,7 +155,9 @@ def _row(row: RowExplanation) -> list[Block]:
     return blocks
 
 
-def _marked(row: RowExplanation, column: str, pairs: list) -> tuple[tuple[str, float], ...]:  # type: ignore[type-arg]
+def _marked(
+    row: RowExplanation, column: str, pairs: list[tuple[Piece, float]]
+) -> tuple[tuple[str, float], ...]:
     """A text from its beginning to its end, in pieces with their shares."""
     text, last, found = str(row.cells[column]), 0, []
     for piece, share in pairs:
