@@ -3,7 +3,7 @@
     python benchmarks/table_fits.py FOLDER_OF_DATA adult [--seconds 60] [--repeats 1]
     python benchmarks/table_fits.py FOLDER_OF_DATA german [--seconds 30] [--repeats 10]
     python benchmarks/table_fits.py FOLDER_OF_DATA twelve [--seconds 60] [--only NAME ...]
-        [--repeats 1]
+        [--repeats 1] [--peers lightgbm forest linear]
     python benchmarks/table_fits.py FOLDER_OF_DATA honest [--repeats 40]
     python benchmarks/table_fits.py FOLDER_OF_DATA million [--seconds 600]
 
@@ -249,7 +249,9 @@ def told_german(folder: Path, seconds: float, repeats: int) -> None:
     print(f"mean {np.mean(ours):.4f} +- {error:.4f}; boosting {np.mean(theirs):.4f}")
 
 
-def told_twelve(folder: Path, seconds: float, only: list[str], draws: int) -> None:
+def told_twelve(
+    folder: Path, seconds: float, only: list[str], draws: int, rivals: tuple[str, ...]
+) -> None:
     ranks: dict[str, list[float]] = {}
     for name, (table, target) in twelve(folder):
         if only and name not in only:
@@ -259,7 +261,7 @@ def told_twelve(folder: Path, seconds: float, only: list[str], draws: int) -> No
         table = table[kept].reset_index(drop=True)
         gains: dict[str, list[tuple[float, float, float]]] = {}
         for seed in range(draws):
-            order, found = told_draw(name, table, target, seconds, seed)
+            order, found = told_draw(name, table, target, seconds, seed, rivals)
             for place, key in enumerate(order, start=1):
                 ranks.setdefault(key, []).append(place)
             for key, gain in found.items():
@@ -271,7 +273,7 @@ def told_twelve(folder: Path, seconds: float, only: list[str], draws: int) -> No
 
 
 def told_draw(
-    name: str, table: pd.DataFrame, target: str, seconds: float, seed: int
+    name: str, table: pd.DataFrame, target: str, seconds: float, seed: int, rivals: tuple[str, ...]
 ) -> tuple[list[str], dict[str, tuple[float, float, float]]]:
     """Who stands where on one draw of train and test rows, and the gain over each peer."""
     is_class = not pd.api.types.is_numeric_dtype(table[target])
@@ -282,8 +284,9 @@ def told_draw(
     metric = "roc_auc" if is_class and table[target].nunique() == 2 else metric
     model, facts = fit_apart(train, target, metric, seconds)
     answers = {"tunesmith": model.scores(test.drop(columns=target))}
-    answers |= peers(train, test, target, ("lightgbm", "forest", "linear"))
-    classes = answers["linear"].classes if is_class else ()
+    theirs = peers(train, test, target, rivals)
+    answers |= theirs
+    classes = next(iter(theirs.values())).classes if is_class else ()
     truth = (
         np.array([classes.index(v) for v in test[target]])
         if is_class
@@ -384,6 +387,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--only", nargs="*", default=[])
+    rivals = ("lightgbm", "forest", "linear")
+    parser.add_argument("--peers", nargs="+", choices=rivals, default=rivals)
     asked = parser.parse_args()
     if asked.what == "one":
         one(asked.folder)
@@ -395,7 +400,8 @@ def main() -> None:
     elif asked.what == "german":
         told_german(asked.folder, asked.seconds or 30, asked.repeats or 10)
     elif asked.what == "twelve":
-        told_twelve(asked.folder, asked.seconds or 60, asked.only, asked.repeats or 1)
+        draws = asked.repeats or 1
+        told_twelve(asked.folder, asked.seconds or 60, asked.only, draws, tuple(asked.peers))
     elif asked.what == "honest":
         told_honest(asked.folder, asked.repeats or 40)
     else:
