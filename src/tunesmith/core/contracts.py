@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.clock import Clock
+from tunesmith.core.errors import ConfigError
 from tunesmith.core.explaining import Heat
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import (
@@ -130,6 +133,10 @@ class Metric(ABC):
         return lambda weights: self.score(truth, prediction, weights)
 
 
+Weights = Mapping[str, Mapping[str, float]]
+"""Of each choice of an architecture search, by name, its options and how much each counts."""
+
+
 @dataclass
 class Watch:
     """What a learner is given to look up from its work: how long it has, what it costs to go on.
@@ -138,7 +145,8 @@ class Watch:
     work in (0, 1] and answers whether to go on. `tell(about, text)` puts a choice and its reason
     into the trial's record. `depths` are the shares of a network that later trials will train: who
     runs the frozen part below them anyway keeps what comes out. `checkpoint` is a folder for the
-    state under way, which may hold one already: of this trial, before a crash.
+    state under way, which may hold one already: of this trial, before a crash. `weigh(progress,
+    weights)` notes how an architecture search weighs the options of each choice by then.
     """
 
     clock: Clock
@@ -147,6 +155,7 @@ class Watch:
     tell: Callable[[str, str], None] = lambda about, text: None
     depths: tuple[float, ...] = ()
     checkpoint: Path | None = None
+    weigh: Callable[[float, Weights], None] = lambda progress, weights: None
 
 
 class Fitted(ABC):
@@ -164,6 +173,11 @@ class Fitted(ABC):
         """Config fields that the valid part decided (a strength, a number of epochs): with them
         pinned the same model can be fitted to all rows, with nothing left to select."""
         return {}
+
+    def architecture(self) -> Architecture | None:
+        """The shape of the network that it is, nothing of it measured; None where it is none, or
+        none that can be told so."""
+        return None
 
     def heat_methods(self) -> frozenset[str]:
         """Which of `HEATS` its networks can give."""
@@ -224,6 +238,9 @@ class Learner(ABC, Generic[C]):
     """Whether rows that count more are learned from more."""
     fits_few: bool = False
     """Whether it makes one model of few examples, and answers their folds by itself."""
+    shapes: Mapping[str, Range] = MappingProxyType({})
+    """Dimensions of the config that are searched, in these ranges, where an architecture is; else
+    each is at its default."""
     labels: Literal["none", "each", "together"] = "none"
     """What it makes of several labels a row: nothing; a model of each label, present or absent; or
     one model of all, whose truth and answers are matrices."""
@@ -239,6 +256,16 @@ class Learner(ABC, Generic[C]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         """Dimensions of the config that change nothing on this problem."""
         return ()
+
+    def shaped(self, architecture: Architecture) -> Mapping[str, Any]:
+        """What of its config, by dotted path, makes this architecture: what to pin.
+
+        Raises:
+            ConfigError: It cannot make it; says what of it.
+        """
+        raise ConfigError(
+            f"The learner {architecture.learner!r} makes no architecture that can be handed on."
+        )
 
     @abstractmethod
     def fit(self, problem: Problem, config: C, seed: int, watch: Watch) -> Fitted:

@@ -358,3 +358,6 @@ class Result:
     folder: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     """What was chosen on the way, and why: by what it is about."""
+    architecture_course: tuple[Mapping[str, Any], ...] = ()
+    """Of an architecture search how it weighed each option by and by: `progress` of the planned
+    work, and `weights` by choice and option."""

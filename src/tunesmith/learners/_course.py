@@ -17,6 +17,7 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
 from tunesmith.learners._answers import target_scale
+from tunesmith.learners._forms import tuned_form
 from tunesmith.learners._head_start import start_head
 from tunesmith.learners._network_model import NeuralModel
 from tunesmith.learners._pace import Pace, look_seconds
@@ -148,6 +149,7 @@ def fit(
         remembers=True,
         several=problem.several,
         tested=seeing.recipe.tested_by(),
+        form=tuned_form(base.card.name, config, network),
     )
     several = replace(fitted, known=None, tta=config.tta)
     return by_views(fitted, several, valid, best.rate if config.patience else None, watch)

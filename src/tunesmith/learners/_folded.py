@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.explaining import Heat
@@ -40,6 +41,9 @@ class Folded(Fitted):
 
     def seen(self, data: Dataset) -> NDArray[np.floating[Any]] | None:
         return self.models[0].seen(data)
+
+    def architecture(self) -> Architecture | None:
+        return self.models[0].architecture()
 
     @property
     def is_of_trees(self) -> bool:

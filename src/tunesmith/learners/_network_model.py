@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import WeightsError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import Below, StoreError
+from tunesmith.learners._forms import restored_form
 from tunesmith.learners._insight import Cell, Insight, Insightful, answered
 from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
 from tunesmith.modalities.inputs import Inputs, distinct
@@ -59,6 +61,11 @@ class NeuralModel(Insightful):
     """Views of a picture over which an answer is averaged."""
     tested: Recipe = PLAIN
     """How these views are made."""
+    form: Architecture | None = None
+    """Its architecture."""
+
+    def architecture(self) -> Architecture | None:
+        return self.form
 
     def predict(self, data: Dataset) -> Prediction:
         """Each distinct content goes through the encoder once."""
@@ -163,6 +170,7 @@ class NeuralModel(Insightful):
                 "several": self.several,
                 "frozen_blocks": self.network.first_trained,
                 "tta": [self.tta, self.tested.policy],
+                "architecture": None if self.form is None else self.form.to_dict(),
                 "below": None if self.below is None else [self.below.trunk.key, self.below.cut],
                 **self._course(),
             },
@@ -237,6 +245,7 @@ def load(folder: Path) -> NeuralModel:
         stop_after=saved["stop_after"],
         head_start=saved["head_start"],
         several=saved.get("several", False),
+        form=restored_form(saved.get("architecture")),
     )
 
 

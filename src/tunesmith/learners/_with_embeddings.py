@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import WeightsError
 from tunesmith.core.predictions import Prediction
@@ -117,6 +118,9 @@ class WithEmbeddings(Insightful):
     def redrawn(self, seed: int) -> WithEmbeddings | None:
         drawn = self.model.redrawn(seed)
         return None if drawn is None else replace(self, model=drawn)
+
+    def architecture(self) -> Architecture | None:
+        return self.model.architecture()
 
     def settled(self) -> Mapping[str, Any]:
         found = dict(self.model.settled())

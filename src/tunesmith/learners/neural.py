@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Int, Linear, Log, config
+from tunesmith.learners._forms import tuned_config
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.nn.adapters import BitFit, Full, LoRA
@@ -118,6 +121,9 @@ class Neural(Learner[NeuralConfig]):
         has_one = problem.classes and not problem.several
         of_classes = () if has_one else ("class_weights", "label_smoothing", "focal")
         return (*idle_of_reading(problem), *of_classes)
+
+    def shaped(self, architecture: Architecture) -> Mapping[str, Any]:
+        return tuned_config(architecture)
 
     def fit(self, problem: Problem, config: NeuralConfig, seed: int, watch: Watch) -> Fitted:
         inner, embeddings = others_embedded(problem, config, watch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.blas import one_thread
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
@@ -23,6 +24,7 @@ from tunesmith.core.space import Choice, config
 from tunesmith.learners._answers import answer, softmax
 from tunesmith.learners._few_examples import STRENGTHS as FEW_STRENGTHS
 from tunesmith.learners._few_examples import USUAL, compared, shared_scale
+from tunesmith.learners._forms import probe_config, probe_form
 from tunesmith.learners._insight import (
     Cell,
     Insight,
@@ -127,6 +129,10 @@ class ProbeModel(Insightful):
     tested: Recipe = PLAIN
     """How these views are made."""
 
+    def architecture(self) -> Architecture:
+        name = self.trunk.name if self.trunk else ""
+        return probe_form(name, self.encoder, self.readout, self.plane, len(self.center))
+
     def predict(self, data: Dataset) -> Prediction:
         return answer(self.plane.logits(self.seen(data)), self.classes, several=self.several)
 
@@ -188,6 +194,7 @@ class ProbeModel(Insightful):
             "readout": self.readout,
             "tta": [self.tta, self.tested.policy],
             "trunk": self.trunk.key if self.trunk else "",
+            "backbone": self.trunk.name if self.trunk else "",
             "several": self.several,
         }
         write_json(folder / "model.json", state)
@@ -217,6 +224,9 @@ class Probe(Learner[ProbeConfig]):
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
         return (*idle_of_reading(problem), *(() if problem.classes else ("balanced",)))
+
+    def shaped(self, architecture: Architecture) -> Mapping[str, Any]:
+        return probe_config(architecture)
 
     def fit(self, problem: Problem, config: ProbeConfig, seed: int, watch: Watch) -> Fitted:
         inner, embeddings = others_embedded(problem, config, watch)
@@ -292,7 +302,7 @@ class Probe(Learner[ProbeConfig]):
             readout=saved["readout"],
             tta=int(saved["tta"][0]),
             tested=Recipe(str(saved["tta"][1])),
-            trunk=Trunk(encoder, str(saved["trunk"]), ""),
+            trunk=Trunk(encoder, str(saved["trunk"]), str(saved.get("backbone", ""))),
             source=Source.of(folder / weights.OWN_FILE),
             several=saved.get("several", False),
         )

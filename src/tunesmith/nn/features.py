@@ -38,7 +38,11 @@ the one before; `max`, `first` and `final` (token) are of the last layer."""
 def layers(encoder: AnyEncoder) -> list[int]:
     """The layers whose mean is kept, as numbers of blocks run: all of them, or of deep encoders the
     top four and some spread evenly below."""
-    count = len(encoder.blocks)
+    return layers_of(len(encoder.blocks))
+
+
+def layers_of(count: int) -> list[int]:
+    """The same by the number of blocks."""
     if count < MOST_LAYERS:
         return list(range(count + 1))
     spread = np.linspace(0, count - TOP_LAYERS, MOST_LAYERS - TOP_LAYERS).round().astype(int)
@@ -57,16 +61,16 @@ def places(encoder: AnyEncoder, readout: str) -> NDArray[np.int64]:
     widths = [encoder.widths[layer] for layer in kept] + [encoder.width] * len(ENDS)
     starts = np.concatenate([[0], np.cumsum(widths)])
     found = []
-    for kind, layer in _parts(encoder, readout):
+    for kind, layer in parts(len(encoder.blocks), readout):
         number = kept.index(layer) if kind == "mean" else len(kept) + ENDS.index(kind)
         found.append(np.arange(starts[number], starts[number + 1]))
     return np.concatenate(found)
 
 
-def _parts(encoder: AnyEncoder, readout: str) -> list[tuple[str, int]]:
-    """The pooled vectors of a read-out: how each is pooled, and of which layer, the nearest that is
-    kept. A layer below the first is the first."""
-    count, kept = len(encoder.blocks), layers(encoder)
+def parts(count: int, readout: str) -> list[tuple[str, int]]:
+    """The pooled vectors of a read-out of so many blocks: how each is pooled, and of which layer,
+    the nearest that is kept. A layer below the first is the first."""
+    kept = layers_of(count)
     found = []
     for one in READOUTS[readout]:
         kind, _, place = one.partition(":")
@@ -77,7 +81,7 @@ def _parts(encoder: AnyEncoder, readout: str) -> list[tuple[str, int]]:
 
 def lowest(encoder: AnyEncoder, readout: str) -> int:
     """The lowest layer of a read-out, as a number of blocks run."""
-    return min(layer for _, layer in _parts(encoder, readout))
+    return min(layer for _, layer in parts(len(encoder.blocks), readout))
 
 
 def reading(
@@ -85,18 +89,18 @@ def reading(
 ) -> torch.Tensor:
     """A read-out of what the first `start` blocks leave of whole rows, none of them padded, in fp32
     with the way back open: (batch, `width`), where it reads nothing below."""
-    parts, context = _parts(encoder, readout), None
+    wanted, context = parts(len(encoder.blocks), readout), None
     if isinstance(encoder, Encoder):
         context = encoder.context(hidden, hidden.new_ones(hidden.shape[:2], dtype=torch.int64))
     found: dict[tuple[str, int], torch.Tensor] = {}
     place = start
-    for stop in sorted({layer for _, layer in parts}):
+    for stop in sorted({layer for _, layer in wanted}):
         hidden = encoder.run(hidden, context, place, stop) if stop > place else hidden
         place = stop
-        for kind, layer in parts:
+        for kind, layer in wanted:
             if layer == stop:
                 found[kind, layer] = _of_places(encoder, hidden, kind)
-    return torch.cat([found[part] for part in parts], dim=1)
+    return torch.cat([found[part] for part in wanted], dim=1)
 
 
 def _of_places(encoder: AnyEncoder, hidden: torch.Tensor, kind: str) -> torch.Tensor:

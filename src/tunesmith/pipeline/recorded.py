@@ -83,6 +83,7 @@ def write_result(folder: RunFolder, result: Result) -> None:
         "predict_seconds": result.predict_seconds,
         "size_bytes": result.size_bytes,
         "notes": dict(result.notes),
+        "architecture_course": result.architecture_course,
     }
     write_json(place / RESULT, {**facts(result), "exact": exact})
     if result.status != "stopped":
@@ -158,6 +159,7 @@ def _read_result(file: Path, problem: Problem) -> Result:
             prediction=_read_answers(place, problem),
             curve=tuple(told.pop("curve")),
             progress=tuple(told.pop("progress")),
+            architecture_course=tuple(told.pop("architecture_course", ())),
             folder=str(place / "model") if (place / "model").is_dir() else "",
             **told,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,7 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
     sign = 1.0 if get(problem.metric).higher_is_better else -1.0
     stopped = False
     notes: dict[str, str] = {}
+    course: list[Mapping[str, Any]] = []
     before = replace(FROZEN)
     rule = stoppers[stopper]
     if trial.leg and not rule.promotes:
@@ -129,7 +130,13 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         learner = learners[trial.learner]
         config = from_dict(learner.config, trial.config)
         watch = Watch(
-            clock, report, run.offline, lambda a, t: notes.update({a: t}), run.depths, checkpoint
+            clock,
+            report,
+            run.offline,
+            lambda a, t: notes.update({a: t}),
+            run.depths,
+            checkpoint,
+            lambda p, w: course.append({"progress": p, "weights": w}),
         )
         rows = fewer(problem, trial.share) if trial.share < 1 else problem
         fitted, unseen = fit_whole(learner, rows, config, trial.seed, watch)
@@ -159,6 +166,7 @@ def run_trial(run: Run, problem: Problem, job: Job, stopper: str) -> Result:
         progress=tuple(place for place, _ in curve),
         stored_seconds=min(result.fit_seconds, FROZEN.stored_seconds - before.stored_seconds),
         notes=notes,
+        architecture_course=tuple(course),
     )
 
 
