@@ -113,7 +113,8 @@ def fit(
         stopper: Who ends a trial early: "median" (the default), "asha", "hyperband", "pasha" or
             "none". What was ended goes on from its checkpoint where that is worth it.
         goals: What the search is to reach beside the score: "latency" (short answers), "size" (a
-            small model). The best score still wins; `pick` takes another from the Pareto front.
+            small model), "memory" (little of it to answer), "parameters" (few weights). The best
+            score still wins; `pick` takes another from the Pareto front.
         workers: Processes that trials run in, side by side, sharing cores and devices; by default
             they run in this one, one after the other. Only there is a trial ended that hangs inside
             a library; in this process it is where it comes back to Python, in the main thread.

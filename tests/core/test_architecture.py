@@ -35,7 +35,7 @@ def test_it_is_told_from_the_answer_down() -> None:
     assert FOUND.text().splitlines() == [
         "outputs     77",
         "cell        skip 128",
-        "cell        linear 128, gelu, layer norm, residual, dropout 0.10",
+        "cell        linear 128, gelu, layer norm, residual, dropout 0.1",
         "beside      12 numbers of other columns",
         "reads       mean of layer 1, weight 0.25",
         "reads       attention of layer 3, weight 0.75",

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tunesmith.nn import devices
-from tunesmith.nn.memory import free_bytes, micro_batch, step_bytes
+from tunesmith.nn.memory import free_bytes, growth, micro_batch, step_bytes
 from tunesmith.zoo import encoders
 
 SHAPE = {"width": 64, "blocks": 2, "heads": 4}
@@ -82,3 +82,16 @@ def test_free_memory_is_the_machines_or_what_the_container_has_left(files):
     assert free_bytes(*files(info=info, most="5000", now="2000")) == 3000
     assert free_bytes(*files(info=info, most="5000", now="6000")) == 0
     assert free_bytes(*files(info="nothing")) is None
+
+
+def test_growth_is_what_was_held_at_most(tmp_path):
+    with growth() as grown:
+        held = bytearray(96 * 1024**2)
+        held[::1024] = b"1" * len(held[::1024])
+        del held
+        before = grown()
+    if torch.cuda.is_available() or before is None:
+        pytest.skip("this machine tells another memory, or none")
+    assert 80e6 < before < 200e6
+    with growth(tmp_path / "nowhere") as unknown:
+        assert unknown() is None

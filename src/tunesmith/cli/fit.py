@@ -129,7 +129,9 @@ def fit(
     ] = "median",
     goals: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Beside the score, search for: latency, size."),
+        typer.Option(
+            metavar="A,B", help="Beside the score, search for: latency, size, memory, parameters."
+        ),
     ] = None,
     workers: Annotated[
         int | None,

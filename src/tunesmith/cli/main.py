@@ -17,6 +17,7 @@ import typer
 
 from tunesmith.cli import STARTED
 from tunesmith.cli.ablation import ablation
+from tunesmith.cli.architecture import architecture
 from tunesmith.cli.cache import cache
 from tunesmith.cli.check import check
 from tunesmith.cli.demo import demo
@@ -68,6 +69,7 @@ app.command()(check)
 app.command()(sheet)
 app.command()(report)
 app.command()(leaderboard)
+app.command()(architecture)
 app.command()(terms)
 app.command()(importance)
 app.command()(ablation)

@@ -139,7 +139,8 @@ class Architecture:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        return dataclasses.asdict(self)
+        told = dataclasses.asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in told.items()}
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> Architecture:
@@ -185,7 +186,7 @@ def told_layer(layer: Layer) -> str:
         layer.activation,
         layer.norm and f"{layer.norm} norm",
         "residual" if layer.residual else "",
-        f"dropout {layer.dropout:.2f}" if layer.dropout else "",
+        f"dropout {layer.dropout:.2g}" if layer.dropout else "",
     )
     return ", ".join([f"{layer.kind} {layer.width:,}", *filter(None, more)])
 

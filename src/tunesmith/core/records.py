@@ -339,9 +339,11 @@ Status = Literal["done", "stopped", "failed"]
 @dataclass(frozen=True)
 class Result:
     """How a trial ended. `prediction` is for the valid rows, in their order; `size_bytes` is that
-    of the saved model in `folder`; `curve` are scores by which it was steered, at `progress` of its
-    planned work. Of `fit_seconds`, `stored_seconds` went into what the activation store now holds,
-    or into a look at a part of the rows: the same once more would do without them.
+    of the saved model in `folder`, `memory_bytes` what it took to open it and to answer a few rows,
+    `parameters` the weights of its network, 0 where nobody can tell; `curve` are scores by which it
+    was steered, at `progress` of its planned work. Of `fit_seconds`, `stored_seconds` went into
+    what the activation store now holds, or into a look at a part of the rows: the same once more
+    would do without them.
     """
 
     trial: Trial
@@ -355,6 +357,8 @@ class Result:
     stored_seconds: float = 0.0
     predict_seconds: float = 0.0
     size_bytes: int = 0
+    memory_bytes: int = 0
+    parameters: int = 0
     folder: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     """What was chosen on the way, and why: by what it is about."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 SHARE = 0.5
@@ -44,6 +46,31 @@ def free_bytes(
     except (OSError, ValueError):
         return free
     return min(free, max(0, most - taken))
+
+
+@contextmanager
+def growth(own: Path = Path("/proc/self")) -> Iterator[Callable[[], int | None]]:
+    """How far the memory of this process, or of its accelerator where there is one, rises at most
+    above where it stands at the beginning, in bytes; asked at any time. None where the system does
+    not tell, as where it is not Linux."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield lambda: int(torch.cuda.max_memory_allocated() - before)
+        return
+    try:
+        (own / "clear_refs").write_text("5", encoding="ascii")  # the peak is as what is held now
+        stands = _status_bytes(own, "VmRSS")
+    except OSError:
+        yield lambda: None
+        return
+    yield lambda: max(0, _status_bytes(own, "VmHWM") - stands)
+
+
+def _status_bytes(own: Path, name: str) -> int:
+    lines = (own / "status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def micro_batch(

@@ -4,6 +4,8 @@ predictor.json   format, task, target, columns, classes, metric, costs, weights,
                  are written, reasons, members, what comes after their mean
 members/0/…      what each member's learner wrote, with folds in fold-0/ and so on
 metrics.json     the scores it was saved with
+architecture.json, .svg
+                 the network of the member that counts most, where one tells it
 golden.json      a few rows with their answers, asked again on load
 profile.json     what the rows of the fit looked like, where that was kept: sketches, no texts
 manifest.json    size and sha256 of every other file
@@ -37,7 +39,7 @@ from tunesmith.data.pictures import DATA_URI
 from tunesmith.learners import learners
 from tunesmith.learners._folded import open_model
 from tunesmith.nn.tally import FROZEN
-from tunesmith.pipeline import background
+from tunesmith.pipeline import architectures, background
 from tunesmith.pipeline.after import ABOUT_AFTER, NOTHING, After
 
 FORMAT = 1
@@ -164,6 +166,7 @@ def save(
     write_json(folder / "metrics.json", metrics)
     model = _write_golden(folder, problem, spec)
     _write_background(folder, problem)
+    _write_architecture(folder, members)
     if (known := profile(model)) is not None:
         write_bytes(folder / PROFILE, known)
     _write_manifest(folder)
@@ -199,6 +202,7 @@ def save_like(
     write_json(folder / "predictor.json", spec)
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "golden.json", {**golden, "answers": answers.tolist()})
+    _write_architecture(folder, members)
     if (like / BACKGROUND).is_file():
         _link_file(like / BACKGROUND, folder / BACKGROUND)
     if (profile := profile_in(like)) is not None:
@@ -259,6 +263,12 @@ def _write_background(folder: Path, problem: Problem) -> None:
     found = background.typical(problem)
     cells = {name: [_to_json(value) for value in found.values(name)] for name in found.names}
     write_json(folder / BACKGROUND, {"cells": cells})
+
+
+def _write_architecture(folder: Path, members: Sequence[Member]) -> None:
+    places = (folder / "members" / str(number) for number in range(len(members)))
+    weights = (member.weight for member in members)
+    architectures.write_heaviest(folder, tuple(zip(places, weights, strict=True)))
 
 
 def _to_json(value: Any) -> Any:

@@ -25,6 +25,7 @@ from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole, open_model
 from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.metrics import get
+from tunesmith.pipeline import architectures
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.results import kind_of
@@ -229,6 +230,7 @@ def _refit_one(
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
         folder.mkdir(parents=True)
         fitted.save(folder)
+        architectures.write(folder, fitted, architectures.measured_in(Path(result.folder)))
     except Exception as error:  # the model that was scored is at hand, whatever went wrong
         why = f"{type(error).__name__}: {error}"
         run.note(f"trial {trial.number} could not be fitted to all rows: {why}")

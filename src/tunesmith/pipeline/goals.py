@@ -12,7 +12,12 @@ GOALS = {
     "score": "the metric of the problem",
     "latency": "milliseconds for a row",
     "size": "megabytes of the saved model",
+    "memory": "megabytes that it takes to open it and to answer",
+    "parameters": "millions of weights of its network",
 }
+BYTES_OF_A_NUMBER = 4
+"""By which the weights of a model that is no network are counted from its size; where nobody tells
+the memory, its size stands for it."""
 
 
 def check_goals(goals: Sequence[str]) -> tuple[str, ...]:
@@ -37,5 +42,7 @@ def goals_of(problem: Problem, result: Result, goals: Sequence[str]) -> tuple[fl
         "score": signed(problem, result),
         "latency": -1000 * result.predict_seconds,
         "size": -result.size_bytes / 1e6,
+        "memory": -(result.memory_bytes or result.size_bytes) / 1e6,
+        "parameters": -(result.parameters or result.size_bytes / BYTES_OF_A_NUMBER) / 1e6,
     }
     return tuple(values[name] for name in goals or ("score",))

@@ -82,6 +82,8 @@ def write_result(folder: RunFolder, result: Result) -> None:
         "stored_seconds": result.stored_seconds,
         "predict_seconds": result.predict_seconds,
         "size_bytes": result.size_bytes,
+        "memory_bytes": result.memory_bytes,
+        "parameters": result.parameters,
         "notes": dict(result.notes),
         "architecture_course": result.architecture_course,
     }

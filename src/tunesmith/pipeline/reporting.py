@@ -11,8 +11,9 @@ from tunesmith.core.costs import Costs
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.predictions import Prediction, mix
 from tunesmith.core.runfolder import RunFolder, read_json
+from tunesmith.pipeline import architectures
 from tunesmith.pipeline.after import After
-from tunesmith.pipeline.recorded import answers_of
+from tunesmith.pipeline.recorded import RESULT, answers_of
 from tunesmith.pipeline.reframed import reframed
 from tunesmith.pipeline.request import Request
 from tunesmith.pipeline.tested import read_tested
@@ -39,6 +40,7 @@ def facts_of(folder: Path, place: Path) -> Facts:
     model, metrics = read_json(place / "predictor.json"), read_json(place / "metrics.json")
     summary = _json(folder / "summary.json") if place != folder else {}
     alone = Facts(folder, summary or _saved_with(model), model, metrics)
+    alone = replace(alone, architecture=architectures.read(place))
     if not RunFolder(folder).is_one():
         return replace(alone, untold=ALONE)
     found = replace(
@@ -48,6 +50,7 @@ def facts_of(folder: Path, place: Path) -> Facts:
         others={name: _json(folder / f"{name}.json") for name in OTHERS},
         history=history(folder),
         tested=_tested(alone),
+        architecture_course=_course(alone),
     )
     try:
         return replace(found, validated=_validated(found))
@@ -65,6 +68,17 @@ def _tested(facts: Facts) -> Answered | None:
     found = read_tested(facts.folder, facts.classes, several=facts.has_several)
     kind = str(facts.summary.get("score_is", "")).partition(":")[0]
     return found and replace(found, of=SCORED.get(kind, found.of))
+
+
+def _course(facts: Facts) -> tuple[Mapping[str, Any], ...]:
+    """How the search of the architecture weighed its options, of the trial that counts most among
+    those that tell it."""
+    members = sorted(facts.model.get("members") or [], key=lambda one: -float(one["weight"]))
+    for one in members:
+        told = _json(RunFolder(facts.folder).trial(one["trial"]) / RESULT).get("exact", {})
+        if course := told.get("architecture_course"):
+            return tuple(course)
+    return ()
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -289,6 +289,8 @@ def facts(result: Result) -> dict[str, Any]:
         "stored_seconds": round(result.stored_seconds, 3),
         "predict_ms_per_row": round(1000 * result.predict_seconds, 4),
         "size_mb": round(result.size_bytes / 1e6, 3),
+        "memory_mb": round(result.memory_bytes / 1e6, 3) or None,
+        "parameters": result.parameters or None,
         "notes": dict(result.notes),
     }
 

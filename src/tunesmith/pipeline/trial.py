@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tunesmith.core.architecture import Measured
 from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.contracts import Curve, Fitted, Overdue, Tell, Watch, Work
 from tunesmith.core.errors import TunesmithError
@@ -24,8 +25,10 @@ from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole, open_model
 from tunesmith.metrics import get
+from tunesmith.nn import memory
 from tunesmith.nn.shards import MEMORY_BYTES, Store, active, open_store, use
 from tunesmith.nn.tally import FROZEN
+from tunesmith.pipeline import architectures
 from tunesmith.pipeline.hanging import Limit, said
 from tunesmith.pipeline.labelling import compared
 from tunesmith.pipeline.parts import fewer
@@ -217,7 +220,7 @@ def scored(
     folder.mkdir(parents=True)
     fitted.save(folder)
     rows = np.arange(min(TIMED_ROWS, len(valid)))
-    with FROZEN.checking():
+    with FROZEN.checking(), memory.growth() as grown:
         opened = open_model(trial.learner, folder)
         opened.predict(valid.take(rows[:1]))  # the first call allots memory
         began = time.monotonic()
@@ -228,7 +231,17 @@ def scored(
     drift = row_drift(again.array(), wanted)
     if drift > SAVED_TOLERANCE * max(1.0, np.abs(wanted).max()):
         raise TunesmithError("its saved form answers otherwise than the model that was saved")
+    taken = grown()
+    told = opened.architecture()
+    measured = Measured(
+        None if told is None else told.measured.parameters,
+        1000 * seconds,
+        None if taken is None else taken / 1e6,
+        None if problem.is_unproven else value.value,
+        problem.metric,
+    )
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    architectures.write(folder, opened, measured)
     if folder != model:
         replace_folder(folder, model)
     return Result(
@@ -239,6 +252,8 @@ def scored(
         fit_seconds=fit_seconds,
         predict_seconds=seconds,
         size_bytes=size,
+        memory_bytes=taken or 0,
+        parameters=measured.parameters or 0,
         folder=str(model),
     )
 

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.errors import DataWarning
-from tunesmith.pipeline import artifact
+from tunesmith.pipeline import architectures, artifact
 from tunesmith.pipeline.ablation import ablate
 from tunesmith.pipeline.distill import distill
 from tunesmith.pipeline.export import export_code
@@ -50,6 +51,13 @@ class Fit:
         if file.is_file() and self.place != self.folder:
             return read_facts(file)
         return {**self.model.facts, "folder": str(self.folder)}
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The network that answers, of several the one that counts most: its blocks, what is read
+        of them, its cell, and what was measured; None where it is no network. `text()` shows it,
+        `to_dict()` is what another fit can be given as `architecture=`."""
+        return architectures.read(self.place)
 
     def leaderboard(self) -> Leaderboard:
         """Every trial, best first: score on the validation rows with its interval, fit time,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.core.architecture import Architecture
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Score
 from tunesmith.evaluate.weighted import Weights
@@ -80,6 +81,10 @@ class Facts:
     slices: Section | None = None
     """Where it errs on rows of which more is at hand than the answers."""
     untold: str = ""
+    architecture: Architecture | None = None
+    """The network that answers, or the one that counts most."""
+    architecture_course: tuple[Mapping[str, Any], ...] = ()
+    """How its search weighed the options by and by, as `Result` has it."""
 
     @property
     def answers(self) -> Answered | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tunesmith.report.facts import Facts
 from tunesmith.report.section import Section
+from tunesmith.report.sections.architecture import architecture
 from tunesmith.report.sections.audit import audit
 from tunesmith.report.sections.calibration import calibration
 from tunesmith.report.sections.card import card
@@ -32,6 +33,7 @@ ORDER: tuple[Callable[[Facts], Section | None], ...] = (
     audit,
     choice,
     search,
+    architecture,
     leaderboard,
     errors,
     lambda facts: facts.slices,

@@ -1,0 +1,103 @@
+"""An architecture drawn: what stands where, in both themes, and as a section of a report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tunesmith.core.architecture import Architecture, Block, Layer, Measured, Read
+from tunesmith.report.architecture import WIDTH, Box, Line, Words, chart, laid_out, says, svg
+from tunesmith.report.drawing import svg as for_a_page
+from tunesmith.report.facts import Facts
+from tunesmith.report.sections.architecture import architecture as section
+
+FOUND = Architecture(
+    "cell",
+    "all-MiniLM-L6-v2",
+    (
+        Block(1, heads=0.5),
+        Block(2),
+        Block(3, trains=True, adapter="lora", rank=8),
+        Block(4, kept=False),
+    ),
+    (Read(0, "mean", 1.0), Read(3, "attention", 3.0)),
+    (Layer("linear", 128, "gelu", "layer", True, 0.1),),
+    77,
+    12,
+    Measured(22_000_000, 4.25, 90.0, 0.913, "accuracy"),
+)
+
+
+def texts(architecture: Architecture) -> list[str]:
+    return [one.text for one in laid_out(architecture).shapes if isinstance(one, Words)]
+
+
+def test_everything_is_drawn_from_the_answer_down() -> None:
+    shapes = laid_out(FOUND).shapes
+    words = [one for one in shapes if isinstance(one, Words)]
+    y = {one.text: one.y for one in words}
+    rows = ["77 outputs", "linear 128", "with 12 numbers beside", "2 vectors in a weighted mean"]
+    rows += ["removed", "trains", "all-MiniLM-L6-v2"]
+    assert [y[text] for text in rows] == sorted(y[text] for text in rows)
+    assert {"lora 8", "heads 50%", "attention 0.75", "mean 0.25"} <= set(y)
+    assert [one.is_dashed for one in shapes if isinstance(one, Box)].count(True) == 1
+
+
+def test_what_counts_more_is_read_by_a_thicker_line() -> None:
+    lines = [one for one in laid_out(FOUND).shapes if isinstance(one, Line)]
+    widths = sorted(one.width for one in lines if len(one.points) == 4)
+    assert widths == pytest.approx([1.5 + 5 * 0.25, 1.5 + 5 * 0.75])
+
+
+def test_nothing_leaves_the_ground() -> None:
+    layout = laid_out(FOUND)
+    for one in layout.shapes:
+        if isinstance(one, Box):
+            assert one.x >= 0
+            assert one.x + one.width <= WIDTH
+            assert one.y + one.height <= layout.height
+
+
+def test_many_blocks_that_are_alike_are_drawn_as_one_but_for_what_is_read() -> None:
+    blocks = tuple(Block(number) for number in range(1, 25))
+    deep = replace(FOUND, blocks=blocks, reads=(Read(24, "mean"), Read(20, "max")))
+    drawn = texts(deep)
+    assert {"21–24", "1–20"} <= set(drawn)
+    assert drawn.count("frozen") == 2
+
+
+def test_the_file_is_svg_for_both_themes_and_fetches_nothing() -> None:
+    wild = replace(FOUND, backbone='</text><script>alert("x")</script>')
+    written = svg(wild)
+    root = ElementTree.fromstring(written)
+    assert root.tag.endswith("svg")
+    assert not [one for one in root.iter() if one.tag.endswith("script")]
+    assert "prefers-color-scheme:dark" in written
+    assert "http" not in written.replace("http://www.w3.org/2000/svg", "")
+    assert root[0].text == says(wild)[:400]
+
+
+def test_a_section_shows_the_picture_its_table_and_the_course_of_the_weights() -> None:
+    pytest.importorskip("matplotlib")
+    course: tuple[dict[str, Any], ...] = tuple(
+        {"progress": p, "weights": {"cell 1": {"linear": 0.5 + p / 4, "skip": 0.5 - p / 4}}}
+        for p in (0.1, 0.5, 1.0)
+    )
+    facts = Facts(Path(), {}, {}, architecture=FOUND, architecture_course=course)
+    found = section(facts)
+    assert found is not None
+    picture, words, weights = found.blocks
+    assert "accuracy 0.913" in words.text  # type: ignore[union-attr]
+    for one in (picture, weights):
+        assert "var(--" in for_a_page(one)  # type: ignore[arg-type]
+    assert weights.says.endswith("linear counted most at the end, with 0.75.")  # type: ignore[union-attr]
+    assert weights.table.rows[1] == (0.5, 0.625, 0.375)  # type: ignore[union-attr]
+    assert ("block 4", "removed") in chart(FOUND).table.rows
+
+
+def test_where_there_is_no_network_there_is_no_section() -> None:
+    assert section(Facts(Path(), {}, {})) is None
