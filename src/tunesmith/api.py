@@ -23,6 +23,7 @@ from tunesmith.pipeline.nested import check_nested
 from tunesmith.pipeline.plan import modality_of
 from tunesmith.pipeline.request import Request, source_name
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
+from tunesmith.pipeline.shaping import asked_of
 from tunesmith.pipeline.stacking import check_stack
 from tunesmith.predictor import Predictor
 from tunesmith.report.tracking import trackers
@@ -64,6 +65,7 @@ def fit(
     sensitive: Sequence[str] = (),
     interpretable: bool | str = True,
     label_delimiter: str | None = None,
+    architecture: Any = "auto",
     bad_rows: str = "stop",
     cache: bool = True,
     listeners: Sequence[Listener] = (),
@@ -129,6 +131,10 @@ def fit(
             True (the default): a scorecard where there can be one; False for none.
         label_delimiter: What stands between several labels of a cell, such as ";"; found by itself
             where it is plain.
+        architecture: Search the shape of networks too: True (cells on what is read, and what is
+            taken from or added to the blocks), False, or "auto" (the default), where there is time
+            and it has won elsewhere. Or one to keep: a file, folder or dict as a fit leaves it
+            (`model.architecture`); {"start": FILE} begins with it and searches on.
         bad_rows: "stop" at rows that do not fit the columns, or "skip" them and say so.
         cache: Keep what frozen networks answer in the user's cache folder, for the next trial and
             the next fit; without it, in memory alone.
@@ -174,6 +180,7 @@ def fit(
         sensitive=(sensitive,) if isinstance(sensitive, str) else tuple(sensitive),
         interpretable=interpretable,
         label_delimiter=label_delimiter,
+        architecture=asked_of(architecture),
     )
     heard = (*listeners, *trackers(track, place))
     run = fit_run(source, request, folder=place, metric=metric, listeners=heard, started=began)

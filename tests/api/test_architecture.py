@@ -14,6 +14,10 @@ import pytest
 import tunesmith as ts
 from tunesmith.cli.main import main
 from tunesmith.core.architecture import Architecture
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.space import Choice
+from tunesmith.learners import learners
+from tunesmith.pipeline import shaping
 from tunesmith.tasks.classification import reviews
 
 
@@ -68,3 +72,138 @@ def test_who_is_no_network_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run.architecture is None
     assert command("architecture", tmp_path / "run") == 2
     assert "no network" in capsys.readouterr().err
+
+
+def with_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tuning has something to search for the sake of an architecture."""
+    shapes = {"stop_after": Choice(0.0, 0.5)}
+    monkeypatch.setattr(type(learners["neural"]), "shapes", shapes)
+
+
+QUICK = {"epochs": 1, "patience": 0, "depth": 0.5, "optimizer": "AdamW", "adapter": "LoRA"}
+
+
+def tuned(folder: Path, checkpoint: str, **more: Any) -> ts.Predictor:
+    space = {"neural": {**QUICK, "backbone": checkpoint, **more.pop("fixed", {})}}
+    told = {"learners": ["neural"], "trials": 3, "search": "random", **more}
+    return ts.fit(table(), "label", folder=folder, offline=True, space=space, **told)
+
+
+def reasons(model: ts.Predictor) -> list[str]:
+    lines = (model.folder / "journal.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    found = [one["text"] for one in told if one.get("about") == "architecture"]
+    assert model.summary["reasons"]["architecture"] == found[0]
+    return found
+
+
+def test_true_searches_the_shapes_of_learners_and_false_does_not(
+    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_shapes(monkeypatch)
+    model = tuned(tmp_path / "on", checkpoint, architecture=True, trials=6)
+    assert reasons(model) == ["asked for: neural"]
+    assert {one["config"]["stop_after"] for one in model.leaderboard()} == {0.0, 0.5}
+    again = ts.resume(tmp_path / "on", trials=2, source=table())  # what is open stays open
+    assert len(again.leaderboard()) == 8
+    off = tuned(tmp_path / "off", checkpoint, architecture=False)
+    assert {one["config"]["stop_after"] for one in off.leaderboard()} == {0.0}
+    assert reasons(off) == ["not searched"]
+
+
+def test_auto_says_why_it_leaves_architectures_out(
+    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_shapes(monkeypatch)
+    model = tuned(tmp_path / "run", checkpoint, trials=1)
+    assert reasons(model) == [
+        "the fixed ones are kept; neural: it has not won beyond the interval elsewhere"
+    ]
+    monkeypatch.setattr(shaping, "WORTH", {"neural": 3.0})
+    model = tuned(tmp_path / "few", checkpoint, trials=1)
+    assert reasons(model) == ["the fixed ones are kept; neural: it takes 40 trials, 1 are planned"]
+
+
+def test_an_architecture_is_kept_or_begun_with_by_another_fit(
+    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_shapes(monkeypatch)
+    fixed = {"pooling": "max", "head": 128, "adapter.LoRA.rank": 4}
+    model = tuned(tmp_path / "one", checkpoint, fixed=fixed, trials=1)
+    found = model.architecture
+    assert found is not None
+
+    learners_told = {"learners": ["neural"], "offline": True, "search": "random"}
+    quick = {"neural": {"epochs": 1, "patience": 0, "optimizer": "AdamW"}}
+    told = {**learners_told, "space": quick}
+    kept = ts.fit(
+        table(), "label", folder=tmp_path / "two", trials=3, architecture=tmp_path / "one", **told
+    )
+    for one in kept.leaderboard():
+        config = one["config"]
+        assert (config["pooling"], config["head"], config["depth"]) == ("max", 128, 0.5)
+        assert (config["adapter"]["rank"], config["backbone"]) == (4, checkpoint)
+    assert kept.architecture is not None
+    assert kept.architecture.blocks == found.blocks
+    assert reasons(kept) == ["fixed as given, for the learner 'neural'"]
+
+    start = {"start": found.to_dict()}
+    begun = ts.fit(
+        table(), "label", folder=tmp_path / "three", trials=3, architecture=start, **told
+    )
+    first = min(begun.leaderboard(), key=lambda one: one["trial"])
+    assert first["reason"] == "the architecture to begin with"
+    assert (first["config"]["pooling"], first["config"]["head"]) == ("max", 128)
+    assert first["backbone"] == checkpoint
+
+
+WRONG: dict[str, Any] = {
+    "kind": ({"cell": [{"kind": "linaer", "width": 8}]}, "'linear', 'conv'"),
+    "width": ({"cell": [{"kind": "linear", "width": 0}]}, "cell.0.width cannot be 0"),
+    "gone": ({"blocks": [{"number": 1, "kept": False}], "reads": []}, "all are removed"),
+    "learner": ({"learner": "neurl"}, "Did you mean 'neural'?"),
+    "made": ({"cell": [{"kind": "conv", "width": 8}]}, "one linear layer at most"),
+    "backbone": ({"backbone": "no-such-network"}, "no-such-network"),
+}
+PLAIN = {
+    "learner": "neural",
+    "backbone": "",
+    "blocks": [{"number": 1}, {"number": 2}],
+    "reads": [{"layer": 2, "pooling": "mean"}],
+    "cell": [],
+    "outputs": 2,
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_no_network_can_be_is_one_error_before_any_work(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, told = WRONG[name]
+    (tmp_path / "wrong.json").write_text(json.dumps({**PLAIN, **change}))
+    table(40).to_csv(tmp_path / "rows.csv", index=False)
+    for given in (str(tmp_path / "wrong.json"), f"start:{tmp_path / 'wrong.json'}"):
+        run = ("fit", tmp_path / "rows.csv", "--target", "label", "--folder", tmp_path / "run")
+        assert command(*run, "--trials", 1, "--architecture", given) == 2
+        error = " ".join(capsys.readouterr().err.split())
+        assert error.startswith("error: ")
+        assert told in error
+        assert "Traceback" not in error
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"architecture": "nowhere.json"}, "no architecture in nowhere.json"),
+        ({"architecture": 3}, "cannot be 3"),
+        ({"architecture": True, "learners": ["linear"]}, "There is no architecture to search"),
+        ({"architecture": PLAIN, "learners": ["linear"]}, "name it too"),
+        ({"architecture": PLAIN, "space": {"neural": {"pooling": "max"}}}, "leave one of them"),
+        ({"space": {"neural": {"head": -1}}, "learners": ["neural"], "trials": 1}, "head"),
+    ],
+)
+def test_what_cannot_go_together_is_said(more: dict[str, Any], told: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=told):
+        ts.fit(table(40), "label", folder=tmp_path / "run", **{"trials": 1, **more})
+    assert not (tmp_path / "run").exists()

@@ -142,6 +142,13 @@ def fit(
     learners: Annotated[
         str | None, typer.Option(metavar="A,B", help="Try only these learners.")
     ] = None,
+    architecture: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|on|off|FILE|start:FILE",
+            help="Search the shape of networks, or keep that of a file, or begin with it.",
+        ),
+    ] = "auto",
     bad_rows: Annotated[
         str, typer.Option(metavar="stop|skip", help="What to do with rows that cannot be read.")
     ] = "stop",
@@ -170,6 +177,7 @@ def fit(
         "costs": options.costs(costs),
         "weights": weights,
         "label_delimiter": label_delimiter,
+        "architecture": options.architecture(architecture),
     }
     from tunesmith import api
 

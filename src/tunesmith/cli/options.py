@@ -126,6 +126,13 @@ def costs(text: str | None) -> dict[str, Any] | list[Any] | None:
     return read
 
 
+def architecture(text: str) -> Any:
+    """`on`, `off` and `start:FILE` as the Python call has them; the rest as it stands."""
+    if text.startswith("start:"):
+        return {"start": text.removeprefix("start:")}
+    return {"on": True, "off": False}.get(text, text)
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)

@@ -292,12 +292,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A learner and its first config, why it is tried, and what it should cost."""
+    """A learner and its first config, why it is tried, and what it should cost. Of one that
+    `is_given` by the user nothing is chosen anew, neither checkpoint nor size."""
 
     learner: str
     config: Mapping[str, Any]
     reason: str
     cost_seconds: float = 0.0
+    is_given: bool = False
 
 
 @dataclass(frozen=True)

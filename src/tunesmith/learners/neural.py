@@ -37,7 +37,7 @@ class NeuralConfig:
     """What of the trained blocks may change."""
     pooling: Annotated[str, Choice("mean", "first", "final", "max", "attention")] = "mean"
     """How the vectors of the tokens become one."""
-    head: Annotated[int, Choice(0, 128, 512)] = 0
+    head: Annotated[int, Choice(0, 128, 512), Field(ge=0)] = 0
     """Width of the head's hidden layer; 0 for none."""
     head_start: Annotated[str, Choice("probe", "random")] = "probe"
     """Begin with the head that suits the frozen encoder (with mean pooling and no hidden layer), as
@@ -53,7 +53,7 @@ class NeuralConfig:
     """Peak learning rate, reached after warm-up."""
     layer_decay: Annotated[float, Linear(0.6, 1.0)] = 0.9
     """Learning rate of a block as a share of that of the block above."""
-    batch_size: Annotated[int, Choice(8, 16, 32, 64)] = 32
+    batch_size: Annotated[int, Choice(8, 16, 32, 64), Field(ge=1)] = 32
     """Rows a step."""
     schedule: Annotated[str, Choice("linear", "cosine", "constant")] = "linear"
     """How the learning rate falls after warm-up."""

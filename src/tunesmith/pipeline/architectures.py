@@ -38,6 +38,11 @@ def read(folder: Path) -> Architecture | None:
     return Architecture.from_dict(read_json(file)) if file.is_file() else None
 
 
+def hand_on(folder: Path, to: Path) -> None:
+    """Put that of the model of a folder, and its drawing, into another folder too."""
+    write_heaviest(to, [(folder, 1.0)])
+
+
 def write_heaviest(folder: Path, members: Sequence[tuple[Path, float]]) -> None:
     """Put that of the member that counts most, of those that tell one, into the folder of a model,
     and its drawing beside it."""

@@ -34,6 +34,7 @@ from tunesmith.export._data import Reading, reading
 from tunesmith.export._scores import Measure, measure
 from tunesmith.export._script import write
 from tunesmith.learners._folded import open_model
+from tunesmith.pipeline import architectures
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.export_models import Chosen, models, part
 from tunesmith.pipeline.few import refuse_few
@@ -58,8 +59,8 @@ EXACT_MINOR = frozenset({"torch", "torchvision"})
 def export_code(
     folder: Path, out: Path, *, source: Any = None, check: bool | None = None
 ) -> dict[str, Any]:
-    """Write the final model of a run as `train.py`, with requirements.txt, split.json and
-    export.json, into a new or empty folder; gives what export.json holds.
+    """Write the final model of a run as `train.py`, with requirements.txt, split.json, export.json
+    and the architecture of its network, into a new or empty folder; gives what export.json holds.
 
     Args:
         source: The file of the data, where the run was fitted from an object in memory or the file
@@ -105,6 +106,7 @@ def export_code(
         "forecast_seconds": forecast,
     }
     _write(out, written.code, written.packages, problem)
+    architectures.hand_on(best, out)
     wants_check = forecast < QUICK_SECONDS if check is None else check
     facts |= _checked(out, facts) if wants_check else {"script": None, "agrees": None}
     write_json(out / FACTS, facts)

@@ -28,7 +28,7 @@ from tunesmith.data.read import read
 from tunesmith.metrics import get
 from tunesmith.nn.shards import MEMORY_BYTES, Store, open_store, using
 from tunesmith.nn.tally import FROZEN, Tally
-from tunesmith.pipeline import nested
+from tunesmith.pipeline import nested, shaping
 from tunesmith.pipeline.few import refuse_few
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
@@ -39,6 +39,7 @@ from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_name
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_far_pictures, refuse_network
 from tunesmith.pipeline.run import Run
+from tunesmith.pipeline.shaping import Opened
 from tunesmith.pipeline.standing import closing_seconds, rank
 from tunesmith.pipeline.tune import tune
 from tunesmith.search import named
@@ -66,7 +67,8 @@ def fit(
     check_wanted(request.wanted, pins)
     check_workers(request.workers, request.own_metric)
     _ = learner_of(request.interpretable)
-    request = replace(request, pins=whole_names(pins), goals=check_goals(request.goals))
+    fixed = shaping.with_given(request.architecture, whole_names(pins), request.wanted)
+    request = replace(request, pins=fixed, goals=check_goals(request.goals))
     _ = named(request.search), stoppers[request.stopper]  # wrong names are told before all else
     refuse_network(source, request.offline)
     place = RunFolder.create(folder)
@@ -261,7 +263,11 @@ def _procedure(run: Run, problem: Problem, request: Request, recorded: Recorded)
     if not (run.folder.path / "problem.json").is_file():
         _tell_facts(run.folder, problem)
     tuning = nested.own_share(run, request.nested)
-    candidates = _candidates(tuning, problem, request)
+    planned = _planned(tuning, problem, request)
+    candidates = planned.candidates
+    if any("backbone" in one.config for one in candidates):
+        reasons = {**problem.reasons, "architecture": planned.reason}
+        problem = replace(problem, reasons=reasons)
     depths = {c.config["depth"] for c in candidates if "depth" in c.config}
     tuning = replace(tuning, depths=tuple(sorted(depths)))
     is_proven = (run.folder.path / "summary.json").is_file()
@@ -270,7 +276,7 @@ def _procedure(run: Run, problem: Problem, request: Request, recorded: Recorded)
         tuning,
         problem,
         candidates,
-        pins=request.pins or {},
+        pins=shaping.widened(request.pins or {}, planned.learners),
         search=request.search,
         stopper=request.stopper,
         goals=request.goals,
@@ -290,25 +296,35 @@ def _procedure(run: Run, problem: Problem, request: Request, recorded: Recorded)
     finish(run, problem, results, may_refit=not interrupted, outer=answered)
 
 
-def _candidates(run: Run, problem: Problem, request: Request) -> tuple[Candidate, ...]:
-    """What is to be tried first: as planned before, or planned now."""
-    file = run.folder.path / "candidates.json"
+def _planned(run: Run, problem: Problem, request: Request) -> Opened:
+    """What is to be tried first, and whose architecture is searched: as planned before, or planned
+    now."""
+    file, pins = run.folder.path / "candidates.json", request.pins or {}
     if file.is_file():
-        return tuple(Candidate(**told) for told in read_json(file)["candidates"])
+        told = read_json(file)
+        before = tuple(Candidate(**one) for one in told["candidates"])
+        return Opened(tuple(told.get("opened", ())), before, told.get("architecture", ""))
     candidates, notes = plan(
         problem,
         wanted=request.wanted,
         asked=request.interpretable if isinstance(request.interpretable, str) else "",
-        pins=request.pins or {},
+        beside=shaping.beside(request.architecture) if request.wanted is None else (),
+        pins=pins,
         clock=run.clock,
         offline=run.offline,
     )
-    names = sorted({candidate.learner for candidate in candidates})
-    check_search(request.search, names, problem, request.pins or {}, max(1, len(request.goals)))
+    found = shaping.opened(request.architecture, run, problem, candidates)
+    names = sorted({candidate.learner for candidate in found.candidates})
+    whole = shaping.widened(pins, found.learners)
+    check_search(request.search, names, problem, whole, max(1, len(request.goals)))
     for text in notes:
         run.note(text)
-    write_json(file, {"candidates": [vars(candidate) for candidate in candidates]})
-    return candidates
+    if any("backbone" in one.config for one in found.candidates):
+        run.journal.write("reason", about="architecture", text=found.reason)
+    every = [vars(candidate) for candidate in found.candidates]
+    told = {"candidates": every, "opened": found.learners, "architecture": found.reason}
+    write_json(file, told)
+    return found
 
 
 def _tell_store(run: Run, store: Store, before: Tally) -> None:

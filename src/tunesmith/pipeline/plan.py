@@ -11,7 +11,7 @@ from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.records import Candidate, Card, Problem
-from tunesmith.core.space import Choice, check_pins, default, space, to_dict
+from tunesmith.core.space import Choice, check_pins, default, from_dict, space, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._per_label import suits
@@ -41,17 +41,20 @@ ORDER = (
     "tabicl",
     "tabpfn",
     "probe",
+    "cell",
     "fusion",
     "neural",
 )
-WITH_TEXTS = ("majority", "linear", "probe", "fusion", "neural")
+WITH_TEXTS = ("majority", "linear", "probe", "cell", "fusion", "neural")
 """The order where there are texts; those of tables follow."""
 BESIDE_TEXTS = ("tabular", "catboost", "xgboost", "forest", "neighbours")
 """Learners that are left out where there are texts, unless asked for."""
-ONE_KIND = ("probe", "neural")
+ONE_KIND = ("probe", "cell", "neural")
 """Learners whose network reads texts or one column of pictures, and has the rest as numbers."""
 ON_REQUEST = ("ebm",)
 """Learners that are tried where they are asked for, or a field of theirs is fixed."""
+SEARCHED = ("cell",)
+"""Learners that are nothing but an architecture, tried where such are searched."""
 REASONS = {
     "majority": "what every other model must beat",
     "lightgbm": "boosted trees, the quickest of them",
@@ -195,9 +198,10 @@ def plan(
     clock: Clock,
     offline: bool,
     asked: str = "",
+    beside: Sequence[str] = (),
 ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     """Candidates in the order they are to be tried, cheap ones first, and notes on what is left
-    out. `asked` is a learner that must be among them.
+    out. `asked` is a learner that must be among them, `beside` are tried beside the usual ones.
 
     Raises:
         ConfigError: None can learn this, or not the one that was asked for, or not as pinned.
@@ -207,8 +211,8 @@ def plan(
     left_out: dict[str, list[str]] = {}
     text = problem.data.with_columns(problem.inputs).of_kind("text")
     order = tuple(dict.fromkeys([*WITH_TEXTS, *ORDER])) if text else ORDER
-    usual = [n for n in learners if learners[n].is_proposed and n not in ON_REQUEST]
-    more = [n for n in (asked, *(pins if wanted is None else ())) if n]
+    usual = [n for n in learners if learners[n].is_proposed and n not in (*ON_REQUEST, *SEARCHED)]
+    more = [n for n in (asked, *(pins if wanted is None else ()), *beside) if n]
     names = sorted(
         dict.fromkeys([*(wanted or usual), *more]),
         key=lambda n: (order.index(n) if n in order else len(order), n),
@@ -233,7 +237,10 @@ def plan(
         elif name == "fusion":
             found += fusions(problem, pins.get(name, {}), clock, notes)
         elif _has_backbone(name):
-            found += _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
+            read = _with_cards(name, problem, pins.get(name, {}), clock, offline, notes)
+            for one in read:
+                refuse(problem, one)
+            found += read
         else:
             pinned = {**_quicker(name, problem), **_settled(name, problem), **pins.get(name, {})}
             chosen = default(learners[name].config, pinned)
@@ -251,6 +258,15 @@ def plan(
     if not found:
         raise ConfigError(f"No learner can learn this: {'; '.join(notes)}.")
     return tuple(found), tuple(dict.fromkeys(notes))
+
+
+def refuse(problem: Problem, candidate: Candidate) -> None:
+    """Raises:
+    ConfigError: Its learner cannot learn this problem by this config.
+    """
+    learner = learners[candidate.learner]
+    if wrong := learner.refuses(problem, from_dict(learner.config, candidate.config)):
+        raise ConfigError(wrong)
 
 
 def _quicker(name: str, problem: Problem) -> dict[str, Any]:
@@ -322,6 +338,8 @@ def _with_cards(
     limit = clock.limit_seconds
     if costs[usable[0].name] > SHORT_SHARE * limit:
         usable = sorted(usable, key=lambda card: costs[card.name])
+    if name in SEARCHED:
+        return [_probe(card, pins, costs[card.name], limit, name) for card in usable[:1]]
     if name != "probe":
         return _by_depth(name, usable[0], pins, costs[usable[0].name], limit)
     others = [card for card in usable[1:] if costs[card.name] <= SECOND_SHARE * limit]
@@ -341,11 +359,15 @@ def _to_fetch(problem: Problem) -> list[Card]:
     return [card for card in good if suits_language(card.languages, main)][:1] or good[:1]
 
 
-def _probe(card: Card, pins: Mapping[str, Any], seconds: float, limit: float) -> Candidate:
+def _probe(
+    card: Card, pins: Mapping[str, Any], seconds: float, limit: float, name: str = "probe"
+) -> Candidate:
+    """A learner on frozen features, as large as the time allows."""
     read, share = side_in_time(card, seconds, READ_SHARE * limit)
-    chosen = default(learners["probe"].config, {**read, **pins, "backbone": card.name})
-    reason = f"frozen features{told_size(card)}, about {START_SECONDS + share * seconds:.0f} s"
-    return Candidate("probe", to_dict(chosen), reason, START_SECONDS + share * seconds)
+    chosen = default(learners[name].config, {**read, **pins, "backbone": card.name})
+    about = "frozen features" if name == "probe" else "a cell on frozen features"
+    reason = f"{about}{told_size(card)}, about {START_SECONDS + share * seconds:.0f} s"
+    return Candidate(name, to_dict(chosen), reason, START_SECONDS + share * seconds)
 
 
 def _by_depth(

@@ -16,7 +16,7 @@ from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.nn.devices import share_of_threads
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.history import History
-from tunesmith.pipeline.plan import Pins, modality_of
+from tunesmith.pipeline.plan import SEARCHED, Pins, modality_of
 from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
@@ -258,7 +258,8 @@ class Proposals:
         data, a second probe on the next one; as it is where one is pinned, or nothing is to
         choose. None where no second one can be afforded."""
         pins = self._pins.get(candidate.learner, {})
-        if not candidate.config.get("backbone") or "backbone" in pins:
+        is_fixed = candidate.is_given or "backbone" in pins
+        if not candidate.config.get("backbone") or is_fixed:
             return candidate
         if not self._has_scouted:
             self._has_scouted = True
@@ -349,12 +350,13 @@ class Proposals:
     def _on_best_backbone(self, candidate: Candidate | None) -> Candidate | None:
         """Fine-tune the checkpoint whose frozen features did best, or let that one read the texts
         beside columns, unless one is pinned."""
-        if candidate is None:
-            return None
+        if candidate is None or candidate.is_given:
+            return candidate
         name = best_backbone(self._problem, self._results)
         if not name:
             return candidate
-        field = "backbone" if candidate.learner == "neural" else reads_with(name)
+        is_network = candidate.learner in ("neural", *SEARCHED)
+        field = "backbone" if is_network else reads_with(name)
         before = candidate.config.get(field)
         if not before or name == before or field in self._pins.get(candidate.learner, {}):
             return candidate

@@ -52,6 +52,7 @@ class Request:
     sensitive: tuple[str, ...] = ()
     interpretable: bool | str = True
     label_delimiter: str | None = None
+    architecture: Any = "auto"
 
     def write(self, folder: Path) -> None:
         told = {field.name: getattr(self, field.name) for field in fields(self)}

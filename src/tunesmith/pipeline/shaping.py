@@ -1,0 +1,223 @@
+"""Whether a fit searches architectures, or is given one: which learners and dimensions that opens,
+what it fixes, and with what it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.architecture import Architecture
+from tunesmith.core.errors import ConfigError, DataError, did_you_mean
+from tunesmith.core.records import Candidate, Problem
+from tunesmith.core.runfolder import read_json
+from tunesmith.core.space import check_pins, default, to_dict
+from tunesmith.learners import learners
+from tunesmith.pipeline.architectures import FILE
+from tunesmith.pipeline.plan import SEARCHED, Pins, refuse, whole_names
+from tunesmith.pipeline.run import Run
+
+AUTO, START, PIN = "auto", "start", "pin"
+HOW = (
+    'architecture= takes True, False, "auto", the file or dict of an architecture, or '
+    '{"start": FILE} to begin with one.'
+)
+WORTH: Mapping[str, float] = {}
+"""Learners whose architectures have won on held-out rows beyond the interval, and for how many
+trials of theirs there must be time: `auto` searches no others. See docs/architecture-search.md."""
+WORTH_TRIALS = 40
+"""Where trials are counted and not time, so many are enough."""
+
+Asked = bool | str | Mapping[str, Any]
+"""As a request has it: True, False, "auto", {"pin": architecture} or {"start": architecture}."""
+
+
+def asked_of(told: Any) -> Asked:
+    """What a user asked for, with an architecture read from its file.
+
+    Raises:
+        ConfigError: It is none of what may be asked for, or holds no architecture.
+    """
+    if isinstance(told, bool) or told == AUTO:
+        return bool(told) if isinstance(told, bool) else AUTO
+    if isinstance(told, Mapping) and set(told) == {START}:
+        return {START: _read(told[START]).to_dict()}
+    return {PIN: _read(told).to_dict()}
+
+
+def _read(told: Any) -> Architecture:
+    """An architecture from a value, a file, a run folder or a saved model."""
+    if isinstance(told, Architecture):
+        return told
+    if isinstance(told, Mapping):
+        return Architecture.from_dict(told)
+    if not isinstance(told, str | Path):
+        raise ConfigError(f"An architecture cannot be {told!r}. {HOW}")
+    place = Path(told)
+    inside = (place / FILE, place / "best" / FILE)
+    file = next((one for one in inside if one.is_file()), place)
+    if not file.is_file():
+        raise ConfigError(f"There is no architecture in {told}. {HOW}")
+    try:
+        return Architecture.from_dict(read_json(file))
+    except DataError as error:
+        raise ConfigError(f"{error} {HOW}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def given(asked: Asked) -> Architecture | None:
+    """The architecture that is fixed, or begun with; None where none was given."""
+    if not isinstance(asked, Mapping):
+        return None
+    return Architecture.from_dict(next(iter(asked.values())))
+
+
+def with_given(asked: Asked, pins: Pins, wanted: Sequence[str] | None = None) -> Pins:
+    """The pins with what fixes the architecture that was given; one to begin with is checked.
+
+    Raises:
+        ConfigError: Its learner is not known, is not `wanted` or cannot make it, or a pin says
+            otherwise.
+    """
+    found = given(asked)
+    if found is None:
+        return pins
+    if wanted is not None and found.learner not in wanted:
+        raise ConfigError(
+            f"The architecture is of the learner {found.learner!r}, and only {', '.join(wanted)} "
+            "may be tried: name it too, or leave `learners` away."
+        )
+    own, fixed = pins.get(found.learner, {}), _made_of(found)
+    check_pins(learners[found.learner].config, fixed)
+    for path, value in fixed.items():
+        if path in own and own[path] != value and PIN in asked:  # type: ignore[operator]
+            raise ConfigError(
+                f"The architecture has {found.learner}.{path}={value!r}, and the space fixes it to "
+                f"{own[path]!r}: leave one of them away."
+            )
+    return {**pins, found.learner: {**fixed, **own}} if PIN in asked else pins  # type: ignore[operator]
+
+
+def _made_of(architecture: Architecture) -> dict[str, Any]:
+    """What of its learner's config makes an architecture.
+
+    Raises:
+        ConfigError: The learner is not known, cannot make it, or its checkpoint is not known.
+    """
+    name = architecture.learner
+    if name not in learners:
+        raise ConfigError(
+            f"The architecture is of a learner {name!r}, which there is not."
+            f"{did_you_mean(name, learners)}"
+        )
+    fixed = dict(learners[name].shaped(architecture))
+    return dict(whole_names({name: fixed})[name])
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The learners whose architecture is searched, in which order anything is tried, and why."""
+
+    learners: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    reason: str
+
+
+def beside(asked: Asked) -> tuple[str, ...]:
+    """Learners that are planned for beside the usual ones."""
+    found = given(asked)
+    own = () if found is None else (found.learner,)
+    if not asked or (isinstance(asked, Mapping) and PIN in asked):
+        return own
+    wanted = _worth() if asked == AUTO else SEARCHED
+    return (*own, *(name for name in wanted if name in learners and name not in own))
+
+
+def _worth() -> tuple[str, ...]:
+    return tuple(name for name in SEARCHED if name in WORTH)
+
+
+def opened(asked: Asked, run: Run, problem: Problem, candidates: Sequence[Candidate]) -> Opened:
+    """What of the candidates is searched as an architecture.
+
+    Raises:
+        ConfigError: It was asked for, and none of them has any.
+    """
+    every = tuple(candidates)
+    shaped = tuple(dict.fromkeys(c.learner for c in every if _has_shapes(c.learner)))
+    if not asked or (isinstance(asked, Mapping) and PIN in asked):
+        return Opened((), every, _told_closed(asked))
+    if asked != AUTO:
+        if not shaped:
+            tried = ", ".join(dict.fromkeys(one.learner for one in every))
+            able = ", ".join(name for name in learners if _has_shapes(name))
+            raise ConfigError(
+                f"There is no architecture to search: none of the learners that can learn this "
+                f"({tried}) has any. Of all learners {able or 'none'} has; they read texts or "
+                "pictures. Leave `architecture` away."
+            )
+        return Opened(shaped, _begun(asked, problem, every), f"asked for: {', '.join(shaped)}")
+    worth: list[str] = []
+    told: list[str] = []
+    for name in shaped:
+        why = _why_not(name, run, problem, every)
+        (told if why else worth).append(f"{name}: {why}" if why else name)
+    kept = tuple(one for one in every if one.learner not in SEARCHED or one.learner in worth)
+    reason = f"searched: {', '.join(worth)}" if worth else "the fixed ones are kept"
+    if not shaped:
+        told = ["no learner that is tried has any to search"]
+    return Opened(tuple(worth), kept, "; ".join([reason, *told]))
+
+
+def _told_closed(asked: Asked) -> str:
+    found = given(asked)
+    return "not searched" if found is None else f"fixed as given, for the learner {found.learner!r}"
+
+
+def _has_shapes(name: str) -> bool:
+    return name in SEARCHED or bool(learners[name].shapes)
+
+
+def _why_not(name: str, run: Run, problem: Problem, candidates: Sequence[Candidate]) -> str:
+    """Why `auto` leaves the architectures of a learner out; empty where they are worth the time."""
+    if problem.is_few:
+        return "with few examples the best of many shapes is so by luck"
+    if name not in WORTH:
+        return "it has not won beyond the interval elsewhere"
+    if not run.clock.has_deadline():
+        most = run.most_trials
+        is_worth = most is None or most >= WORTH_TRIALS
+        return "" if is_worth else f"it takes {WORTH_TRIALS} trials, {most} are planned"
+    seconds = max((one.cost_seconds for one in candidates if one.learner == name), default=0.0)
+    left, wanted = run.clock.left(), WORTH[name] * seconds
+    if left >= wanted:
+        return ""
+    return f"it takes about {wanted:.0f} s to search, {left:.0f} s are left"
+
+
+def _begun(
+    asked: Asked, problem: Problem, candidates: tuple[Candidate, ...]
+) -> tuple[Candidate, ...]:
+    """The candidates with the architecture to begin with before all others that read by a
+    checkpoint."""
+    found = given(asked)
+    if found is None:
+        return candidates
+    config = to_dict(default(learners[found.learner].config, _made_of(found)))
+    alike = (one.cost_seconds for one in candidates if one.learner == found.learner)
+    first = Candidate(
+        found.learner, config, "the architecture to begin with", next(alike, 0.0), is_given=True
+    )
+    refuse(problem, first)
+    reads = (n for n, one in enumerate(candidates) if one.config.get("backbone"))
+    place = next(reads, len(candidates))
+    return (*candidates[:place], first, *candidates[place:])
+
+
+def widened(pins: Pins, names: Sequence[str]) -> Pins:
+    """The pins with the dimensions that are searched for the sake of an architecture, where a pin
+    does not say otherwise."""
+    more = {name: {**learners[name].shapes, **pins.get(name, {})} for name in names}
+    return {**pins, **more}
