@@ -14,6 +14,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from tunesmith.core.clock import Clock  # noqa: E402
 from tunesmith.core.contracts import Watch  # noqa: E402
+from tunesmith.core.errors import ConfigError  # noqa: E402
 from tunesmith.core.records import Problem  # noqa: E402
 from tunesmith.core.space import default  # noqa: E402
 from tunesmith.data.read import read  # noqa: E402
@@ -163,3 +164,51 @@ def test_what_a_network_does_not_read_stands_beside_it_as_numbers(
     model.save(tmp_path)
     again = learners[name].load(tmp_path).predict(mixed.data)
     assert np.abs(again.array() - answers.array()).mean() < 1e-3
+
+
+@pytest.mark.parametrize(("blocks", "left"), [(0.5, 2), (0.75, 3), (0.25, 1)])
+def test_upper_blocks_of_a_network_of_pictures_are_cut_off(
+    problem: Problem, picture_checkpoint: str, tmp_path: Path, blocks: float, left: int
+) -> None:
+    whole, _ = fitted(problem, "neural", picture_checkpoint)
+    model, _ = fitted(problem, "neural", picture_checkpoint, {"blocks": blocks})
+    encoder = model.network.encoder
+    assert len(encoder.blocks) == left
+    count = sum(one.numel() for one in encoder.parameters())
+    assert count < sum(one.numel() for one in whole.network.encoder.parameters())
+    assert model.network.head.plane.in_features == encoder.width
+    model.save(tmp_path)
+    opened = learners["neural"].load(tmp_path)
+    expected = model.predict(problem.data).array()
+    assert np.allclose(opened.predict(problem.data).array(), expected, atol=1e-4)
+    assert sum(one.numel() for one in opened.network.encoder.parameters()) == count
+
+
+def test_a_block_that_changes_the_size_of_pictures_is_not_skipped(
+    problem: Problem, picture_checkpoint: str
+) -> None:
+    model, notes = fitted(problem, "neural", picture_checkpoint, {"skip": 3})
+    assert "in place of 3" in notes["skip"]
+    assert len(model.network.encoder.blocks) > 1
+    with pytest.raises(ConfigError, match="changes the size"):
+        fitted(problem, "neural", picture_checkpoint, {"skipped": "2"})
+
+
+def test_efficientnets_lose_their_end_with_the_blocks_that_it_read() -> None:
+    import torch
+
+    from tunesmith.nn.shapes import with_blocks
+    from tunesmith.zoo import pictures
+
+    told = {
+        "architecture": "mobilenetv2_050",
+        "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3},
+        "model_args": {},
+    }
+    encoder = pictures._encoder(told, Path("here")).eval()
+    pixels = torch.zeros(2, 32, 32, 3, dtype=torch.uint8)
+    for count in (1, 6, 11, len(encoder.blocks)):
+        small = with_blocks(encoder, range(count)).eval()
+        expected = encoder.run(encoder.stem(pixels), None, 0, count)
+        assert torch.equal(small(pixels), expected)
+        assert small.widths[-1] == small.width == expected.shape[1]

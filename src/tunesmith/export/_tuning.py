@@ -109,9 +109,16 @@ RATE_FIELDS = """\
 """
 
 
+WHOLE = {"blocks": 1.0, "skip": 0, "skipped": "", "heads_kept": 1.0, "width_kept": 1.0}
+"""Of a config, what takes nothing away from a network."""
+
+
 def why_not(config: Mapping[str, Any]) -> str:
     """Why a way of tuning cannot be written; empty where it can."""
     adapter, optimizer = config["adapter"]["kind"], config["optimizer"]["kind"]
+    for name, whole in WHOLE.items():
+        if config.get(name, whole) != whole:
+            return f"there is no code for {name} = {config[name]!r}"
     if adapter != "Full":
         return f"there is no code for the adapter {adapter}"
     return "" if optimizer in OPTIMIZERS else f"there is no code for the optimiser {optimizer}"

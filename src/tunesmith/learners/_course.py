@@ -22,6 +22,7 @@ from tunesmith.learners._head_start import start_head
 from tunesmith.learners._network_model import NeuralModel
 from tunesmith.learners._pace import Pace, look_seconds
 from tunesmith.learners._seeing import Seeing, by_views, look_ahead
+from tunesmith.learners._shaping import kept_blocks, pruned
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import Full
@@ -45,15 +46,21 @@ def fit(
     """
     from tunesmith.nn import devices, loop
 
-    base = backbone(config.backbone)
+    whole = backbone(config.backbone)
     train, valid = problem.part("train"), problem.part("valid")
     inputs = Inputs.fit(train, problem.inputs)
-    length = base.length(config)
-    ids = base.ids(inputs.contents(train), length)
+    length = whole.length(config)
+    ids = whole.ids(inputs.contents(train), length)
+    kept = kept_blocks(problem, config, whole, ids, watch, seed)
+    base = whole.with_blocks(kept)
     seeing = Seeing.of(problem, config, base, watch)
     below, is_stored, forward = look_ahead(problem, config, base, inputs, seeing, ids, watch, seed)
     network, shape, head_start = _build(problem, config, base, inputs, train, watch)
     network.to(devices.device())
+    is_started = head_start == "probe"
+    told = problem, inputs, ids, kept, len(whole.encoder.blocks), watch, seed
+    smaller = pruned(network, config, *told, is_started=is_started)
+    adapt(network, config)
     mean, scale = target_scale(problem)
     model = NeuralModel(
         problem.classes,
@@ -145,11 +152,12 @@ def fit(
         head_start,
         None if best.prediction is None else (valid, best.prediction),
         below=model.below,
-        source=base.source,
+        source=None if smaller.is_pruned else base.source,
         remembers=True,
         several=problem.several,
+        smaller=None if smaller.is_whole else smaller,
         tested=seeing.recipe.tested_by(),
-        form=tuned_form(base.card.name, config, network),
+        form=tuned_form(base.card.name, config, network, smaller),
     )
     several = replace(fitted, known=None, tta=config.tta)
     return by_views(fitted, several, valid, best.rate if config.patience else None, watch)
@@ -177,15 +185,19 @@ def _build(
     trained = blocks_of(config.depth, len(base.encoder.blocks))
     network = Network(above_copied(base.encoder, trained), **shape)
     network.freeze_below(trained)
-    config.adapter.apply(network.trained(), network.encoder.lora_targets)
-    if network.trains_stem and isinstance(config.adapter, Full):
-        network.encoder.requires_grad_(True)
     # A course that was settled (by a trial before) only fits the start that it was settled with.
     is_settled = bool(config.stop_after) or not config.epochs
     started = _starts_with_probe(config) and start_head(
         network, problem, base, inputs, base.length(config), watch, must=is_settled
     )
     return network, shape, "probe" if started else "random"
+
+
+def adapt(network: Network, config: NeuralConfig) -> None:
+    """Let loose what may change of the trained blocks."""
+    config.adapter.apply(network.trained(), network.encoder.lora_targets)
+    if network.trains_stem and isinstance(config.adapter, Full):
+        network.encoder.requires_grad_(True)
 
 
 def micro_batch_of(base: Backbone, config: NeuralConfig) -> int:

@@ -4,12 +4,14 @@ that make such."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.architecture import Adapter, Architecture, Block, Layer, Measured, Read
 from tunesmith.core.errors import ConfigError
 from tunesmith.learners._regularised import Plane
 from tunesmith.nn.adapters import BitFit, Full, LoRA
+from tunesmith.nn.inside import Shape
 from tunesmith.zoo.backbones import blocks_of
 
 if TYPE_CHECKING:
@@ -58,8 +60,8 @@ def probe_config(architecture: Architecture) -> Mapping[str, Any]:
     )
 
 
-def tuned_form(name: str, config: NeuralConfig, network: Network) -> Architecture:
-    """That of a fine-tuned network."""
+def tuned_form(name: str, config: NeuralConfig, network: Network, smaller: Shape) -> Architecture:
+    """That of a fine-tuned network, of which this is left of the checkpoint."""
     count = len(network.encoder.blocks)
     trained = count - network.first_trained
     head, adapter = network.head, config.adapter
@@ -68,13 +70,23 @@ def tuned_form(name: str, config: NeuralConfig, network: Network) -> Architectur
     return Architecture(
         "neural",
         name,
-        blocks_from(count, trained, ADAPTERS[type(adapter)], rank),
-        (Read(count, config.pooling),),  # type: ignore[arg-type]
+        _placed(blocks_from(count, trained, ADAPTERS[type(adapter)], rank), config, smaller),
+        (Read(smaller.blocks[-1] + 1, config.pooling),),  # type: ignore[arg-type]
         cell,
         head.plane.out_features,
         (head.hidden or head.plane).in_features - network.encoder.width,
         Measured(sum(p.numel() for p in network.parameters())),
     )
+
+
+def _placed(blocks: tuple[Block, ...], config: NeuralConfig, smaller: Shape) -> tuple[Block, ...]:
+    """The blocks that are left at their places in the checkpoint, between those that are not."""
+    found = {number: Block(number + 1, kept=False) for number in range(smaller.of)}
+    for place, number in enumerate(smaller.blocks):
+        heads = config.heads_kept if smaller.heads and smaller.heads[place] else 1.0
+        units = config.width_kept if smaller.units and smaller.units[place] else 1.0
+        found[number] = replace(blocks[place], number=number + 1, heads=heads, hidden=units)
+    return tuple(found.values())
 
 
 def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
@@ -83,23 +95,54 @@ def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
     Raises:
         ConfigError: None do.
     """
-    _refuse_changed(architecture, "neural")
-    count, reads, cell = len(architecture.blocks), architecture.reads, architecture.cell
-    if len(reads) > 1 or reads[0].layer != count:
+    kept, reads, cell = architecture.kept, architecture.reads, architecture.cell
+    if not kept:
+        raise ConfigError("The learner 'neural' fine-tunes blocks, and this has none.")
+    count = len(kept)
+    if len(reads) > 1 or reads[0].layer != kept[-1].number:
         raise ConfigError("The learner 'neural' reads the last layer alone.")
     if len(cell) > 1 or any(layer.kind != "linear" for layer in cell):
         raise ConfigError("The head of the learner 'neural' has one linear layer at most.")
-    trained = sum(block.trains for block in architecture.blocks)
+    trained = sum(block.trains for block in kept)
     share = trained / max(1, count)
     same = [depth for depth in DEPTHS if blocks_of(depth, count) == trained]
     depth = min(same, key=lambda one: abs(one - share), default=share)
     found: dict[str, Any] = {"depth": depth, "pooling": reads[0].pooling}
+    found |= _smaller_config(architecture)
     found["head"] = cell[0].width if cell else 0
-    top = architecture.blocks[-1]
+    top = kept[-1]
     found["adapter"] = next(kind.__name__ for kind, n in ADAPTERS.items() if n == top.adapter)
     if top.adapter == "lora":
         found["adapter.LoRA.rank"] = top.rank
     return _with_backbone(architecture, found)
+
+
+def _smaller_config(architecture: Architecture) -> dict[str, Any]:
+    """What takes away what is not kept of the blocks.
+
+    Raises:
+        ConfigError: Nothing does: frozen blocks lose heads, or blocks differ in their shares.
+    """
+    kept, count = architecture.kept, len(architecture.blocks)
+    top = kept[-1].number
+    gone = [str(block.number) for block in architecture.blocks[:top] if not block.kept]
+    shares = {(block.heads, block.hidden) for block in kept if block.trains} or {(1.0, 1.0)}
+    frozen = [block for block in kept if not block.trains and (block.heads, block.hidden) != (1, 1)]
+    if len(shares) > 1 or frozen:
+        raise ConfigError(
+            "The learner 'neural' takes the same share of the heads and of the feed-forward width "
+            "out of all blocks that train, and none out of those that do not."
+        )
+    for block in kept:
+        if block.activation or block.norm:
+            raise ConfigError(
+                f"The learner 'neural' cannot change block {block.number} as asked for."
+            )
+    heads, units = shares.pop()
+    found = {"blocks": top / count, "skipped": ", ".join(gone)}
+    found |= {"heads_kept": heads, "width_kept": units}
+    plain = {"blocks": 1.0, "skipped": "", "heads_kept": 1.0, "width_kept": 1.0}
+    return {name: value for name, value in found.items() if value != plain[name]}
 
 
 def blocks_from(

@@ -23,6 +23,7 @@ from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
 from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.augment import Recipe
 from tunesmith.nn.batches import Content, Rows
+from tunesmith.nn.inside import Shape
 from tunesmith.nn.shards import active
 from tunesmith.zoo import weights
 from tunesmith.zoo.reading import Reader, loaded, reader_of, shaped
@@ -62,6 +63,8 @@ class NeuralModel(Insightful):
     tested: Recipe = PLAIN
     """How these views are made."""
     form: Architecture | None = None
+    smaller: Shape | None = None
+    """What is left of the checkpoint, where something was taken away."""
     """Its architecture."""
 
     def architecture(self) -> Architecture | None:
@@ -139,7 +142,12 @@ class NeuralModel(Insightful):
         return replace(self, network=redrawn(network, parts, seed), known=None, below=None)
 
     def settled(self) -> dict[str, Any]:
-        return {**self._course(), "patience": 0, **settled_views(self)}
+        return {
+            **self._course(),
+            "patience": 0,
+            **settled_views(self),
+            **settled_blocks(self.smaller),
+        }
 
     def _course(self) -> dict[str, Any]:
         """How its training went, so that it can go the same way again."""
@@ -168,6 +176,7 @@ class NeuralModel(Insightful):
                 "scale": self.scale,
                 "shape": self.shape,
                 "several": self.several,
+                "smaller": None if self.smaller is None else self.smaller.to_dict(),
                 "frozen_blocks": self.network.first_trained,
                 "tta": [self.tta, self.tested.policy],
                 "architecture": None if self.form is None else self.form.to_dict(),
@@ -184,6 +193,14 @@ class NeuralModel(Insightful):
             if name not in frozen
         }
         save_file(state, folder / "network.safetensors")
+
+
+def settled_blocks(smaller: Shape | None) -> dict[str, Any]:
+    """Of a config, which blocks of those kept were skipped."""
+    if smaller is None:
+        return {}
+    gone = {*range(smaller.blocks[-1])} - {*smaller.blocks}
+    return {"skipped": ", ".join(str(number + 1) for number in sorted(gone))}
 
 
 def _is_same(one: Dataset, other: Dataset) -> bool:
@@ -207,9 +224,11 @@ def load(folder: Path) -> NeuralModel:
     saved = read_json(folder / "model.json")
     own, reads = folder / weights.OWN_FILE, str(saved["reads"])
     try:
+        told = saved.get("smaller")
+        smaller = None if told is None else Shape.from_dict(told)
         state = load_file(folder / "network.safetensors")
         with torch.device("meta"):  # no memory is taken for shapes that the file does not have
-            blank = Network(shaped(folder, reads), **saved["shape"])
+            blank = Network(_shaped(folder, reads, smaller), **saved["shape"])
         shapes, frozen = blank.state_dict(), saved["frozen_blocks"]
         if type(frozen) is not int or not 0 <= frozen <= len(blank.encoder.blocks):
             raise ValueError(f"frozen_blocks is {frozen!r}")
@@ -221,7 +240,8 @@ def load(folder: Path) -> NeuralModel:
         wrong = [name for name in state if state[name].shape != shapes[name].shape]
         if wrong:
             raise ValueError(f"{wrong[0]} has another shape than its description")
-        encoder = loaded(folder, reads, own.name) if own.is_file() else shaped(folder, reads)
+        is_own = own.is_file()
+        encoder = loaded(folder, reads, own.name) if is_own else _shaped(folder, reads, smaller)
         network = Network(encoder, **saved["shape"])
         network.load_state_dict(state, strict=False)
     except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
@@ -237,7 +257,8 @@ def load(folder: Path) -> NeuralModel:
         mean=saved["mean"],
         scale=saved["scale"],
         shape=saved["shape"],
-        below=_below(network, saved.get("below")),
+        below=_below(network, saved.get("below"), smaller),
+        smaller=smaller,
         tta=int(saved["tta"][0]),
         tested=Recipe(str(saved["tta"][1])),
         source=Source.of(own) if own.is_file() else None,
@@ -266,10 +287,21 @@ def frozen_names(network: Network) -> set[str]:
     return {n for n in network.state_dict() if _is_encoder(n) and not n.startswith(above)}
 
 
-def _below(network: Network, told: list[Any] | None) -> Below | None:
+def _shaped(folder: Path, reads: str, smaller: Shape | None) -> Any:
+    """An encoder of the shape that a folder tells, whose weights are about to be set."""
+    encoder = shaped(folder, reads)
+    if smaller is not None:
+        from tunesmith.nn.shapes import reshape
+
+        reshape(encoder, smaller)
+    return encoder
+
+
+def _below(network: Network, told: list[Any] | None, smaller: Shape | None) -> Below | None:
     """What is frozen of a network that was saved, so that the fit that saved it finds its rows."""
     from tunesmith.nn.activations import Trunk
 
     if told is None or not 0 <= told[1] <= len(network.encoder.blocks):
         return None
-    return Below(Trunk(network.encoder, str(told[0]), ""), told[1], network.pool.kind)
+    kept = () if smaller is None or smaller.is_full else smaller.blocks
+    return Below(Trunk(network.encoder, str(told[0]), "", kept), told[1], network.pool.kind)

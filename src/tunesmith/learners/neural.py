@@ -13,14 +13,16 @@ from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
 from tunesmith.core.seeds import derive
-from tunesmith.core.space import Choice, Int, Linear, Log, config
+from tunesmith.core.space import Choice, Int, Linear, Log, Range, config
 from tunesmith.learners._forms import tuned_config
+from tunesmith.learners._shaping import why_no_shape
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.nn.adapters import BitFit, Full, LoRA
 from tunesmith.nn.augment import MOST_STEADY, POLICIES, Policy
 from tunesmith.nn.feed import Mix
 from tunesmith.nn.optim import SGD, AdamW, Lion
+from tunesmith.zoo import card_for
 from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
 
 
@@ -33,6 +35,17 @@ class NeuralConfig:
     depth: Annotated[float, Choice(0.0, 0.17, 0.34, 0.5, 1.0)] = 1.0
     """Share of the blocks that train, counted from the output; 0 trains the head alone, 1 the
     embeddings too."""
+    blocks: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the checkpoint's blocks that is kept, from the input up: those above are cut off.
+    Like the next four it is searched where an architecture is."""
+    skip: Annotated[int, Field(ge=0)] = 0
+    """How many of these are left out, those that count least; never the first."""
+    skipped: str = ""
+    """Which are left out, by number from 1 at the input, as in "2, 5", in place of `skip`."""
+    heads_kept: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the attention heads that a trained block keeps, those that count most."""
+    width_kept: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the feed-forward width that a trained block keeps."""
     adapter: Full | LoRA | BitFit = Full()
     """What of the trained blocks may change."""
     pooling: Annotated[str, Choice("mean", "first", "final", "max", "attention")] = "mean"
@@ -104,6 +117,15 @@ class NeuralConfig:
     better; so many times a prediction costs."""
 
 
+SHAPES: Mapping[str, Range] = {
+    "blocks": Choice(1.0, 0.84, 0.67, 0.5, 0.34),
+    "skip": Choice(0, 1, 2),
+    "heads_kept": Choice(1.0, 0.75, 0.5),
+    "width_kept": Choice(1.0, 0.75, 0.5, 0.25),
+}
+"""What is taken away where an architecture is searched."""
+
+
 @learners.add("neural")
 class Neural(Learner[NeuralConfig]):
     """Fine-tuning of an encoder."""
@@ -111,6 +133,7 @@ class Neural(Learner[NeuralConfig]):
     config = NeuralConfig
     uses_all_time = True
     can_go_on = True
+    shapes = SHAPES
     labels = "together"
     version = 4
 
@@ -121,6 +144,11 @@ class Neural(Learner[NeuralConfig]):
         has_one = problem.classes and not problem.several
         of_classes = () if has_one else ("class_weights", "label_smoothing", "focal")
         return (*idle_of_reading(problem), *of_classes)
+
+    def refuses(self, problem: Problem, config: NeuralConfig) -> str:
+        card = card_for(config.backbone)
+        why = why_no_shape(config, card.family, card.blocks)
+        return f"{card.name}: {why}" if why else ""
 
     def shaped(self, architecture: Architecture) -> Mapping[str, Any]:
         return tuned_config(architecture)

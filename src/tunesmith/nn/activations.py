@@ -37,11 +37,20 @@ After = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Trunk:
-    """A frozen encoder and the hash of all that decides what it answers: weights and config."""
+    """A frozen encoder and the hash of all that decides what it answers: weights and config. Where
+    blocks of the checkpoint are left out, `kept` are the others, by number."""
 
     encoder: AnyEncoder
     key: str
     name: str
+    kept: tuple[int, ...] = ()
+
+    def key_at(self, cut: int | None) -> str:
+        """What decides the token vectors at a cut, or the pooled ones (None): as long as no block
+        is left out below, they are those of the whole checkpoint. A norm may follow the last."""
+        if not self.kept or (cut is not None and self.kept[: cut + 1] == tuple(range(cut + 1))):
+            return self.key
+        return f"{self.key} blocks {self.kept if cut is None else (*self.kept[:cut], cut)}"
 
 
 def row_key(ids: Content) -> Key:
@@ -53,19 +62,19 @@ def row_key(ids: Content) -> Key:
     return hashlib.blake2b(kept.tobytes(), digest_size=16).digest()
 
 
-def _space(store: Store, trunk: Trunk, what: str) -> Space:
-    return store.space(
-        _name(trunk, what), {"backbone": trunk.name, "what": what, "precision": precision()}
-    )
+def _space(store: Store, trunk: Trunk, cut: int | None = None) -> Space:
+    """Of token vectors at a cut, or of pooled ones."""
+    told = {"backbone": trunk.name, "what": _what(cut), "precision": precision()}
+    return store.space(_name(trunk, cut), told)
 
 
-def _name(trunk: Trunk, what: str) -> str:
-    told = json.dumps([VERSION, trunk.key, what, precision()])
+def _name(trunk: Trunk, cut: int | None = None) -> str:
+    told = json.dumps([VERSION, trunk.key_at(cut), _what(cut), precision()])
     return hashlib.sha256(told.encode()).hexdigest()[:24]
 
 
-def _at(cut: int) -> str:
-    return f"token vectors after block {cut}"
+def _what(cut: int | None) -> str:
+    return "pooled vectors" if cut is None else f"token vectors after block {cut}"
 
 
 def features(
@@ -78,7 +87,7 @@ def features(
         FROZEN.add(len(ids), len(trunk.encoder.blocks))
         return pooled.embed(trunk.encoder, ids, readout)
     keys = [row_key(one) for one in ids]
-    space = _space(store, trunk, "pooled vectors")
+    space = _space(store, trunk)
     new = space.missing(keys)
     with FROZEN.storing() as share:
         spilled = _fill(store, trunk, [ids[i] for i in new], [keys[i] for i in new], space, keep)
@@ -102,9 +111,7 @@ def _fill(
 ) -> Mapping[Key, Any]:
     """Compute the pooled vectors of rows and store them; gives those that the store refused."""
     spilled: dict[Key, Any] = {}
-    cuts = {
-        cut: _space(store, trunk, _at(cut)) for cut in keep if _has_room(trunk, ids, cut, store)
-    }
+    cuts = {cut: _space(store, trunk, cut) for cut in keep if _has_room(trunk, ids, cut, store)}
     for chosen, states, vectors in pooled.read(
         trunk.encoder, ids, precision=precision(), keep=tuple(cuts)
     ):
@@ -174,11 +181,10 @@ def known(trunk: Trunk, ids: Sequence[Content], cut: int | None = None) -> NDArr
     """Which rows have their pooled vectors stored, or their token vectors at a cut; shape (rows,).
     Computes nothing."""
     store = active()
-    what = "pooled vectors" if cut is None else _at(cut)
-    if store is None or not store.has(_name(trunk, what)):
+    if store is None or not store.has(_name(trunk, cut)):
         return np.zeros(len(ids), dtype=np.bool_)
     keys = [row_key(one) for one in ids]
-    space = _space(store, trunk, what)
+    space = _space(store, trunk, cut)
     new = {keys[i] for i in space.missing(keys)}
     return np.array([key not in new for key in keys], dtype=np.bool_)
 
@@ -221,7 +227,7 @@ def states(trunk: Trunk, ids: Sequence[Content], cut: int, after: After | None =
     if store is None:
         raise StoreError("no store is in use")
     keys = [row_key(one) for one in ids]
-    space = _space(store, trunk, _at(cut))
+    space = _space(store, trunk, cut)
     new = space.missing(keys)
     todo, named = [ids[i] for i in new], [keys[i] for i in new]
     if todo and not _has_room(trunk, todo, cut, store):
@@ -279,8 +285,8 @@ def _below(
 ) -> tuple[int, States | None]:
     """The highest cut below this one at which all the rows are stored, and what is there."""
     for lower in range(cut - 1, 0, -1):
-        if store.has(_name(trunk, _at(lower))):
-            space = _space(store, trunk, _at(lower))
+        if store.has(_name(trunk, lower)):
+            space = _space(store, trunk, lower)
             if keys and not space.missing(keys):
                 return lower, States(space, keys, trunk.encoder.width, _shape(trunk, lower, ids))
     return 0, None

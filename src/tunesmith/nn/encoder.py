@@ -22,7 +22,8 @@ class Family:
 
     `blocks` finds the list of blocks in the model; `stem` gives the first token vectors from ids
     and mask (batch, tokens); `context` what all blocks share; `step` runs block number i; `finish`
-    follows the last block. `lora_targets` are the query and value maps of a block.
+    follows the last block, where anything does. `lora_targets` are the query and value maps of a
+    block.
     """
 
     blocks: Callable[[Any], nn.ModuleList]
@@ -30,7 +31,7 @@ class Family:
     context: Callable[[Any, Hidden, torch.Tensor], Any]
     step: Callable[[Any, int, Hidden, Any], Hidden]
     lora_targets: tuple[str, ...]
-    finish: Callable[[Any, Hidden], Hidden] = lambda model, hidden: hidden
+    finish: Callable[[Any, Hidden], Hidden] | None = None
     offset: int = 0
     """Positions that the family keeps for itself."""
     is_causal: bool = False
@@ -230,6 +231,11 @@ class Encoder(nn.Module):
         return self.family.blocks(self.model)
 
     @property
+    def ends(self) -> bool:
+        """Whether a norm follows the last block."""
+        return self.family.finish is not None
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Of the vectors after the stem, and after each block."""
         return (self.width,) * (len(self.blocks) + 1)
@@ -248,7 +254,11 @@ class Encoder(nn.Module):
         stop = count if stop is None else stop
         for number in range(start, stop):
             hidden = self.family.step(self.model, number, hidden, context)
-        return self.family.finish(self.model, hidden) if stop == count else hidden
+        return self.finished(hidden) if stop == count else hidden
+
+    def finished(self, hidden: Hidden) -> Hidden:
+        """What follows the last block of what it leaves."""
+        return hidden if self.family.finish is None else self.family.finish(self.model, hidden)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> Hidden:
         """Token vectors after all blocks."""

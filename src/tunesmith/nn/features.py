@@ -69,12 +69,15 @@ def places(encoder: AnyEncoder, readout: str) -> NDArray[np.int64]:
 
 def parts(count: int, readout: str) -> list[tuple[str, int]]:
     """The pooled vectors of a read-out of so many blocks: how each is pooled, and of which layer,
-    the nearest that is kept. A layer below the first is the first."""
+    the nearest that is kept. A layer below the first is the first. A part may stand for itself:
+    `mean:3` is the mean over tokens after three blocks."""
     kept = layers_of(count)
     found = []
-    for one in READOUTS[readout]:
+    for one in READOUTS.get(readout, (readout,)):
         kind, _, place = one.partition(":")
-        layer = max(0, count + 1 + int(place)) if kind == "mean" else count
+        layer = count
+        if kind == "mean":
+            layer = int(place) if int(place) >= 0 else max(0, count + 1 + int(place))
         found.append((kind, min(kept, key=lambda number: abs(number - layer))))
     return found
 

@@ -52,6 +52,11 @@ class PictureEncoder(nn.Module):
         return self.family.blocks(self.model)
 
     @property
+    def ends(self) -> bool:
+        """Whether anything may follow the last block; of pictures it is not looked into."""
+        return True
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Channels after the stem and after each block, and what follows the last."""
         return tuple(
@@ -127,3 +132,7 @@ class PictureEncoder(nn.Module):
                 self._shapes[place, size] = tuple(hidden.shape[1:])
             self.train(was)
         return self._shapes[cut, size]
+
+    def forget_shapes(self) -> None:
+        """Blocks were taken out: what they leave is looked at anew."""
+        self._shapes = {}

@@ -64,7 +64,7 @@ def _staged(name: str) -> Callable[[Any], list[nn.Module]]:
 def _with_downsample(name: str) -> Callable[[Any, int, nn.Module, Hidden], Hidden]:
     def step(model: Any, number: int, block: nn.Module, hidden: Hidden) -> Hidden:
         for stage in getattr(model, name):
-            if stage.blocks[0] is block:
+            if len(stage.blocks) and stage.blocks[0] is block:
                 hidden = stage.downsample(hidden)
         return block(hidden)  # type: ignore[no-any-return]
 

@@ -32,7 +32,10 @@ QUICK, SUSPECT_SHARE, MOST_SUSPECT_SECONDS = "linear", 0.03, 20.0
 SLACK = 1.4
 """Of what a stage is forecast to take, what is kept for it."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
-SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length", "size")
+SAME_IN_A_SOUP = (
+    *("backbone", "pooling", "head", "max_length", "size"),
+    *("blocks", "skip", "skipped", "heads_kept", "width_kept"),
+)
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
 
 

@@ -4,7 +4,7 @@ fine-tuning share."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,8 @@ class Backbone:
     reader: Reader
     source: Source | None = None
     """The file of its weights, where it is one."""
+    whole: Backbone | None = None
+    """The same before blocks were left out."""
 
     @property
     def encoder(self) -> Any:
@@ -85,6 +87,34 @@ class Backbone:
         """That of an encoder of texts."""
         assert isinstance(self.reader, TextReader)
         return self.reader.tokenizer
+
+    def with_blocks(self, kept: Sequence[int]) -> Backbone:
+        """The same with these of its blocks alone, by number; itself where that is all of them.
+
+        Raises:
+            ConfigError: What is left does not fit together.
+        """
+        from tunesmith.nn.shapes import with_blocks
+
+        numbers = tuple(kept)
+        if len(numbers) == len(self.encoder.blocks):
+            return self
+        trunk = replace(self.trunk, encoder=with_blocks(self.encoder, numbers), kept=numbers)
+        is_low = numbers == tuple(range(len(numbers))) and self.reader.kind == "text"
+        return replace(self, trunk=trunk, source=self.source if is_low else None, whole=self)
+
+    def mean_of_last(self) -> tuple[Backbone, str]:
+        """Who reads the mean over tokens of its last layer by which read-out: where upper blocks
+        alone are left out and no norm follows the last, the whole checkpoint, whose pooled vectors
+        of every layer are stored."""
+        from tunesmith.nn.features import layers
+
+        count = len(self.encoder.blocks)
+        if self.whole is None or self.trunk.kept != tuple(range(count)) or self.encoder.ends:
+            return self, "last"
+        return (
+            (self.whole, f"mean:{count}") if count in layers(self.whole.encoder) else (self, "last")
+        )
 
     def length(self, config: Any) -> int:
         """Of a learner's config: tokens of a text, or pixels of a picture's side, that are read."""
@@ -192,6 +222,11 @@ def cuts(base: Backbone, depths: Sequence[float]) -> tuple[int, ...]:
     count = len(base.encoder.blocks)
     found = {count - blocks_of(depth, count) for depth in depths}
     return tuple(sorted(found - {0, count}))
+
+
+def kept_of(blocks: float, count: int) -> int:
+    """How many blocks of so many are a share: one at least."""
+    return max(1, round(blocks * count))
 
 
 def blocks_of(depth: float, count: int) -> int:
