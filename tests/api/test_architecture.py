@@ -4,6 +4,8 @@ line."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from operator import ne
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,12 @@ import tunesmith as ts
 from tunesmith.cli.main import main
 from tunesmith.core.architecture import Architecture
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.space import Choice
 from tunesmith.learners import learners
 from tunesmith.pipeline import shaping
 from tunesmith.tasks.classification import reviews
 
 
-def table(rows: int = 240) -> pd.DataFrame:
+def table(rows: int = 160) -> pd.DataFrame:
     made = reviews(np.random.default_rng(0), rows)
     return pd.DataFrame({name: made.values(name) for name in ("text", "label")})
 
@@ -74,10 +75,12 @@ def test_who_is_no_network_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "no network" in capsys.readouterr().err
 
 
-def with_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fine-tuning has something to search for the sake of an architecture."""
-    shapes = {"stop_after": Choice(0.0, 0.5)}
-    monkeypatch.setattr(type(learners["neural"]), "shapes", shapes)
+SHAPES = learners["neural"].shapes
+
+
+def shape(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Of a line of a leaderboard, what is searched where an architecture is."""
+    return tuple(row["config"][name] for name in SHAPES)
 
 
 QUICK = {"epochs": 1, "patience": 0, "depth": 0.5, "optimizer": "AdamW", "adapter": "LoRA"}
@@ -85,7 +88,7 @@ QUICK = {"epochs": 1, "patience": 0, "depth": 0.5, "optimizer": "AdamW", "adapte
 
 def tuned(folder: Path, checkpoint: str, **more: Any) -> ts.Predictor:
     space = {"neural": {**QUICK, "backbone": checkpoint, **more.pop("fixed", {})}}
-    told = {"learners": ["neural"], "trials": 3, "search": "random", **more}
+    told = {"learners": ["neural"], "trials": 2, "search": "random", **more}
     return ts.fit(table(), "label", folder=folder, offline=True, space=space, **told)
 
 
@@ -98,23 +101,23 @@ def reasons(model: ts.Predictor) -> list[str]:
 
 
 def test_true_searches_the_shapes_of_learners_and_false_does_not(
-    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: str, tmp_path: Path
 ) -> None:
-    with_shapes(monkeypatch)
-    model = tuned(tmp_path / "on", checkpoint, architecture=True, trials=6)
+    model = tuned(tmp_path / "on", checkpoint, architecture=True, trials=3, search="auto")
     assert reasons(model) == ["asked for: neural"]
-    assert {one["config"]["stop_after"] for one in model.leaderboard()} == {0.0, 0.5}
-    again = ts.resume(tmp_path / "on", trials=2, source=table())  # what is open stays open
-    assert len(again.leaderboard()) == 8
+    first, *others = sorted(model.leaderboard(), key=lambda one: one["trial"])
+    assert all(sum(map(ne, shape(one), shape(first))) == 1 for one in others)
+    again = ts.resume(tmp_path / "on", trials=1, source=table())  # what is open stays open
+    assert len({shape(one) for one in again.leaderboard()}) >= 3
     off = tuned(tmp_path / "off", checkpoint, architecture=False)
-    assert {one["config"]["stop_after"] for one in off.leaderboard()} == {0.0}
+    assert {shape(one) for one in off.leaderboard()} == {shape(first)}
     assert reasons(off) == ["not searched"]
 
 
 def test_auto_says_why_it_leaves_architectures_out(
     checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_shapes(monkeypatch)
+    monkeypatch.setattr(shaping, "WORTH", {})
     model = tuned(tmp_path / "run", checkpoint, trials=1)
     assert reasons(model) == [
         "the fixed ones are kept; neural: it has not won beyond the interval elsewhere"
@@ -125,9 +128,8 @@ def test_auto_says_why_it_leaves_architectures_out(
 
 
 def test_an_architecture_is_kept_or_begun_with_by_another_fit(
-    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: str, tmp_path: Path
 ) -> None:
-    with_shapes(monkeypatch)
     fixed = {"pooling": "max", "head": 128, "adapter.LoRA.rank": 4}
     model = tuned(tmp_path / "one", checkpoint, fixed=fixed, trials=1)
     found = model.architecture
@@ -137,7 +139,7 @@ def test_an_architecture_is_kept_or_begun_with_by_another_fit(
     quick = {"neural": {"epochs": 1, "patience": 0, "optimizer": "AdamW"}}
     told = {**learners_told, "space": quick}
     kept = ts.fit(
-        table(), "label", folder=tmp_path / "two", trials=3, architecture=tmp_path / "one", **told
+        table(), "label", folder=tmp_path / "two", trials=2, architecture=tmp_path / "one", **told
     )
     for one in kept.leaderboard():
         config = one["config"]
@@ -149,7 +151,7 @@ def test_an_architecture_is_kept_or_begun_with_by_another_fit(
 
     start = {"start": found.to_dict()}
     begun = ts.fit(
-        table(), "label", folder=tmp_path / "three", trials=3, architecture=start, **told
+        table(), "label", folder=tmp_path / "three", trials=2, architecture=start, **told
     )
     first = min(begun.leaderboard(), key=lambda one: one["trial"])
     assert first["reason"] == "the architecture to begin with"

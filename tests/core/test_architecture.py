@@ -33,18 +33,18 @@ def test_it_comes_back_from_json_as_it_was() -> None:
 
 def test_it_is_told_from_the_answer_down() -> None:
     assert FOUND.text().splitlines() == [
-        "outputs     77",
-        "cell        skip 128",
-        "cell        linear 128, gelu, layer norm, residual, dropout 0.1",
-        "beside      12 numbers of other columns",
-        "reads       mean of layer 1, weight 0.25",
-        "reads       attention of layer 3, weight 0.75",
-        "block 4     removed",
-        "block 3     trains, lora 8",
-        "block 2     frozen, 50% of the heads, 75% of the feed-forward width",
-        "block 1     frozen",
-        "backbone    all-MiniLM-L6-v2",
-        "measured    accuracy 0.913, 22,000,000 parameters, 4.25 ms an answer, 90 MB",
+        "outputs       77",
+        "cell          skip 128",
+        "cell          linear 128, gelu, layer norm, residual, dropout 0.1",
+        "beside        12 numbers of other columns",
+        "reads         mean of layer 1, weight 0.25",
+        "reads         attention of layer 3, weight 0.75",
+        "block 4       removed",
+        "block 3       trains, lora 8",
+        "block 2       frozen, 50% of the heads, 75% of the feed-forward width",
+        "block 1       frozen",
+        "backbone      all-MiniLM-L6-v2",
+        "measured      accuracy 0.913, 22,000,000 parameters, 4.25 ms an answer, 90 MB",
     ]
 
 

@@ -159,19 +159,19 @@ class Architecture:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"outputs     {self.outputs}"
+        yield f"outputs       {self.outputs}"
         for layer in reversed(self.cell):
-            yield f"cell        {told_layer(layer)}"
+            yield f"cell          {told_layer(layer)}"
         if self.dense:
-            yield f"beside      {self.dense:,} numbers of other columns"
+            yield f"beside        {self.dense:,} numbers of other columns"
         for read in self.reads:
-            yield f"reads       {told_read(read)}"
+            yield f"reads         {told_read(read)}"
         for first, last, block in runs(self.blocks):
             number = f"{first}" if first == last else f"{last} to {first}"
-            yield f"block {number:<6}{told_block(block)}"
-        yield f"backbone    {self.backbone or 'unnamed'}"
+            yield f"block {number:<8}{told_block(block)}"
+        yield f"backbone      {self.backbone or 'unnamed'}"
         if told := told_measured(self.measured):
-            yield f"measured    {told}"
+            yield f"measured      {told}"
 
 
 def told_read(read: Read) -> str:

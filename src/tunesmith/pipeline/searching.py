@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith import zoo
 from tunesmith.core.blas import one_thread
 from tunesmith.core.contracts import Study
-from tunesmith.core.dimensions import Values, dimensions
+from tunesmith.core.dimensions import Values, dimensions, draw
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.records import Problem, Result, Trial
-from tunesmith.core.seeds import derive
+from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import (
     Choice,
     Range,
@@ -36,7 +36,7 @@ from tunesmith.pipeline.standing import (
     as_read,
     spare_seconds,
 )
-from tunesmith.search import known, named, within
+from tunesmith.search import known, mutated, named, within
 from tunesmith.stoppers import stoppers
 
 PATIENCE_TRIALS = 8
@@ -353,7 +353,8 @@ class Search:
 
     def _known_within(self, name: str, ranges: Mapping[str, Range]) -> tuple[Values, ...]:
         """What has done well elsewhere and lies in the ranges; what that leaves open, as in the
-        best trial."""
+        best trial. Where shapes are searched, the best trial with each dimension of them drawn anew
+        comes first: it is what is looked for, among many that are not."""
         kind = learners[name].config
         done = self._results.ranked(name)
         best = leaves(from_dict(kind, done[0].trial.config)) if done else {}
@@ -362,9 +363,19 @@ class Search:
             is_usable = path in best and mark.allows(best[path])
             return best[path] if is_usable else default_of(kind, path, mark)
 
+        usual = draw(ranges, otherwise)
         found = within(known(name).configs, ranges, otherwise)
         self._known[name] = (*self._known.get(name, ()), *found)
-        return found
+        return (*self._reshaped(name, ranges, usual), *found)
+
+    def _reshaped(
+        self, name: str, ranges: Mapping[str, Range], usual: Values
+    ) -> Iterator[dict[str, Scalar]]:
+        """These values with one dimension of the shape of a network after the other drawn anew."""
+        dice = generator(self._run.seed, "shapes", name)
+        for path in learners[name].shapes:
+            if path in usual:
+                yield dict(mutated(usual, ranges, dice, path))
 
     def _whose(self, name: str, config: Any) -> str:
         """Who proposed a config, and whether it has done well elsewhere."""

@@ -3,5 +3,6 @@
 from tunesmith.search._known import known, within
 from tunesmith.search._shelf import searchers
 from tunesmith.search._together import named
+from tunesmith.search.ageing import mutated
 
-__all__ = ["known", "named", "searchers", "within"]
+__all__ = ["known", "mutated", "named", "searchers", "within"]

@@ -82,9 +82,12 @@ class _Population(OwnStudy):
         self.alive.append(self.seen[-1])
 
 
-def mutated(values: Values, ranges: Dimensions, dice: np.random.Generator) -> Values:
-    """One dimension that counts drawn anew, until it differs, and what hangs on it."""
-    paths = [path for path in values if path in ranges]
+def mutated(
+    values: Values, ranges: Dimensions, dice: np.random.Generator, path: str = ""
+) -> Values:
+    """One dimension that counts, or that of a path, drawn anew, until it differs, and what hangs on
+    it."""
+    paths = [path] if path else [one for one in values if one in ranges]
     path = paths[int(dice.integers(len(paths)))]
     pick, mark = randomly(dice), ranges[path]
     changed = dict(values)
