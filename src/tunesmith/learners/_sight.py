@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted
 from tunesmith.core.records import Dataset
+from tunesmith.learners._cell_model import CellModel
 from tunesmith.learners._folded import Folded
 from tunesmith.learners._frozen import FrozenInput
 from tunesmith.learners._network_model import NeuralModel
@@ -63,7 +64,7 @@ class Sight:
 
 def sight_of(model: Fitted) -> Sight | None:
     """The first encoder inside a model; None where it has none."""
-    if isinstance(model, ProbeModel):
+    if isinstance(model, ProbeModel | CellModel):
         return Sight(model.inputs, model.encoder, model.reader, model.length, model.trunk)
     if isinstance(model, NeuralModel):
         return Sight(model.inputs, model.network.encoder, model.reader, model.length, None)

@@ -28,10 +28,12 @@ def taken(
     stop_after: float,
     patience: int,
     lr: float,
+    begins_well: bool = False,
 ) -> tuple[int, float]:
     """Draw steps until the course ends; the network then has its best weights. `look` scores it on
-    the valid rows (not where patience is 0). Gives the epochs of the schedule, and after how many
-    of them the best weights came.
+    the valid rows (not where patience is 0), where it `begins_well` before the first step too.
+    Gives the epochs of the schedule, 0 where it was best at first, and after how many of them the
+    best weights came.
 
     Raises:
         BudgetError: There is no time for the least of training.
@@ -39,6 +41,8 @@ def taken(
     """
     best = Best(network)
     is_finite = True
+    if begins_well and patience:
+        best.gains(look(), 0.0, 0.0, patience)
     for step in steps:
         pace.measure(step.number)
         is_finite = math.isfinite(step.loss)
@@ -85,7 +89,7 @@ class Best:
     def course(self) -> tuple[int, float]:
         """Epochs of the schedule that led to the best weights, and after how many they came."""
         if not self.epochs:
-            return 1, 0.0
+            return int(not self._state), 0.0
         return max(1, round(self.epochs / min(1.0, self._progress))), self.epochs
 
     def restore(self) -> None:

@@ -42,11 +42,11 @@ from tunesmith.learners._regularised import (
 from tunesmith.learners._seeing import PLAIN, by_views, seen_by, settled_views
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.learners._valid_first import read_all, unknown
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.augment import MOST_STEADY, Policy, Recipe, View
 from tunesmith.nn.shards import active
-from tunesmith.nn.tally import FROZEN
 from tunesmith.zoo import weights
 from tunesmith.zoo.backbones import (
     Backbone,
@@ -54,7 +54,6 @@ from tunesmith.zoo.backbones import (
     cuts,
     features_within,
     idle_of_reading,
-    known_rows,
     why_not_read,
 )
 from tunesmith.zoo.reading import Reader, reader_of, restored
@@ -239,8 +238,8 @@ class Probe(Learner[ProbeConfig]):
         inputs = Inputs.fit(train, problem.inputs)
         length = base.length(config)
         keep = cuts(base, watch.depths)
-        each = _read_all(base, inputs.contents(valid), length, watch, seed, keep)
-        after = each and each * _unknown(base, inputs.contents(problem.part("test")), length)
+        each = read_all(base, inputs.contents(valid), length, watch, seed, keep)
+        after = each and each * unknown(base, inputs.contents(problem.part("test")), length)
         rows, seen = features_within(
             base,
             inputs.contents(train),
@@ -374,30 +373,6 @@ def _fitted_to_few(
     return replace(model, center=center, plane=plane, strength=strength), unseen
 
 
-def _read_all(
-    base: Backbone, texts: list[str], length: int, watch: Watch, seed: int, keep: Sequence[int]
-) -> float:
-    """Bring the features of all the valid rows into memory; gives the seconds that one of them took
-    which was not known, 0 where all were or there is no deadline.
-
-    Raises:
-        BudgetError: That alone would take more than half of the time left.
-    """
-    clock = watch.clock
-    if clock.has_deadline():
-        clock = clock.until(clock.left() / 2)
-    new, began, stored = _unknown(base, texts, length), clock.elapsed(), FROZEN.stored_seconds
-    rows, _ = features_within(
-        base, texts, max_length=length, clock=clock, seed=seed, readout="last", keep=keep
-    )
-    seconds = FROZEN.stored_seconds - stored if active() else clock.elapsed() - began
-    if len(rows) < len(texts):
-        raise BudgetError(
-            f"{base.card.name} read {len(rows)} of {len(texts)} validation rows in half the time"
-        )
-    return seconds / new if new and clock.has_deadline() else 0.0
-
-
 def _views_within(
     base: Backbone,
     ids: Sequence[NDArray[Any]],
@@ -422,11 +397,6 @@ def _views_within(
         found.append(np.concatenate(parts))
     watch.tell("views", f"{config.views} of each training row beside the row itself")
     return found
-
-
-def _unknown(base: Backbone, texts: list[str], length: int) -> int:
-    """How many texts have no features stored."""
-    return len(texts) - len(known_rows(base, texts, length))
 
 
 def _strengths(config: ProbeConfig, rows: int) -> tuple[float, ...]:

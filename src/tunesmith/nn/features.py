@@ -33,6 +33,13 @@ READOUTS: Mapping[str, tuple[str, ...]] = {
 }
 """Sets of pooled vectors by name: `mean:-1` is the mean over tokens of the last layer, `mean:-2` of
 the one before; `max`, `first` and `final` (token) are of the last layer."""
+JOINT = "+"
+"""Between the pooled vectors of a read-out that has no name: "mean:-1+mean:-3+max"."""
+
+
+def vectors(readout: str) -> tuple[str, ...]:
+    """The pooled vectors of a read-out, which is a name of `READOUTS` or spelled out."""
+    return READOUTS[readout] if readout in READOUTS else tuple(readout.split(JOINT))
 
 
 def layers(encoder: AnyEncoder) -> list[int]:
@@ -73,7 +80,7 @@ def parts(count: int, readout: str) -> list[tuple[str, int]]:
     `mean:3` is the mean over tokens after three blocks."""
     kept = layers_of(count)
     found = []
-    for one in READOUTS.get(readout, (readout,)):
+    for one in vectors(readout):
         kind, _, place = one.partition(":")
         layer = count
         if kind == "mean":

@@ -17,7 +17,7 @@ from torch import nn
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, need
-from tunesmith.nn.features import READOUTS, AnyEncoder, lowest, reading
+from tunesmith.nn.features import AnyEncoder, lowest, reading, vectors
 from tunesmith.nn.network import Network
 from tunesmith.nn.picture_encoder import PictureEncoder
 from tunesmith.nn.rollout import rolled_out
@@ -60,7 +60,7 @@ class Seen:
             blank,
             lambda hidden, start: reading(encoder, hidden, readout, start),
             lowest(encoder, readout),
-            READOUTS[readout][0].partition(":")[0],
+            vectors(readout)[0].partition(":")[0],
         )
 
     @staticmethod

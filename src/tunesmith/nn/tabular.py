@@ -308,7 +308,8 @@ def train(
     """Train in place, without end: the caller stops drawing steps. Every member of the ensemble
     has a loss of its own; the batches of an epoch are as good as equally large."""
     device = table.numbers.device
-    kind = np.int64 if settings.classes else np.float32
+    is_codes = settings.classes and settings.truth.ndim == 1
+    kind = np.int64 if is_codes else np.float32
     truth = torch.from_numpy(np.asarray(settings.truth, dtype=kind)).to(device)
     weights = settings.class_weights
     class_weights = None if weights is None else torch.from_numpy(weights).to(device)
@@ -331,7 +332,7 @@ def train(
             members = logits.shape[1]
             loss = heads.loss(
                 logits.float().flatten(0, 1),
-                truth[rows].repeat_interleave(members),
+                truth[rows].repeat_interleave(members, dim=0),
                 classes=settings.classes,
                 smoothing=settings.smoothing,
                 weights=class_weights,

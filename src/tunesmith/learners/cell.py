@@ -1,0 +1,120 @@
+"""A searched cell on what the frozen layers of an encoder make of texts or pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tunesmith.core.architecture import Architecture
+from tunesmith.core.contracts import Fitted, Learner, Watch
+from tunesmith.core.records import Problem
+from tunesmith.core.space import Choice, Int, Linear, Log, config
+from tunesmith.learners._cell_form import cell_config
+from tunesmith.learners._cell_model import CellModel
+from tunesmith.learners._shelf import learners
+from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
+from tunesmith.zoo.backbones import idle_of_reading, why_not_read
+
+
+@config
+class CellConfig:
+    """Which layers are read, and the cell over them."""
+
+    backbone: str = "all-MiniLM-L6-v2"
+    """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
+    max_length: Annotated[int, Choice(64, 128, 256)] = 128
+    """Tokens of a text that are read."""
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
+    text_backbone: str = ""
+    """Where `backbone` reads pictures: the checkpoint that reads texts beside them; empty for the
+    smallest on this machine that knows the language."""
+    picture_backbone: str = ""
+    """Where `backbone` reads texts: the one that reads pictures beside them; empty for the smallest
+    on this machine."""
+    picture_size: int = 0
+    """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
+    search: Annotated[str, Choice("none", "darts")] = "none"
+    """Take the cell as told here, or find its reads, joining, depth, width, activation, norm and
+    skips by gradient first."""
+    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12)] = 3
+    """From how many layers the mean is read, from the last one downwards."""
+    every: Annotated[int, Choice(1, 2, 3)] = 1
+    """Of these layers one in so many."""
+    ends: Annotated[str, Choice("none", "max", "first", "final", "max+first")] = "max"
+    """What is read of the last layer besides: the largest of each number, the first place, the
+    final one."""
+    reads: str = ""
+    """What is read, spelled out, in place of the three above: "mean:-1+mean:-3+max"."""
+    joined: Annotated[str, Choice("side by side", "mixed")] = "side by side"
+    """How the vectors come together: side by side, or summed by learned shares, where they are of
+    one width."""
+    depth: Annotated[int, Int(0, 3)] = 1
+    """Layers of the cell beside the plane over what is read."""
+    width: Annotated[int, Choice(64, 128, 256)] = 128
+    """Width of its layers."""
+    activation: Annotated[str, Choice("gelu", "relu", "silu", "tanh")] = "gelu"
+    """What bends between them."""
+    norm: Annotated[str, Choice("none", "layer", "batch", "rms")] = "none"
+    """What each layer's numbers are brought to one size by."""
+    residual: Annotated[bool, Choice(False, True)] = False
+    """Add what a layer was given to what it makes of it, from the second on."""
+    dropout: Annotated[float, Linear(0.0, 0.6)] = 0.3
+    """Share of what a layer is given that is left out at random."""
+    balanced: Annotated[bool, Choice(False, True)] = False
+    """Weight each class as if all were equally frequent."""
+    strength: float = 0.0
+    """Inverse strength of the regularisation of the plane that it begins with; 0 lets the valid
+    rows choose it on a path."""
+    lr: Annotated[float, Log(1e-4, 1e-2)] = 1e-3
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Log(1e-3, 1.0)] = 0.1
+    """Share by which weights shrink, times the learning rate, each step."""
+    batch_size: Annotated[int, Choice(32, 64, 128)] = 64
+    """Rows a step."""
+    epochs: int = Field(default=12, ge=0)
+    """Times through the training rows, if time allows; 0 for the plane that it begins with."""
+    stop_after: float = 0.0
+    """Epochs after which training ends though the schedule goes on; 0 for no such end."""
+    patience: int = 4
+    """Looks at the valid rows without a gain before it ends; 0 never looks."""
+    search_epochs: Annotated[int, Field(ge=2)] = 6
+    """Times through half of the training rows that a search by gradient takes."""
+
+
+@learners.add("cell")
+class CellLearner(Learner[CellConfig]):
+    """Layers read, joined and bent as searched, over a plane that the cell begins with."""
+
+    config = CellConfig
+    labels = "together"
+
+    def suits(self, problem: Problem) -> str:
+        if problem.is_few:
+            return "a few examples are too few to choose among cells by"
+        return why_not_read(problem.data.with_columns(problem.inputs))
+
+    def idle(self, problem: Problem) -> tuple[str, ...]:
+        return (*idle_of_reading(problem), *(() if problem.classes else ("balanced",)))
+
+    def refuses(self, problem: Problem, config: CellConfig) -> str:
+        from tunesmith.learners._cell_form import spelled
+
+        spelled(config, 1)  # a vector that there is not is told before any training
+        return ""
+
+    def shaped(self, architecture: Architecture) -> Mapping[str, Any]:
+        return cell_config(architecture)
+
+    def fit(self, problem: Problem, config: CellConfig, seed: int, watch: Watch) -> Fitted:
+        from tunesmith.learners._cell_course import fit
+
+        inner, embeddings = others_embedded(problem, config, watch)
+        model = fit(inner, config, seed, watch)
+        return WithEmbeddings(embeddings, model) if embeddings else model
+
+    def load(self, folder: Path) -> Fitted:
+        return WithEmbeddings.around(CellModel.load(folder), folder)
