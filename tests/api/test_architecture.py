@@ -159,6 +159,17 @@ def test_an_architecture_is_kept_or_begun_with_by_another_fit(
     assert first["backbone"] == checkpoint
 
 
+def test_true_tries_cells_beside_the_usual_learners(checkpoint: str, tmp_path: Path) -> None:
+    space = {name: {"backbone": checkpoint} for name in ("probe", "cell", "neural")}
+    told = {"space": space, "trials": 1, "offline": True, "search": "random"}
+    model = ts.fit(table(), "label", folder=tmp_path / "run", architecture=True, **told)
+    planned = json.loads((tmp_path / "run" / "candidates.json").read_text())
+    assert planned["opened"] == ["cell", "neural"]
+    assert reasons(model) == ["asked for: cell, neural"]
+    order = [one["learner"] for one in planned["candidates"]]
+    assert order.index("probe") < order.index("cell") < order.index("neural")
+
+
 WRONG: dict[str, Any] = {
     "kind": ({"cell": [{"kind": "linaer", "width": 8}]}, "'linear', 'conv'"),
     "width": ({"cell": [{"kind": "linear", "width": 0}]}, "cell.0.width cannot be 0"),
@@ -202,7 +213,15 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
         ({"architecture": True, "learners": ["linear"]}, "There is no architecture to search"),
         ({"architecture": PLAIN, "learners": ["linear"]}, "name it too"),
         ({"architecture": PLAIN, "space": {"neural": {"pooling": "max"}}}, "leave one of them"),
-        ({"space": {"neural": {"head": -1}}, "learners": ["neural"], "trials": 1}, "head"),
+        ({"space": {"neural": {"head": -1}}}, "head cannot be -1"),
+        ({"space": {"neural": {"blocks": 0.0}}}, "blocks cannot be 0.0"),
+        ({"space": {"neural": {"heads_kept": [1.0, 0.0]}}}, "heads_kept cannot be 0.0"),
+        ({"space": {"neural": {"skipped": "1, 2"}}}, "block 1 cannot be skipped"),
+        ({"space": {"cell": {"width": 0}}}, "width cannot be 0"),
+        ({"space": {"cell": {"layers": "int(0, 2)"}}}, "layers cannot be 0"),
+        ({"space": {"cell": {"joined": "twice"}}}, "joined cannot be 'twice'"),
+        ({"space": {"cell": {"norm": "leyer"}}}, "Did you mean 'layer'"),
+        ({"space": {"cell": {"reads": "mean:x"}}}, "Nothing of a network is called 'mean:x'"),
     ],
 )
 def test_what_cannot_go_together_is_said(more: dict[str, Any], told: str, tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ class CellConfig:
     search: Annotated[str, Choice("none", "darts")] = "none"
     """Take the cell as told here, or find its reads, joining, depth, width, activation, norm and
     skips by gradient first."""
-    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12)] = 3
+    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12), Field(ge=1)] = 3
     """From how many layers the mean is read, from the last one downwards."""
-    every: Annotated[int, Choice(1, 2, 3)] = 1
+    every: Annotated[int, Choice(1, 2, 3), Field(ge=1)] = 1
     """Of these layers one in so many."""
     ends: Annotated[str, Choice("none", "max", "first", "final", "max+first")] = "max"
     """What is read of the last layer besides: the largest of each number, the first place, the
@@ -52,9 +52,9 @@ class CellConfig:
     joined: Annotated[str, Choice("side by side", "mixed")] = "side by side"
     """How the vectors come together: side by side, or summed by learned shares, where they are of
     one width."""
-    depth: Annotated[int, Int(0, 3)] = 1
+    depth: Annotated[int, Int(0, 3), Field(ge=0)] = 1
     """Layers of the cell beside the plane over what is read."""
-    width: Annotated[int, Choice(64, 128, 256)] = 128
+    width: Annotated[int, Choice(64, 128, 256), Field(ge=1)] = 128
     """Width of its layers."""
     activation: Annotated[str, Choice("gelu", "relu", "silu", "tanh")] = "gelu"
     """What bends between them."""
@@ -62,7 +62,7 @@ class CellConfig:
     """What each layer's numbers are brought to one size by."""
     residual: Annotated[bool, Choice(False, True)] = False
     """Add what a layer was given to what it makes of it, from the second on."""
-    dropout: Annotated[float, Linear(0.0, 0.6)] = 0.3
+    dropout: Annotated[float, Linear(0.0, 0.6), Field(ge=0, lt=1)] = 0.3
     """Share of what a layer is given that is left out at random."""
     balanced: Annotated[bool, Choice(False, True)] = False
     """Weight each class as if all were equally frequent."""
@@ -73,7 +73,7 @@ class CellConfig:
     """Peak learning rate."""
     weight_decay: Annotated[float, Log(1e-3, 1.0)] = 0.1
     """Share by which weights shrink, times the learning rate, each step."""
-    batch_size: Annotated[int, Choice(32, 64, 128)] = 64
+    batch_size: Annotated[int, Choice(32, 64, 128), Field(ge=1)] = 64
     """Rows a step."""
     epochs: int = Field(default=12, ge=0)
     """Times through the training rows, if time allows; 0 for the plane that it begins with."""

@@ -167,7 +167,7 @@ def fixed(
     """Of a learner's config what the user pinned, and what changes nothing on this problem, or is
     not worth a trial in so little time, at its default; ranges as the time allows."""
     usual = to_dict(default(learners[name].config, {}))
-    idle = {path: usual[path] for path in learners[name].idle(problem)}
+    idle = {path: usual[path] for path in learners[name].idle(problem) if path in usual}
     return {**_seen_within(name, problem, limit_seconds), **idle, **pins.get(name, {})}
 
 
