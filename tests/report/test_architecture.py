@@ -99,5 +99,25 @@ def test_a_section_shows_the_picture_its_table_and_the_course_of_the_weights() -
     assert ("block 4", "removed") in chart(FOUND).table.rows
 
 
+def test_choices_of_two_share_a_chart_and_options_that_fall_away_end() -> None:
+    pytest.importorskip("matplotlib")
+    weights: tuple[dict[str, dict[str, float]], ...] = (
+        {"norm": {"none": 0.3, "layer": 0.3, "batch": 0.4}, "read 1": {"in": 0.5, "out": 0.5}},
+        {"norm": {"none": 0.6, "layer": 0.4}, "read 1": {"in": 0.9, "out": 0.1}},
+        {"norm": {"none": 1.0}, "read 1": {"in": 1.0}},
+    )
+    weights = tuple({**one, "joined": {"mixed": 0.2, "side": 0.8}} for one in weights)
+    course = tuple({"progress": n / 3, "weights": one} for n, one in enumerate(weights, 1))
+    facts = Facts(Path(), {}, {}, architecture=FOUND, architecture_course=course)
+    found = section(facts)
+    assert found is not None
+    pairs, norm = found.blocks[2:]
+    heads = [head.name for head in pairs.table.heads]  # type: ignore[union-attr]
+    assert heads == ["share of the search", "read 1: in", "joined: side"]
+    assert [row[1] for row in pairs.table.rows] == [0.5, 0.9, 1.0]  # type: ignore[union-attr]
+    assert norm.table.said(norm.table.rows[2])[1:] == ["1.000", "–", "–"]  # type: ignore[union-attr]
+    assert "var(--" in for_a_page(norm)  # type: ignore[arg-type]
+
+
 def test_where_there_is_no_network_there_is_no_section() -> None:
     assert section(Facts(Path(), {}, {})) is None

@@ -154,7 +154,8 @@ def _row(y: float, text: str, stroke: str, more: str = "") -> list[Shape]:
     size = LETTERS if len(text) <= 28 else SMALL
     found: list[Shape] = [box, Words(middle, y + ROW / 2, label(text, 36), INK, size, "middle")]
     if more:
-        found.append(Words(middle, y + TALL - 12, label(more, 40), SOFT, SMALL, "middle"))
+        size = SMALL if len(more) <= 34 else SMALL - 1.5
+        found.append(Words(middle, y + TALL - 12, label(more, 42), SOFT, size, "middle"))
     return found
 
 

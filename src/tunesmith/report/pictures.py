@@ -19,6 +19,8 @@ Numbers = NDArray[np.float64]
 Curve = tuple[Numbers, Numbers]
 MOST_WRITTEN = 12
 """Classes of a confusion matrix in whose cells the counts are written."""
+MOST_INSIDE = 5
+"""Names of a legend that hide nothing inside the drawing."""
 LONGEST_BESIDE = 22
 """Letters of a name in a legend that leaves room for another beside it."""
 
@@ -106,7 +108,10 @@ def lines(
             axes.axvline(mark, color=INK, ls=":", lw=1.5, label=at)
         axes.set(xlabel=across, ylabel=up)
         axes.grid(color=LINE)
-        axes.legend(loc="best")
+        if len(found) <= MOST_INSIDE:
+            axes.legend(loc="best")
+        else:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, columnspacing=1.0)
 
     return draw
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.architecture import told_measured
 from tunesmith.report import pictures
@@ -14,8 +15,10 @@ from tunesmith.report.drawing import label
 from tunesmith.report.facts import Facts
 from tunesmith.report.section import Block, Chart, Section, Words, counted, table
 
-MOST_OPTIONS = 8
-"""Of a choice that are drawn: those that counted most at the end."""
+MOST_OPTIONS = 12
+"""That are drawn in one chart: those that counted most at the end."""
+PAIR = 2
+Course = Sequence[Mapping[str, Any]]
 
 
 def architecture(facts: Facts) -> Section | None:
@@ -33,35 +36,55 @@ def architecture(facts: Facts) -> Section | None:
 
 
 def _courses(facts: Facts) -> Iterator[Chart]:
-    """A chart for each choice that was searched by weights."""
+    """Choices of two options in one chart, by the option that was taken; a chart for each other."""
     course = facts.architecture_course
-    for choice in dict.fromkeys(name for point in course for name in point["weights"]):
-        points = [point for point in course if choice in point["weights"]]
-        yield _course(choice, points)
+    options: dict[str, dict[str, None]] = {}
+    for point in course:
+        for choice, weights in point["weights"].items():
+            options.setdefault(choice, {}).update(dict.fromkeys(weights))
+    pairs = {choice: names for choice, names in options.items() if len(names) <= PAIR}
+    if len(pairs) > 1:
+        taken = {f"{choice}: {_last(course, choice)[0]}": choice for choice in pairs}
+        lines = {
+            name: _line(course, choice, _last(course, choice)[0]) for name, choice in taken.items()
+        }
+        said = f"{counted(len(pairs), 'choice')} of two, each by the option that was taken."
+        yield _course("choices of two", said, course, lines)
+    for choice, names in options.items():
+        if choice in pairs and len(pairs) > 1:
+            continue
+        best, weight = _last(course, choice)
+        said = f"Of {counted(len(names), 'option')} of {label(choice, 40)}, {label(best, 40)} "
+        said += f"counted most at the end, with {weight:.2f}."
+        yield _course(choice, said, course, {name: _line(course, choice, name) for name in names})
 
 
-def _course(choice: str, points: Sequence[Mapping[str, Any]]) -> Chart:
-    at = [float(point["progress"]) for point in points]
-    last = points[-1]["weights"][choice]
-    order = sorted(
-        {name for point in points for name in point["weights"][choice]},
-        key=lambda name: -float(last.get(name, 0.0)),
-    )
-    drawn = {
-        name: np.array([float(point["weights"][choice].get(name, np.nan)) for point in points])
-        for name in order
-    }
-    heads = {"share of the search": 3, **{label(name, 40): 3 for name in order}}
-    rows = ([place, *(float(drawn[n][i]) for n in order)] for i, place in enumerate(at))
+def _last(course: Course, choice: str) -> tuple[str, float]:
+    """The option that counted most when a choice was last weighed, and how much."""
+    weights = next(p["weights"][choice] for p in reversed(course) if choice in p["weights"])
+    best = max(weights, key=lambda name: float(weights[name]))
+    return str(best), float(weights[best])
+
+
+def _line(course: Course, choice: str, name: str) -> NDArray[np.float64]:
+    """The weight of an option by and by; NaN where it is gone."""
+    told = (point["weights"].get(choice, {}).get(name) for point in course)
+    return np.array([np.nan if one is None else float(one) for one in told])
+
+
+def _course(name: str, said: str, course: Course, lines: Mapping[str, Any]) -> Chart:
+    at = np.array([float(point["progress"]) for point in course])
+    order = sorted(lines, key=lambda one: -float(np.nan_to_num(lines[one][-1])))
+    heads = {"share of the search": 3, **{label(one, 40): 3 for one in order}}
+    rows = ([float(place), *(float(lines[n][i]) for n in order)] for i, place in enumerate(at))
     return Chart(
-        f"weights_{''.join(c if c.isalnum() else '_' for c in choice)}",
-        f"Weights over the search: {label(choice, 40)}",
-        f"Of {counted(len(order), 'option')} of {label(choice, 40)}, {label(order[0], 40)} counted "
-        f"most at the end, with {float(last.get(order[0], 0.0)):.2f}.",
+        f"weights_{''.join(c if c.isalnum() else '_' for c in name)}",
+        f"Weights over the search: {label(name, 40)}",
+        said,
         table("Weights of the options", heads, rows),
         pictures.lines(
-            np.array(at),
-            {label(name, 22): drawn[name] for name in order[:MOST_OPTIONS]},
+            at,
+            {label(one, 22): lines[one] for one in order[:MOST_OPTIONS]},
             across="share of the search",
             up="weight",
             mark=None,
