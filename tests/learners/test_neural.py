@@ -45,6 +45,11 @@ def tuned(example: Problem, checkpoint: str, pins: Mapping[str, Any]) -> NeuralM
     [
         {"adapter": "LoRA"},
         {"adapter": "BitFit", "depth": 0.5},
+        {"adapter": "LoRA", "adapter.LoRA.allocate": True, "adapter.LoRA.rank": 2},
+        {"adapter": "Bottleneck", "depth": 0.5},
+        {"pooling": "generalised", "readout": "mix"},
+        {"readout": "mix", "depth": 0.5},
+        {"adapter": "Scaling", "lr": 3e-3},
         {"optimizer": "SGD", "schedule": "cosine"},
         {"optimizer": "Lion", "schedule": "constant"},
         {"pooling": "first", "head": 128},

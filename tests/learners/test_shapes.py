@@ -85,6 +85,10 @@ SHAPES = [
     {"blocks": 0.8, "skip": 1, "heads_kept": 0.25, "width_kept": 0.5, "depth": 0.5},
     {"blocks": 0.6, "width_kept": 0.5, "head_start": "random", "heads_kept": 0.5},
     {"blocks": 0.4, "adapter": "LoRA"},
+    {"blocks": 0.8, "depth": 0.5, "adapter": "Bottleneck", "width_kept": 0.5},
+    {"blocks": 0.6, "adapter": "Scaling"},
+    {"skipped": "4", "readout": "mix", "depth": 0.5, "pooling": "generalised"},
+    {"blocks": 0.8, "readout": "mix"},
 ]
 
 

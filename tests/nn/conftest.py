@@ -52,6 +52,9 @@ class TinyEncoder(nn.Module):
     def context(self, hidden, attention_mask):
         return attention_mask[:, None, :] == 0
 
+    def finished(self, hidden):
+        return hidden
+
     def run(self, hidden, context, start=0, stop=None):
         for block in self.blocks[start:stop]:
             hidden = block(hidden, context)
@@ -77,7 +80,7 @@ def _one_thread():
 def build():
     """A function that makes a network of three blocks, by default for two classes."""
 
-    def make(seed=0, *, pool="mean", dense=2, outputs=2, hidden=0, dropout=0.0, blocks=3):
+    def make(seed=0, *, pool="mean", dense=2, outputs=2, hidden=0, dropout=0.0, blocks=3, mixed=0):
         torch.manual_seed(seed)
         return Network(
             TinyEncoder(blocks),
@@ -86,6 +89,7 @@ def build():
             outputs=outputs,
             hidden=hidden,
             dropout=dropout,
+            mixed=mixed,
         )
 
     return make

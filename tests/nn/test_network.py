@@ -32,6 +32,34 @@ def test_an_attention_pool_leans_to_the_tokens_its_query_scores_high():
     assert torch.allclose(pool(HIDDEN, MASK), torch.tensor([[3.0, 0.0], [2.0, 2.0]]))
 
 
+@pytest.mark.parametrize(("sharpness", "kind"), [(-9.0, "mean"), (60.0, "max")])
+def test_a_generalised_mean_lies_between_the_mean_and_the_largest(sharpness, kind):
+    pool = Pool("generalised", 2)
+    expected = Pool(kind, 2)(HIDDEN, MASK)
+    begun = pool(HIDDEN, MASK)
+    assert (begun > Pool("mean", 2)(HIDDEN, MASK) - 1e-5).all()
+    assert (begun < Pool("max", 2)(HIDDEN, MASK)).all()
+    with torch.no_grad():
+        pool.sharpness.fill_(sharpness)
+    assert torch.allclose(pool(HIDDEN, MASK), expected, atol=0.05)
+
+
+def test_a_mix_of_layers_begins_with_nearly_the_last_and_ends_where_its_weights_say(build, toy):
+    plain = build()
+    mixed = build(mixed=3)
+    mixed.load_state_dict(plain.state_dict(), strict=False)
+    mixed.freeze_below(2)
+    assert mixed.mix.shares()[-1] > 0.95
+    with torch.no_grad():
+        mixed.mix.weights.copy_(torch.tensor([-99.0, 99.0, -99.0]))
+    below = build(blocks=2)
+    own = below.state_dict()
+    below.load_state_dict({n: v for n, v in plain.state_dict().items() if n in own})
+    found = logits(mixed, toy[0], precision="fp32")
+    assert torch.allclose(found, logits(below, toy[0], precision="fp32"), atol=1e-5)
+    assert any(p is mixed.mix.weights for p in mixed.layers()[0])
+
+
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("hidden", [0, 8])
 def test_padding_and_neighbours_do_not_change_an_answer(build, toy, pool, hidden):

@@ -241,6 +241,8 @@ class Learner(ABC, Generic[C]):
     shapes: Mapping[str, Range] = MappingProxyType({})
     """Dimensions of the config that are searched, in these ranges, where an architecture is; else
     each is at its default."""
+    usual: Mapping[str, Range] = MappingProxyType({})
+    """Dimensions that are searched in these narrower ranges where no architecture is."""
     labels: Literal["none", "each", "together"] = "none"
     """What it makes of several labels a row: nothing; a model of each label, present or absent; or
     one model of all, whose truth and answers are matrices."""

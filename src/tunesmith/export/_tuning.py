@@ -109,7 +109,14 @@ RATE_FIELDS = """\
 """
 
 
-WHOLE = {"blocks": 1.0, "skip": 0, "skipped": "", "heads_kept": 1.0, "width_kept": 1.0}
+WHOLE = {
+    "readout": "last",
+    "blocks": 1.0,
+    "skip": 0,
+    "skipped": "",
+    "heads_kept": 1.0,
+    "width_kept": 1.0,
+}
 """Of a config, what takes nothing away from a network."""
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.predictions import Prediction
-from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.records import Problem
 from tunesmith.core.seeds import generator
 from tunesmith.learners._answers import target_scale
 from tunesmith.learners._forms import tuned_form
@@ -23,9 +23,10 @@ from tunesmith.learners._network_model import NeuralModel
 from tunesmith.learners._pace import Pace, look_seconds
 from tunesmith.learners._seeing import Seeing, by_views, look_ahead
 from tunesmith.learners._shaping import kept_blocks, pruned
+from tunesmith.learners._soft import merged
 from tunesmith.learners._steering import selection_score
 from tunesmith.modalities.inputs import Inputs
-from tunesmith.nn.adapters import Full
+from tunesmith.nn.adapters import Bottleneck, Full, LoRA
 from tunesmith.nn.optim import factor, groups
 from tunesmith.zoo.backbones import Backbone, backbone, blocks_of
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tunesmith.learners.neural import NeuralConfig
     from tunesmith.nn.encoder import Encoder
     from tunesmith.nn.network import Network
+    from tunesmith.nn.ranks import Ranks
 
 
 def fit(
@@ -45,8 +47,10 @@ def fit(
         TunesmithError: The loss is not finite.
     """
     from tunesmith.nn import devices, loop
+    from tunesmith.nn.ranks import AFTER
 
-    whole = backbone(config.backbone)
+    whole, asked = backbone(config.backbone), problem
+    problem, shares = merged(problem)
     train, valid = problem.part("train"), problem.part("valid")
     inputs = Inputs.fit(train, problem.inputs)
     length = whole.length(config)
@@ -55,11 +59,11 @@ def fit(
     base = whole.with_blocks(kept)
     seeing = Seeing.of(problem, config, base, watch)
     below, is_stored, forward = look_ahead(problem, config, base, inputs, seeing, ids, watch, seed)
-    network, shape, head_start = _build(problem, config, base, inputs, train, watch)
+    network, shape, head_start = _build(asked, config, base, inputs, watch)
     network.to(devices.device())
     is_started = head_start == "probe"
-    told = problem, inputs, ids, kept, len(whole.encoder.blocks), watch, seed
-    smaller = pruned(network, config, *told, is_started=is_started)
+    sources = problem, inputs, ids, kept, len(whole.encoder.blocks), watch, seed
+    smaller = pruned(network, config, *sources, is_started=is_started)
     adapt(network, config)
     mean, scale = target_scale(problem)
     model = NeuralModel(
@@ -92,7 +96,8 @@ def fit(
         groups(network.layers(), config.lr, config.layer_decay, network.undecayed()), config.lr
     )
     settings = loop.Settings(
-        truth=truth if problem.classes else (truth - mean) / scale,
+        truth=_told(truth, shares) if problem.classes else (truth - mean) / scale,
+        is_shared=shares is not None,
         classes=len(problem.classes),
         batch_size=config.batch_size,
         smoothing=config.label_smoothing,
@@ -110,12 +115,18 @@ def fit(
     epochs, is_finite = 0.0, True
     saver = _Saver(problem, config, seed, watch, network, rate, best, micro_batch)
     done = saver.go_on()
+    ranks = _ranks(config, network, is_resumed=done[0] > 0)
     steps = loop.train(
         network, rate, feed, settings, saver.dice, steps_done=done[0], epochs_done=done[1]
     )
     for step in steps if config.epochs else ():
         epochs, is_finite = step.epoch, math.isfinite(step.loss)
         pace.measure(step.number)
+        if ranks is not None and not ranks.is_settled:
+            ranks.look()
+            if step.ends_epoch or pace.progress(step.number) >= AFTER:
+                told = ", ".join(map(str, ranks.settle(rate)))
+                watch.tell("ranks", f"by block: {told}")
         is_over = pace.is_done(step) or not is_finite
         if config.patience and is_finite and (is_over or step.ends_epoch):
             score = best.look(epochs, pace.progress(step.number))
@@ -136,6 +147,8 @@ def fit(
             f"of {config.lr:g} may be too high"
         )
     best.restore()
+    bottleneck = config.adapter.width if isinstance(config.adapter, Bottleneck) else 0
+    left = None if ranks is None else ranks.left()
     config.adapter.merge(network.trained())
     network.requires_grad_(False)
     course = best.course() if config.patience else (config.epochs, config.stop_after)
@@ -152,12 +165,13 @@ def fit(
         head_start,
         None if best.prediction is None else (valid, best.prediction),
         below=model.below,
-        source=None if smaller.is_pruned else base.source,
+        source=None if smaller.is_pruned or bottleneck else base.source,
         remembers=True,
         several=problem.several,
         smaller=None if smaller.is_whole else smaller,
+        bottleneck=bottleneck,
         tested=seeing.recipe.tested_by(),
-        form=tuned_form(base.card.name, config, network, smaller),
+        form=tuned_form(base.card.name, config, network, smaller, left),
     )
     several = replace(fitted, known=None, tta=config.tta)
     return by_views(fitted, several, valid, best.rate if config.patience else None, watch)
@@ -168,7 +182,6 @@ def _build(
     config: NeuralConfig,
     base: Backbone,
     inputs: Inputs,
-    train: Dataset,
     watch: Watch,
 ) -> tuple[Network, dict[str, Any], str]:
     """The network with what trains let loose, its shape for JSON, and how its head starts."""
@@ -176,13 +189,18 @@ def _build(
 
     shape = {
         "pool": config.pooling,
-        "dense": inputs.dense(train.take(np.arange(1))).shape[1],
+        "dense": inputs.dense(problem.part("train").take(np.arange(1))).shape[1],
         "outputs": len(problem.classes) or 1,
         "hidden": config.head,
         "dropout": config.dropout,
         "inner_dropout": config.inner_dropout,
     }
     trained = blocks_of(config.depth, len(base.encoder.blocks))
+    if config.readout == "mix" and trained and base.reader.kind == "text":
+        shape["mixed"] = trained + 1
+    elif config.readout == "mix":
+        why = "nothing but a head trains" if not trained else "layers of pictures differ in size"
+        watch.tell("readout", f"the last layer in place of a mix: {why}")
     network = Network(above_copied(base.encoder, trained), **shape)
     network.freeze_below(trained)
     # A course that was settled (by a trial before) only fits the start that it was settled with.
@@ -193,9 +211,29 @@ def _build(
     return network, shape, "probe" if started else "random"
 
 
+def _ranks(config: NeuralConfig, network: Network, *, is_resumed: bool) -> Ranks | None:
+    """The ranks that are to be allocated, where they are; as they were settled before."""
+    adapter = config.adapter
+    if not (isinstance(adapter, LoRA) and adapter.allocate and network.trained()):
+        return None
+    from tunesmith.nn.ranks import Ranks
+
+    found = Ranks(network.trained())
+    if is_resumed:
+        found.take_up()
+    return found
+
+
+def _told(truth: NDArray[Any], shares: NDArray[np.float32] | None) -> NDArray[Any]:
+    return truth if shares is None else shares
+
+
 def adapt(network: Network, config: NeuralConfig) -> None:
     """Let loose what may change of the trained blocks."""
-    config.adapter.apply(network.trained(), network.encoder.lora_targets)
+    from tunesmith.nn.shapes import inside_of
+
+    inside = inside_of(network.encoder)
+    config.adapter.apply(network.trained(), network.encoder.lora_targets, inside)
     if network.trains_stem and isinstance(config.adapter, Full):
         network.encoder.requires_grad_(True)
 

@@ -3,14 +3,14 @@ that make such."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.architecture import Adapter, Architecture, Block, Layer, Measured, Read
 from tunesmith.core.errors import ConfigError
 from tunesmith.learners._regularised import Plane
-from tunesmith.nn.adapters import BitFit, Full, LoRA
+from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
 from tunesmith.nn.inside import Shape
 from tunesmith.zoo.backbones import blocks_of
 
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from tunesmith.learners.neural import NeuralConfig
     from tunesmith.nn.network import Network
 
-ADAPTERS: Mapping[type, Adapter] = {Full: "", LoRA: "lora", BitFit: "bias"}
+ADAPTERS: Mapping[type, Adapter] = {
+    Full: "",
+    LoRA: "lora",
+    BitFit: "bias",
+    Bottleneck: "bottleneck",
+    Scaling: "scaling",
+}
 DEPTHS = (0.0, 0.17, 0.34, 0.5, 1.0)
 
 
@@ -60,18 +66,29 @@ def probe_config(architecture: Architecture) -> Mapping[str, Any]:
     )
 
 
-def tuned_form(name: str, config: NeuralConfig, network: Network, smaller: Shape) -> Architecture:
-    """That of a fine-tuned network, of which this is left of the checkpoint."""
+def tuned_form(
+    name: str,
+    config: NeuralConfig,
+    network: Network,
+    smaller: Shape,
+    ranks: Sequence[int] | None = None,
+) -> Architecture:
+    """That of a fine-tuned network, of which this is left of the checkpoint; `ranks` are those of
+    the trained blocks, where they differ."""
     count = len(network.encoder.blocks)
     trained = count - network.first_trained
     head, adapter = network.head, config.adapter
     rank = adapter.rank if isinstance(adapter, LoRA) else 0
+    rank = adapter.width if isinstance(adapter, Bottleneck) else rank
+    blocks = blocks_from(count, trained, ADAPTERS[type(adapter)], rank)
+    for place, own in enumerate(ranks or (), start=count - trained):
+        blocks = (*blocks[:place], replace(blocks[place], rank=own), *blocks[place + 1 :])
     cell = () if head.hidden is None else (Layer("linear", config.head, "gelu", "", False),)
     return Architecture(
         "neural",
         name,
-        _placed(blocks_from(count, trained, ADAPTERS[type(adapter)], rank), config, smaller),
-        (Read(smaller.blocks[-1] + 1, config.pooling),),  # type: ignore[arg-type]
+        _placed(blocks, config, smaller),
+        _reads(config, network, smaller),
         cell,
         head.plane.out_features,
         (head.hidden or head.plane).in_features - network.encoder.width,
@@ -89,6 +106,17 @@ def _placed(blocks: tuple[Block, ...], config: NeuralConfig, smaller: Shape) -> 
     return tuple(found.values())
 
 
+def _reads(config: NeuralConfig, network: Network, smaller: Shape) -> tuple[Read, ...]:
+    """The last layer, or each of a mix with its share."""
+    top = smaller.blocks[-1] + 1
+    pooling: Any = config.pooling
+    if network.mix is None:
+        return (Read(top, pooling),)
+    shares = network.mix.shares()
+    places = (0, *(number + 1 for number in smaller.blocks))[-len(shares) :]
+    return tuple(Read(*one) for one in zip(places, [pooling] * len(places), shares, strict=True))
+
+
 def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
     """The depth, adapter, pooling and head that make this.
 
@@ -99,8 +127,12 @@ def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
     if not kept:
         raise ConfigError("The learner 'neural' fine-tunes blocks, and this has none.")
     count = len(kept)
-    if len(reads) > 1 or reads[0].layer != kept[-1].number:
-        raise ConfigError("The learner 'neural' reads the last layer alone.")
+    mixed = _is_mix(architecture)
+    if not mixed and (len(reads) > 1 or reads[0].layer != kept[-1].number):
+        raise ConfigError(
+            "The learner 'neural' reads the last layer alone, or a mix of the one at the cut and "
+            "of all that the trained blocks leave, pooled alike."
+        )
     if len(cell) > 1 or any(layer.kind != "linear" for layer in cell):
         raise ConfigError("The head of the learner 'neural' has one linear layer at most.")
     trained = sum(block.trains for block in kept)
@@ -108,13 +140,30 @@ def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
     same = [depth for depth in DEPTHS if blocks_of(depth, count) == trained]
     depth = min(same, key=lambda one: abs(one - share), default=share)
     found: dict[str, Any] = {"depth": depth, "pooling": reads[0].pooling}
+    found |= {"readout": "mix"} if mixed else {}
     found |= _smaller_config(architecture)
     found["head"] = cell[0].width if cell else 0
     top = kept[-1]
     found["adapter"] = next(kind.__name__ for kind, n in ADAPTERS.items() if n == top.adapter)
+    ranks = [block.rank for block in kept if block.trains]
     if top.adapter == "lora":
-        found["adapter.LoRA.rank"] = top.rank
+        found["adapter.LoRA.rank"] = max(1, round(sum(ranks) / len(ranks)))
+        found |= {"adapter.LoRA.allocate": True} if len({*ranks}) > 1 else {}
+    if top.adapter == "bottleneck":
+        found["adapter.Bottleneck.width"] = top.rank
     return _with_backbone(architecture, found)
+
+
+def _is_mix(architecture: Architecture) -> bool:
+    """Whether just the layers at the cut and above are mixed."""
+    kept, reads = architecture.kept, architecture.reads
+    trained = sum(block.trains for block in kept)
+    wanted = [0, *(block.number for block in kept)][-trained - 1 :]
+    return (
+        trained > 0
+        and [read.layer for read in reads] == wanted
+        and all(read.weight is not None and read.pooling == reads[0].pooling for read in reads)
+    )
 
 
 def _smaller_config(architecture: Architecture) -> dict[str, Any]:

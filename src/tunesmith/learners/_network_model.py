@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,10 @@ from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
     from tunesmith.nn.network import Network
+
+
+MOST_WIDTH = 4096
+"""Of a narrow network: more would take memory before a byte of its weights is looked at."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class NeuralModel(Insightful):
     form: Architecture | None = None
     smaller: Shape | None = None
     """What is left of the checkpoint, where something was taken away."""
+    bottleneck: int = 0
+    """Width of the narrow networks in the trained blocks; 0 where there are none."""
     """Its architecture."""
 
     def architecture(self) -> Architecture | None:
@@ -177,6 +183,7 @@ class NeuralModel(Insightful):
                 "shape": self.shape,
                 "several": self.several,
                 "smaller": None if self.smaller is None else self.smaller.to_dict(),
+                "bottleneck": self.bottleneck,
                 "frozen_blocks": self.network.first_trained,
                 "tta": [self.tta, self.tested.policy],
                 "architecture": None if self.form is None else self.form.to_dict(),
@@ -228,7 +235,7 @@ def load(folder: Path) -> NeuralModel:
         smaller = None if told is None else Shape.from_dict(told)
         state = load_file(folder / "network.safetensors")
         with torch.device("meta"):  # no memory is taken for shapes that the file does not have
-            blank = Network(_shaped(folder, reads, smaller), **saved["shape"])
+            blank = Network(_added(_shaped(folder, reads, smaller), saved), **saved["shape"])
         shapes, frozen = blank.state_dict(), saved["frozen_blocks"]
         if type(frozen) is not int or not 0 <= frozen <= len(blank.encoder.blocks):
             raise ValueError(f"frozen_blocks is {frozen!r}")
@@ -242,7 +249,7 @@ def load(folder: Path) -> NeuralModel:
             raise ValueError(f"{wrong[0]} has another shape than its description")
         is_own = own.is_file()
         encoder = loaded(folder, reads, own.name) if is_own else _shaped(folder, reads, smaller)
-        network = Network(encoder, **saved["shape"])
+        network = Network(_added(encoder, saved), **saved["shape"])
         network.load_state_dict(state, strict=False)
     except (RuntimeError, KeyError, ValueError, SafetensorError) as error:
         raise WeightsError(f"{folder} holds weights that do not fit: {error}") from error
@@ -259,6 +266,7 @@ def load(folder: Path) -> NeuralModel:
         shape=saved["shape"],
         below=_below(network, saved.get("below"), smaller),
         smaller=smaller,
+        bottleneck=saved.get("bottleneck", 0),
         tta=int(saved["tta"][0]),
         tested=Recipe(str(saved["tta"][1])),
         source=Source.of(own) if own.is_file() else None,
@@ -294,6 +302,25 @@ def _shaped(folder: Path, reads: str, smaller: Shape | None) -> Any:
         from tunesmith.nn.shapes import reshape
 
         reshape(encoder, smaller)
+    return encoder
+
+
+def _added(encoder: Any, saved: Mapping[str, Any]) -> Any:
+    """An encoder with the narrow networks that its trained blocks have.
+
+    Raises:
+        ValueError: It cannot have them.
+    """
+    width = int(saved.get("bottleneck", 0))
+    if width:
+        from tunesmith.nn.bottleneck import insert
+        from tunesmith.nn.shapes import inside_of
+
+        inside = inside_of(encoder)
+        if inside is None or not 0 < width <= MOST_WIDTH:
+            raise ValueError(f"bottleneck is {width}")
+        for block in encoder.blocks[int(saved["frozen_blocks"]) :]:
+            insert(block, inside, width)
     return encoder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,12 +18,14 @@ from tunesmith.learners._forms import tuned_config
 from tunesmith.learners._shaping import why_no_shape
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
-from tunesmith.nn.adapters import BitFit, Full, LoRA
+from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
 from tunesmith.nn.augment import MOST_STEADY, POLICIES, Policy
 from tunesmith.nn.feed import Mix
 from tunesmith.nn.optim import SGD, AdamW, Lion
 from tunesmith.zoo import card_for
 from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
+
+POOLS = ("mean", "first", "final", "max", "attention", "generalised")
 
 
 @config
@@ -46,10 +48,14 @@ class NeuralConfig:
     """Share of the attention heads that a trained block keeps, those that count most."""
     width_kept: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the feed-forward width that a trained block keeps."""
-    adapter: Full | LoRA | BitFit = Full()
+    adapter: Full | LoRA | BitFit | Bottleneck | Scaling = Full()
     """What of the trained blocks may change."""
-    pooling: Annotated[str, Choice("mean", "first", "final", "max", "attention")] = "mean"
-    """How the vectors of the tokens become one."""
+    readout: Literal["last", "mix"] = "last"
+    """What is pooled: the last layer, or a learned mix of the layer at the cut and of those that
+    the trained blocks leave; of texts. Searched where an architecture is."""
+    pooling: Annotated[str, Choice(*POOLS)] = "mean"
+    """How the vectors of the tokens become one; "generalised" learns what lies between the mean and
+    the largest, and is searched where an architecture is."""
     head: Annotated[int, Choice(0, 128, 512), Field(ge=0)] = 0
     """Width of the head's hidden layer; 0 for none."""
     head_start: Annotated[str, Choice("probe", "random")] = "probe"
@@ -122,8 +128,16 @@ SHAPES: Mapping[str, Range] = {
     "skip": Choice(0, 1, 2),
     "heads_kept": Choice(1.0, 0.75, 0.5),
     "width_kept": Choice(1.0, 0.75, 0.5, 0.25),
+    "adapter": Choice("Full", "LoRA", "BitFit", "Bottleneck", "Scaling"),
+    "readout": Choice("last", "mix"),
+    "pooling": Choice(*POOLS),
 }
-"""What is taken away where an architecture is searched."""
+"""What is taken away and added where an architecture is searched."""
+USUAL: Mapping[str, Range] = {
+    "adapter": Choice("Full", "LoRA", "BitFit"),
+    "pooling": Choice("mean", "first", "final", "max", "attention"),
+}
+"""What is searched where none is."""
 
 
 @learners.add("neural")
@@ -134,6 +148,7 @@ class Neural(Learner[NeuralConfig]):
     uses_all_time = True
     can_go_on = True
     shapes = SHAPES
+    usual = USUAL
     labels = "together"
     version = 4
 

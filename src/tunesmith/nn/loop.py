@@ -36,7 +36,7 @@ class Step:
 @dataclass(frozen=True)
 class Settings:
     """What the loop needs beside network and optimiser. `truth` has shape (rows,), or (rows,
-    labels) where rows may have several; `progress`
+    labels) where rows may have several, or (rows, classes) where it `is_shared` by them; `progress`
     turns a step's number into the share of the work done in [0, 1], which the schedule follows.
     `row_weights` have a mean of about one, shape (rows,); `focal` is the gamma of the focal loss.
     A batch larger than `micro_batch` is gone through in pieces, its gradient summed."""
@@ -53,6 +53,7 @@ class Settings:
     precision: str
     row_weights: NDArray[np.float64] | None = None
     focal: float = 0.0
+    is_shared: bool = False
 
 
 def train(
@@ -151,7 +152,9 @@ def _truth_of(
     settings: Settings,
 ) -> Truth:
     answers = truth[torch.from_numpy(chosen).to(truth.device)]
-    counts = torch.ones(len(chosen)) if class_weights is None else class_weights[answers]
+    counts = torch.ones(len(chosen))
+    if class_weights is not None:
+        counts = answers @ class_weights if settings.is_shared else class_weights[answers]
     each: torch.Tensor | None = None
     if settings.row_weights is not None:
         each = torch.from_numpy(settings.row_weights[chosen].astype(np.float32)).to(truth.device)
@@ -174,6 +177,7 @@ def _loss(
         weights=class_weights,
         focal=settings.focal,
         row_weights=None if each is None else each[piece],
+        is_shared=settings.is_shared,
     )
     return part * (counts[piece].sum() / counts.sum())
 

@@ -29,7 +29,10 @@ class EncoderLike(Protocol):
     ) -> torch.Tensor: ...
 
 
-POOLS = ("mean", "first", "final", "max", "attention")
+POOLS = ("mean", "first", "final", "max", "attention", "generalised")
+LAST = 5.0
+"""What the last layer of a mix begins with, where the others begin with 0: nearly all of it, since
+a head may be there already that suits the last layer."""
 
 
 class Pool(nn.Module):
@@ -42,6 +45,7 @@ class Pool(nn.Module):
         if self.query is not None:
             nn.init.zeros_(self.query.weight)
             nn.init.zeros_(self.query.bias)
+        self.sharpness = nn.Parameter(torch.zeros(width)) if kind == "generalised" else None
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         hidden = hidden.float()
@@ -55,8 +59,47 @@ class Pool(nn.Module):
         if self.query is not None:
             scores: torch.Tensor = self.query(hidden).float().masked_fill(outside, float("-inf"))
             return (hidden * scores.softmax(dim=1)).sum(dim=1)
+        if self.sharpness is not None:
+            return self._generalised(hidden, mask)
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+
+    def _generalised(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The mean of exponentials, brought back by the logarithm, in place of powers, since token
+        vectors have both signs: the mean at a sharpness near 0, the largest at a high one. A number
+        of its own for each of the width, which begins near the mean.
+
+        Source: Pinheiro and Collobert, "From Image-level to Pixel-level Labeling with Convolutional
+        Networks", CVPR 2015, equation 6, with r learned as p is in Radenovic et al., "Fine-tuning
+        CNN Image Retrieval with No Human Annotation", TPAMI 2019.
+        """
+        assert self.sharpness is not None
+        sharp = nn.functional.softplus(self.sharpness - 2)
+        outside = mask.unsqueeze(-1) == 0
+        whole = (sharp * hidden).masked_fill(outside, float("-inf")).logsumexp(dim=1)
+        return (whole - mask.sum(dim=1, keepdim=True).to(hidden.dtype).log()) / sharp
+
+
+class Mix(nn.Module):
+    """Layers to one: their mean by learned weights that sum to one.
+
+    Source: Peters et al., "Deep contextualized word representations", NAACL 2018, equation 1,
+    without its factor, which the head has.
+    """
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor([0.0] * (layers - 1) + [LAST]))
+
+    def forward(self, layers: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Of each layer (batch, tokens, width), from the lowest up."""
+        shares = self.weights.softmax(dim=0)
+        mixed = [share * layer.float() for share, layer in zip(shares, layers, strict=True)]
+        return torch.stack(mixed).sum(dim=0)
+
+    def shares(self) -> list[float]:
+        """What each layer counts."""
+        return [float(share) for share in self.weights.detach().softmax(dim=0)]
 
 
 class Head(nn.Module):
@@ -78,8 +121,9 @@ class Head(nn.Module):
 
 
 class Network(nn.Module):
-    """Encoder → pool → (dense inputs beside it) → head. Blocks below `trained` run without a
-    gradient."""
+    """Encoder → (a mix of its upper layers) → pool → (dense inputs beside it) → head. Blocks below
+    `trained` run without a gradient. A mix reads what is at the cut and what follows each of the
+    blocks above, so many `mixed` in all; 0 for the last layer alone."""
 
     def __init__(
         self,
@@ -91,11 +135,13 @@ class Network(nn.Module):
         hidden: int,
         dropout: float,
         inner_dropout: bool = False,
+        mixed: int = 0,
     ) -> None:
         super().__init__()
         self.reads_pictures = getattr(encoder, "reads_pictures", False)
         self.inner_dropout = inner_dropout and not self.reads_pictures
         self.encoder = encoder
+        self.mix = Mix(mixed) if mixed else None
         self.pool = Pool(pool, encoder.width)
         self.head = Head(encoder.width + dense, outputs, hidden, dropout)
         self.first_trained = len(encoder.blocks)
@@ -135,8 +181,15 @@ class Network(nn.Module):
         """What the pool makes of the encoder's answer, (batch, width)."""
         if not self.reads_pictures:
             return self.pool(*self.hidden(batch))  # type: ignore[no-any-return]
+        return self.pooled_places(self._hidden_pictures(batch))
+
+    def pooled_places(self, hidden: torch.Tensor) -> torch.Tensor:
+        """What the pool makes of what the last block leaves of pictures, (batch, channels)."""
+        if self.pool.kind == "generalised":
+            places = self.encoder.places(hidden)
+            return self.pool(places, places.new_ones(places.shape[:2]))  # type: ignore[no-any-return]
         kind = self.pool.kind if self.pool.kind in ("max", "first") else "mean"
-        return self.encoder.pool(self._hidden_pictures(batch), kind).float()  # type: ignore[no-any-return]
+        return self.encoder.pool(hidden, kind).float()  # type: ignore[no-any-return]
 
     def _hidden_pictures(self, batch: Batch) -> torch.Tensor:
         """What the last block leaves of pictures."""
@@ -163,7 +216,7 @@ class Network(nn.Module):
             hidden = encoder.stem(batch.ids, mask)
             context = encoder.context(hidden, mask)
         if not self.first_trained:
-            return encoder.run(hidden, context), mask
+            return self._above(hidden, mask, context), mask
         FROZEN.add(len(mask), self.first_trained)
         with torch.no_grad():
             hidden = encoder.run(hidden, context, 0, self.first_trained)
@@ -174,7 +227,21 @@ class Network(nn.Module):
         if self.first_trained == len(self.encoder.blocks):
             return hidden
         context = self.encoder.context(hidden, mask) if context is None else context
-        return self.encoder.run(hidden, context, self.first_trained)  # type: ignore[no-any-return]
+        return self.risen(hidden, context, self.first_trained)
+
+    def risen(self, hidden: torch.Tensor, context: Any, start: int) -> torch.Tensor:
+        """What the blocks from `start` up leave of token vectors, the layers mixed where they are;
+        a mix has all its layers where it starts at the cut or below."""
+        encoder = self.encoder
+        if self.mix is None:
+            return encoder.run(hidden, context, start)  # type: ignore[no-any-return]
+        count, first = len(encoder.blocks), len(encoder.blocks) + 1 - len(self.mix.weights)
+        hidden = encoder.run(hidden, context, start, first) if first > start else hidden
+        layers = [encoder.finished(hidden)]
+        for place in range(first, count):
+            hidden = encoder.run(hidden, context, place, place + 1)
+            layers.append(hidden if place + 1 == count else encoder.finished(hidden))
+        return self.mix(layers)  # type: ignore[no-any-return]
 
     def statistics(self) -> dict[str, torch.Tensor]:
         """What batch normalisation has counted, by name: it changes as the blocks train."""
@@ -186,12 +253,15 @@ class Network(nn.Module):
         parts: list[nn.Module] = [self.head, self.pool, *reversed(self.trained())]
         found = []
         for part in parts[:1] + parts[2:]:
-            params = [*part.parameters()] + ([*self.pool.parameters()] if part is self.head else [])
+            params = [*part.parameters()]
+            if part is self.head:
+                params += [*self.pool.parameters(), *(self.mix.parameters() if self.mix else ())]
             seen |= {id(p) for p in params}
             found.append(params)
         rest = [p for p in self.encoder.parameters() if id(p) not in seen and p.requires_grad]
         return [*found, rest]
 
     def undecayed(self) -> set[int]:
-        """Ids of parameters that get no weight decay: biases and norms, which have one axis."""
-        return {id(p) for p in self.parameters() if p.ndim < 2}
+        """Ids of parameters that get no weight decay: biases, norms and weights of a mix, which
+        have one axis, and factors, which begin at one."""
+        return {id(p) for n, p in self.named_parameters() if p.ndim < 2 or ".ia3_l." in n}

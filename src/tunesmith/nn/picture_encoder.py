@@ -118,6 +118,15 @@ class PictureEncoder(nn.Module):
         axes = (2, 3) if layout == "channels first" else (1, 2)
         return hidden.amax(dim=axes) if kind == "max" else hidden.mean(dim=axes)
 
+    def places(self, hidden: Hidden) -> torch.Tensor:
+        """The vectors of the places, (batch, places, channels), without those of the whole."""
+        layout = self.family.layout
+        if layout == "tokens":
+            return hidden[:, self.family.own_tokens(self.model) :]
+        if layout == "channels first":
+            return hidden.flatten(2).transpose(1, 2)
+        return hidden.flatten(1, 2)
+
     @torch.no_grad()
     def shape_at(self, cut: int, size: int) -> tuple[int, ...]:
         """Of what so many blocks leave of one picture of a size, without the batch."""

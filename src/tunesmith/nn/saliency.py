@@ -70,10 +70,10 @@ class Seen:
 
         def read(hidden: torch.Tensor, start: int) -> torch.Tensor:
             if isinstance(encoder, PictureEncoder):
-                kind = network.pool.kind if network.pool.kind in ("max", "first") else "mean"
-                return encoder.pool(_risen(encoder, hidden, start), kind).float()
+                return network.pooled_places(_risen(encoder, hidden, start))
             mask = hidden.new_ones(hidden.shape[:2], dtype=torch.int64)
-            return network.pool(_risen(encoder, hidden, start), mask)  # type: ignore[no-any-return]
+            context = encoder.context(hidden, mask)
+            return network.pool(network.risen(hidden, context, start), mask)  # type: ignore[no-any-return]
 
         return Seen(encoder, ids, blank, read, len(encoder.blocks), network.pool.kind)
 

@@ -168,7 +168,8 @@ def fixed(
     not worth a trial in so little time, at its default; ranges as the time allows."""
     usual = to_dict(default(learners[name].config, {}))
     idle = {path: usual[path] for path in learners[name].idle(problem) if path in usual}
-    return {**_seen_within(name, problem, limit_seconds), **idle, **pins.get(name, {})}
+    narrowed = {**learners[name].usual, **_seen_within(name, problem, limit_seconds)}
+    return {**narrowed, **idle, **pins.get(name, {})}
 
 
 def _seen_within(name: str, problem: Problem, limit_seconds: float) -> dict[str, Any]:

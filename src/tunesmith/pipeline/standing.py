@@ -34,7 +34,7 @@ SLACK = 1.4
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
 SAME_IN_A_SOUP = (
     *("backbone", "pooling", "head", "max_length", "size"),
-    *("blocks", "skip", "skipped", "heads_kept", "width_kept"),
+    *("blocks", "skip", "skipped", "heads_kept", "width_kept", "readout"),
 )
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
 

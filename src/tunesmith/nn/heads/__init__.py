@@ -21,6 +21,7 @@ def loss(
     weights: torch.Tensor | None,
     focal: float = 0.0,
     row_weights: torch.Tensor | None = None,
+    is_shared: bool = False,
 ) -> torch.Tensor:
     """Cross-entropy of logits (batch, classes) against codes (batch,), the mean binary one against
     zeros and ones (batch, labels), or the squared error of (batch, 1) against standardised numbers
@@ -28,12 +29,23 @@ def loss(
 
     Classes count by `weights` (classes,), and the mean is by their sum; rows count by `row_weights`
     (batch,), which are not summed: over all rows their mean is one. With `focal` each row counts
-    (1 - p)**focal, p being the probability of what is true.
+    (1 - p)**focal, p being the probability of what is true. Where the truth `is_shared`, (batch,
+    classes) are the share that each class has in a row.
 
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 5.
     """
     from torch.nn import functional
 
+    if is_shared:
+        losses = functional.cross_entropy(
+            logits, truth, weight=weights, label_smoothing=smoothing, reduction="none"
+        )
+        if focal:
+            right = (logits.float().softmax(dim=1) * truth).sum(dim=1)
+            losses = losses * (1 - right).clamp(min=1e-8) ** focal
+        if row_weights is not None:
+            losses = losses * row_weights
+        return losses.sum() / (len(truth) if weights is None else (truth @ weights).sum())
     if truth.ndim == 2:
         each = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         losses = each.mean(dim=1)
