@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,16 +20,20 @@ from tunesmith.pipeline.frame import frame  # noqa: E402
 from tunesmith.pipeline.plan import fixed  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+def pictured(folder: Path, side: int) -> Problem:
     """The rows of a thousand pictures, of which there are ten."""
-    folder, dice = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    dice = np.random.default_rng(0)
     for number in range(10):
-        pixels = dice.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        pixels = dice.integers(0, 255, (side, side, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     cells = [str(folder / f"{number % 10}.png") for number in range(1000)]
     labels = [f"label {number % 10}" for number in range(1000)]
     return frame(read({"image": cells, "label": labels}), "label", seed=0)
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    return pictured(tmp_path_factory.mktemp("pictures"), 400)
 
 
 def ranges(problem: Problem, seconds: float, **pins: object) -> dict[str, object]:
@@ -62,6 +67,18 @@ def test_what_is_asked_for_is_searched_in_any_time(
     found = ranges(problem, 5.0, augment=asked[0], size=asked[1])
     assert (found["augment"], found["size"]) == asked
     assert "augment" not in ranges(problem, float("inf"), augment="crops")
+
+
+def test_small_pictures_are_not_read_larger_than_a_checkpoint_was_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "is_here", lambda card: True)
+    small = pictured(tmp_path, 28)
+    for seconds in (3600.0, float("inf")):
+        mark = ranges(small, seconds)["size"]
+        assert isinstance(mark, Choice)
+        assert mark.values == (0, 64, 96, 128, 160, 224)
+    assert ranges(small, 3600.0, size=Choice(224, 384))["size"] == Choice(224, 384)
 
 
 def test_without_a_deadline_all_is_searched(problem: Problem) -> None:

@@ -121,3 +121,14 @@ def test_mobilenet_answers_as_the_reference_does() -> None:
     given = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 224, 224))).float()
     with torch.no_grad():
         assert (ours(given) - theirs(given)).abs().max() < 1e-4
+
+
+def test_the_side_of_a_checkpoint_is_told_without_its_network(
+    picture_checkpoint: str, tmp_path: Path
+) -> None:
+    card = zoo.card_for(picture_checkpoint)
+    assert pictures.side_of(card, Path(picture_checkpoint)) == 32
+    assert [pictures.side_of(card, tmp_path) for card in pictures.CARDS] == [224, 224, 240, 260]
+    copied = Path(shutil.copytree(picture_checkpoint, tmp_path / "copied"))
+    for told in ({}, {"input_size": []}, {"input_size": "large"}, None):
+        assert pictures.side_of(card, rewritten(copied, pretrained_cfg=told)) == 0

@@ -97,6 +97,22 @@ def look(cell: str, *, offline: bool = False) -> str:
         return f"{error.strerror or error}"
 
 
+def shorter_side(cell: str) -> int:
+    """Pixels of the shorter side of a picture, by its header; 0 where it cannot be used, or lies on
+    the network."""
+    if is_url(cell):
+        return 0
+    try:
+        if cell.startswith(DATA_URI) or INSIDE.fullmatch(cell) is not None:
+            with io.BytesIO(read_bytes(cell, offline=True)) as held:
+                return int(min(open_header(held, cell).size))
+        check_file(cell)
+        with open(cell, "rb") as file:
+            return int(min(open_header(file, cell).size))
+    except (PictureError, OSError):
+        return 0
+
+
 def _look(file: IO[bytes], cell: str) -> str:
     image = open_header(file, cell)
     file.seek(0)

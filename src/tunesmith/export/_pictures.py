@@ -167,7 +167,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Setting]:
     """What says which network it is, and how it sees pictures."""
     base = backbone(str(config["backbone"]))
     shape = base.encoder.shape
-    size = (int(config["size"]) if base.encoder.any_size else 0) or int(base.encoder.size)
+    size = int(base.encoder.readable(int(config["size"]) or base.encoder.size))
     place, _, _ = checkpoint(config)
     return {
         "checkpoint": place,

@@ -112,7 +112,7 @@ class FrozenInput:
         """
         base, sizes = backbone(self.name), [self.length]
         if not self.is_text and base.encoder.any_size:
-            sizes += [size for size in SMALLER if size < self.length]
+            sizes += [base.encoder.readable(size) for size in SMALLER if size < self.length]
         for size in sizes:
             try:
                 read_within(base, contents, size, watch, share)

@@ -77,6 +77,15 @@ class PictureEncoder(nn.Module):
         own = getattr(self.model, "patch_embed", None)
         return int(self.model.config.patch_size if own is None else own.patch_size[0])
 
+    def readable(self, side: int) -> int:
+        """The nearest side that it reads: of whole patches where it sees patches, its own where it
+        reads no other."""
+        if not self.any_size:
+            return self.size
+        if self.family.layout != "tokens":
+            return side
+        return max(1, round(side / self.side_multiple)) * self.side_multiple
+
     @property
     def _channels(self) -> int:
         return 0 if self.family.layout == "channels first" else -1

@@ -35,11 +35,12 @@ from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.goals import check_goals
 from tunesmith.pipeline.interpretable import learner_of
 from tunesmith.pipeline.labelling import NOT_DONE, refuse_labels
-from tunesmith.pipeline.plan import check_search, check_wanted, plan, whole_names
+from tunesmith.pipeline.plan import check_search, check_wanted, fixed, plan, whole_names
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_far_pictures, refuse_network
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.shaping import Opened
+from tunesmith.pipeline.sides import begun_small
 from tunesmith.pipeline.standing import closing_seconds, rank
 from tunesmith.pipeline.tune import tune
 from tunesmith.search import named
@@ -317,6 +318,16 @@ def _planned(run: Run, problem: Problem, request: Request) -> Opened:
     names = sorted({candidate.learner for candidate in found.candidates})
     whole = shaping.widened(pins, found.learners)
     check_search(request.search, names, problem, whole, max(1, len(request.goals)))
+    limit = run.clock.limit_seconds
+    small = begun_small(
+        found.candidates,
+        problem,
+        pins,
+        lambda name: fixed(name, problem, pins, limit),
+        run.clock,
+        request.search,
+    )
+    found = replace(found, candidates=small)
     for text in notes:
         run.note(text)
     if any("backbone" in one.config for one in found.candidates):

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from tunesmith.core.contracts import Curve
 from tunesmith.core.records import Problem, Result
+from tunesmith.pipeline.larger import Gained, Larger
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.standing import signed
 
@@ -27,17 +28,19 @@ through, for what one gains on the way, so many of the latest."""
 NOISE_SHARE = 0.5
 """Of the standard error of a score, how far two models differ by luck on the same rows."""
 LEAST_NOISE = 1e-6
+LEAST_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What one more trial of a learner, or going on with one, should gain, and what it takes:
-    seconds, or trials where time is not counted."""
+    """What one more trial of a learner, going on with one, or one with larger pictures should gain,
+    and what it takes: seconds, or trials where time is not counted."""
 
     learner: str
     gain: float
     cost: float
     taken_up: Result | None = None
+    larger: Larger | None = None
 
     @property
     def rate(self) -> float:
@@ -45,15 +48,26 @@ class Gain:
 
     def __str__(self) -> str:
         name = f"trial {self.taken_up.trial.number}" if self.taken_up else self.learner
+        if self.larger is not None:
+            name = f"{self.learner} at {self.larger.pixels} px"
         return f"{name} +{self.gain:.2g} in {self.cost:.2g}"
 
 
-def gain_of_one_more(problem: Problem, results: Results, learner: str, cost: float) -> Gain:
+def gain_of_one_more(
+    problem: Problem,
+    results: Results,
+    learner: str,
+    cost: float,
+    levelled: Sequence[float] = (),
+) -> Gain:
     """Of a new config: its score is believed to be like those of the better half of the learner's
-    trials, as the search proposes near them, and to vary as they do."""
+    trials, as the search proposes near them, and to vary as they do. `levelled` are what they
+    should come to with the largest pictures that any had, best first; none where that does not
+    count."""
     done = results.ranked(learner)
     done = [one for one in done if one.trial.share == 1] or done
-    better = [signed(problem, result) for result in done[: min(MOST_BETTER, (len(done) + 1) // 2)]]
+    count = min(MOST_BETTER, (len(levelled or done) + 1) // 2)
+    better = list(levelled[:count]) or [signed(problem, result) for result in done[:count]]
     noise, best = _noise(results), _best(problem, results)
     spread = math.hypot(_deviation(better), noise) * math.sqrt(1 + 1 / len(better))
     return Gain(learner, improvement(statistics.fmean(better), spread, best), cost)
@@ -72,6 +86,22 @@ def gain_of_going_on(
     spread = math.hypot(_deviation(rises), noise) * math.sqrt(1 + 1 / max(1, len(rises)))
     gain = improvement(signed(problem, result) + max(0.0, rise), spread, best)
     return Gain(result.trial.learner, gain, cost, result)
+
+
+def gain_of_larger(
+    problem: Problem, results: Results, larger: Larger, gained: Gained, *, in_seconds: bool
+) -> Gain:
+    """Of a config with larger pictures: it is believed to gain what others `gained` by that step.
+    Before any is known it may gain or lose as much as its score is uncertain: half the interval."""
+    learner = larger.result.trial.learner
+    rises = gained.of(learner, larger.before, larger.pixels)
+    noise, best = _noise(results), _best(problem, results)
+    half = LEVEL_DEVIATIONS * noise / NOISE_SHARE
+    differs = _deviation(rises) if len(rises) > 1 else half / (1 + len(rises))
+    spread = math.hypot(differs, noise) * math.sqrt(1 + 1 / max(1, len(rises)))
+    mean = signed(problem, larger.result) + (statistics.fmean(rises) if rises else 0.0)
+    cost = max(LEAST_SECONDS, larger.seconds) if in_seconds else 1.0
+    return Gain(learner, improvement(mean, spread, best), cost, larger=larger)
 
 
 def _first_rise(problem: Problem, results: Results, result: Result) -> float:
@@ -98,6 +128,8 @@ def told(chosen: Gain, others: Sequence[Gain], *, in_seconds: bool) -> str:
     what = f"expected to gain {chosen.gain:.2g}"
     if in_seconds:
         what += f" in about {chosen.cost:.3g} s"
+    if chosen.larger is not None:
+        what = f"{chosen.larger.told(in_seconds=in_seconds)}; {what}"
     if chosen.taken_up is not None:
         what = f"taken up again, as it is {what}"
     rest = sorted(others, key=lambda one: -one.rate)

@@ -25,6 +25,7 @@ from tunesmith.pipeline.reading_costs import (
     side_in_time,
     told_size,
 )
+from tunesmith.pipeline.sides import sides_worth
 from tunesmith.search import known, named
 
 ORDER = (
@@ -174,18 +175,20 @@ def fixed(
 
 def _seen_within(name: str, problem: Problem, limit_seconds: float) -> dict[str, Any]:
     """How pictures may be seen in so much time: the sides at which one pass over them takes a small
-    share of it, and as they are where a network could not see many views of them."""
+    share of it and more is to be seen than at smaller ones, and as they are where a network could
+    not see many views of them."""
     ranges = space(learners[name].config)
     if not _has_backbone(name) or modality_of(problem) != "image" or "size" not in ranges:
         return {}
+    sides = [int(side) for side in getattr(ranges["size"], "values", ())]
+    found: dict[str, Any] = {"size": Choice(*sides_worth(problem, sides))}
     here = [card for card in zoo.cards("image") if zoo.is_here(card)]
     if limit_seconds == UNLIMITED or not here:
-        return {}
+        return found
     least = min(reading_seconds(card, problem) for card in here) / USUAL_SIDE**2
     most = max(math.sqrt(READ_SHARE * limit_seconds / least), min(SIDES))
-    sides = [int(side) for side in getattr(ranges["size"], "values", ())]
-    fits = [side for side in sides if (side or USUAL_SIDE) <= most]
-    found: dict[str, Any] = {"size": Choice(*fits)}
+    fits = [side for side in found["size"].values if (side or USUAL_SIDE) <= most]
+    found["size"] = Choice(*fits)
     if "augment" in ranges and limit_seconds < VIEWED_PASSES * least * min(SIDES) ** 2:
         found["augment"] = "none"
     return found

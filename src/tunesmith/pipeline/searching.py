@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tunesmith import zoo
@@ -26,9 +27,16 @@ from tunesmith.core.space import (
     to_dict,
 )
 from tunesmith.learners import learners
-from tunesmith.pipeline.gain import Gain, gain_of_going_on, gain_of_one_more, told
+from tunesmith.pipeline.gain import (
+    Gain,
+    gain_of_going_on,
+    gain_of_larger,
+    gain_of_one_more,
+    told,
+)
 from tunesmith.pipeline.goals import goals_of
 from tunesmith.pipeline.history import History
+from tunesmith.pipeline.larger import Growth
 from tunesmith.pipeline.plan import Pins, fixed, spelled
 from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
@@ -59,13 +67,14 @@ LOOK_ROWS, LOOK_ROWS_A_CLASS = 1000, 10
 MANY_TRIALS = 20
 """Where as many whole trials fit into the time left, none is dear."""
 TAKEN_UP = 0.25
-"""Of the looks, those that are believed to be worth all rows."""
+"""Of the looks, those that are believed to be worth all rows; of configs with small pictures, those
+that are tried with larger ones."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """A new config of a learner, on what share of the training rows, and whose proposal it is; or a
-    trial to be taken up again."""
+    """A config of a learner, new or with larger pictures, on what share of the training rows, and
+    whose proposal it is; or a trial to be taken up again."""
 
     learner: str
     reason: str
@@ -101,6 +110,8 @@ class Search:
         self._goals = goals
         self._reading_seconds = reading_seconds
         self._names = sorted(name for name in names if self._space(name))
+        knows = named(search).knows_shares
+        self._growth = Growth(run, problem, pins, self._results, knows)
         self._studies: dict[str, Study] = {}
         self._asked: dict[int, tuple[Study, int]] = {}
         self._tried: dict[str, dict[str, Result | None]] = {}
@@ -117,21 +128,26 @@ class Search:
         if not self._stopper.promotes:
             busy = {trial.number for trial in under_way}
             gains += self._going_on(busy)
+        gains += self._larger()
         for gain in sorted(gains, key=lambda one: -one.rate):
             others = [one for one in gains if one is not gain]
             why = told(gain, others, in_seconds=self._run.clock.has_deadline())
             if gain.taken_up is not None:
                 return Move(gain.learner, why, taken_up=gain.taken_up)
+            if gain.larger is not None:
+                return Move(gain.learner, why, gain.larger.config)
             drawn = self._draw(gain.learner)
             if drawn is not None:
                 share = self._share(gain.learner)
                 reason = f"proposed by {self._whose(gain.learner, drawn[2])}; {why}"
                 if share < 1:
                     reason += f"; a look at {share:.0%} of the rows first"
+                small = [side for side in self._first(gain.learner).values() if side]
+                reason += "".join(f"; at {side} px first" for side in small)
                 return Move(gain.learner, reason, to_dict(drawn[2]), share, drawn[:2])
-        return None if gains else self._first(under_way)
+        return None if gains else self._while_nothing_is_known(under_way)
 
-    def _first(self, under_way: Sequence[Trial]) -> Move | None:
+    def _while_nothing_is_known(self, under_way: Sequence[Trial]) -> Move | None:
         """With a place that is idle while no trial of a learner has ended well and some are under
         way, another trial of it; of several learners each has as many."""
         counts = Counter(trial.learner for trial in under_way)
@@ -170,7 +186,7 @@ class Search:
         scores = self._scores(result) if result.score is not None else None
         asked = self._asked.pop(number, None)
         if asked is not None:
-            asked[0].tell(asked[1], scores, self._counted(result), work_share(result))
+            asked[0].tell(asked[1], scores, self._counted(result), self._work_share(result))
         for key, study in self._studies.items():
             is_its_own = asked is not None and study is asked[0]
             if key.split(" ")[0] == name and not is_its_own and scores is not None:
@@ -201,7 +217,39 @@ class Search:
 
     def _one_more(self, name: str) -> Gain:
         seconds = self._cost_seconds(name)
-        return gain_of_one_more(self._problem, self._results, name, seconds)
+        levelled = self._growth.levelled(name)
+        return gain_of_one_more(self._problem, self._results, name, seconds, levelled)
+
+    def _larger(self) -> list[Gain]:
+        """Configs that rank among the best at a side, at the next one, as far as there is time."""
+        if not self._growth.is_on:
+            return []
+        has_clock = self._run.clock.has_deadline()
+        most = self._spare() / WHOLE_SHARE if has_clock else None
+        names = [name for name in self._names if not self._has_failed(name)]
+        several = [
+            larger
+            for name in names
+            for larger in self._growth.larger(name, partial(self._is_tried, name))
+            if most is None or larger.seconds < most
+        ]
+        gained = self._growth.gained() if several else None
+        return [
+            gain_of_larger(self._problem, self._results, one, gained, in_seconds=has_clock)
+            for one in several
+            if gained is not None
+        ]
+
+    def _is_tried(self, name: str, config: Mapping[str, Any]) -> bool:
+        kind = learners[name].config
+        return repr(from_dict(kind, config)) in self._tried.get(name, {})
+
+    def _first(self, name: str) -> dict[str, int]:
+        """The side at which new configs of a learner are read, by field; nothing where it is
+        searched like all else."""
+        if not self._growth.may(name):
+            return {}
+        return self._growth.first(name, as_read(self._problem, self._results))
 
     def _cost_seconds(self, name: str) -> float:
         """What one more trial of a learner takes; without a deadline all count alike, so that the
@@ -211,6 +259,7 @@ class Search:
         usual, share = _middle(self._results.again_seconds(name)), self._share(name)
         if share < 1:
             usual *= share + TAKEN_UP
+        usual = self._growth.once_seconds(name, self._first(name), TAKEN_UP) or usual
         return max(0.05, min(usual, self._spare()))
 
     def _share(self, name: str) -> float:
@@ -218,8 +267,8 @@ class Search:
         trials on all of them are dear, and the search knows what to make of it."""
         if not self._run.clock.has_deadline() or not named(self._search).knows_shares:
             return 1.0
-        if self._problem.folds:
-            return 1.0
+        if self._problem.folds or self._first(name):
+            return 1.0  # small pictures are the look
         rows = LOOK_SHARE * len(self._problem.parts["train"])
         least = max(LOOK_ROWS, LOOK_ROWS_A_CLASS * len(self._problem.classes))
         if learners[name].uses_all_time or rows < least:
@@ -265,11 +314,9 @@ class Search:
         in vain, the last two did not fail (for want of time, say), and one more is likely to fit
         into the time left."""
         done = self._results.ranked(name)
-        places = self._run.places
-        if not done or self._results.since_best(name) >= PATIENCE_TRIALS * places:
+        if not done or self._results.since_best(name) >= PATIENCE_TRIALS * self._run.places:
             return False
-        failures = MOST_FAILURES + min(places - 1, MORE_FAILURES)
-        if all(result.score is None for result in self._results.of(name)[-failures:]):
+        if self._has_failed(name):
             return False
         if not self._run.clock.has_deadline():
             return True
@@ -277,6 +324,11 @@ class Search:
             return LEAST_SHARE * _middle(self._results.fit_seconds(name)) < self._spare()
         costs = self._results.again_seconds(name)
         return WHOLE_SHARE * costs[math.ceil(LIKELY_SHARE * len(costs)) - 1] < self._spare()
+
+    def _has_failed(self, name: str) -> bool:
+        """Whether the last trials of a learner all did."""
+        failures = MOST_FAILURES + min(self._run.places - 1, MORE_FAILURES)
+        return all(result.score is None for result in self._results.of(name)[-failures:])
 
     def _draw(self, name: str) -> tuple[Study, int, Any] | None:
         """A config of a learner that was not tried yet, and whose proposal it is; None where none
@@ -286,10 +338,10 @@ class Search:
         for path, value in as_read(self._problem, self._results).items():
             if path in kind.__dataclass_fields__:
                 pins.setdefault(path, value)
-        held: dict[str, Any] = {}
+        held: dict[str, Any] = dict(self._first(name))
         if self._reads_anew_too_long(name):
             best = self._best_of(name).trial.config
-            held = {read: best[read] for read in HOW_READ if read in best}
+            held |= {read: best[read] for read in HOW_READ if read in best}
         pins |= held
         study = self._study(name, held)
         tried = self._tried.get(name, {})
@@ -317,7 +369,7 @@ class Search:
     def _tell_known(self, study: Study, proposal: int, known: Result) -> None:
         """What came of a proposal that had been tried, or begun, before."""
         scores = self._scores(known) if known.score is not None else None
-        study.tell(proposal, scores, self._counted(known), work_share(known))
+        study.tell(proposal, scores, self._counted(known), self._work_share(known))
 
     def _reads_anew_too_long(self, name: str) -> bool:
         """Whether there is no time for features of another length, which are not stored."""
@@ -395,7 +447,13 @@ class Search:
         values = leaves(from_dict(learners[name].config, result.trial.config))
         kept = {path: value for path, value in values.items() if path in free}
         if all(free[path].allows(value) for path, value in kept.items()):
-            study.add(kept, self._scores(result), self._counted(result), work_share(result))
+            share = self._work_share(result)
+            study.add(kept, self._scores(result), self._counted(result), share)
+
+    def _work_share(self, result: Result) -> float:
+        """Of the whole work, that after which a trial scored as it did: of its epochs or its rows,
+        and of the pixels."""
+        return work_share(result) * self._growth.share(result)
 
 
 def work_share(result: Result) -> float:

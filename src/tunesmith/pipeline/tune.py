@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tunesmith.core.clock import UNLIMITED
-from tunesmith.core.records import Candidate, Problem
+from tunesmith.core.contracts import Curve
+from tunesmith.core.records import Candidate, Problem, Trial
 from tunesmith.learners import learners
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
@@ -14,6 +15,7 @@ from tunesmith.pipeline.hanging import limit_of
 from tunesmith.pipeline.history import Better, History
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
+from tunesmith.pipeline.reading_costs import USUAL_SIDE
 from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
@@ -127,6 +129,14 @@ def _share(name: str, waiting: int) -> float:
     return SHARE_WHILE_OTHERS_WAIT if waiting and learner.ends_in_time else MOST_OF_SPARE
 
 
+def _is_fair(trial: Trial, history: History, other: Curve) -> bool:
+    """Whether the course of another trial says what this one should have come to by now: not where
+    that one saw larger pictures."""
+    seen = history.at_place(trial.learner, other.number).trial.config
+    mine, its = (int(config.get("size", 0)) or USUAL_SIDE for config in (trial.config, seen))
+    return mine >= its
+
+
 def _jobs(
     run: Run, problem: Problem, proposals: Proposals, history: History
 ) -> Iterator[Job | None]:
@@ -146,5 +156,6 @@ def _jobs(
             seconds = max(LEAST_SECONDS, _share(trial.learner, proposals.waiting) * spare)
         place = history.place(trial)
         others = (one for one in history.curves(trial.learner) if one.number != place)
+        others = (one for one in others if _is_fair(trial, history, one))
         limit = limit_of(problem, history.results, trial.learner, seconds)
         yield Job(trial, seconds, tuple(others), place, limit)

@@ -322,5 +322,4 @@ class _Reader:
         some = [self.contents[i] for i in rows]
         if base.reader.kind == "text":
             return base.ids(some, LENGTH)
-        side = self.size if base.encoder.any_size else 0
-        return base.ids(some, side or base.encoder.size)
+        return base.ids(some, base.encoder.readable(self.size or base.encoder.size))

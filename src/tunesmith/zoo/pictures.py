@@ -156,6 +156,18 @@ def _pictures(size: int, mean: Sequence[float], std: Sequence[float]) -> dict[st
     return {"input_size": [3, size, size], "mean": list(mean), "std": list(std)}
 
 
+def side_of(card: Card, folder: Path) -> int:
+    """Pixels of a side that a checkpoint was trained with, as its card or its folder says, without
+    making a network of it; 0 where neither does."""
+    made_from = card.form.removeprefix("timm:")
+    if made_from in ARCHITECTURES:
+        return ARCHITECTURES[made_from][0]
+    try:
+        return int((_reading(_read(folder), folder).get("input_size") or [0])[-1])
+    except (WeightsError, TypeError, ValueError, IndexError, AttributeError):
+        return 0
+
+
 def save_shape(encoder: PictureEncoder, folder: Path) -> None:
     """Write the config.json that `shaped` makes the same network from."""
     write_json(folder / "config.json", encoder.shape)

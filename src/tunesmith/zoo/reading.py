@@ -76,7 +76,7 @@ class PictureReader:
     kind: str = "image"
 
     def length(self, encoder: Any, config: Any) -> int:
-        return (int(config.size) if encoder.any_size else 0) or int(encoder.size)
+        return int(encoder.readable(int(config.size) or encoder.size))
 
     def rows(self, contents: Sequence[str], length: int, *, remember: bool) -> list[NDArray[Any]]:
         from tunesmith.modalities.pictures import views
