@@ -26,6 +26,7 @@ from tunesmith.core.records import Candidate, Problem, Result, Score, Trial  # n
 from tunesmith.core.space import Choice, Int, default, to_dict  # noqa: E402
 from tunesmith.data.read import read  # noqa: E402
 from tunesmith.learners import learners  # noqa: E402
+from tunesmith.learners.fusion import FusionConfig  # noqa: E402
 from tunesmith.learners.neural import NeuralConfig  # noqa: E402
 from tunesmith.pipeline.frame import frame  # noqa: E402
 from tunesmith.pipeline.gain import gain_of_larger, gain_of_one_more  # noqa: E402
@@ -146,6 +147,22 @@ def test_who_ranks_best_at_a_side_is_tried_at_the_next_once(
     left = list(grown.larger("probe", lambda config: config in tried))
     assert [one.result.trial.number for one in left] == [5]
     assert not list(growth(run, photographed, found[0]).larger("probe", lambda c: False))
+
+
+def test_a_fusion_stays_at_the_side_that_is_read_until_its_best_is_worth_a_larger_one(
+    run: Run, photographed: Problem, checkpoint: str
+) -> None:
+    read_by = {"picture_backbone": checkpoint, "picture_size": 96}
+    found = []
+    for number, components in enumerate((0, 64), 1):
+        config = to_dict(default(FusionConfig, {**read_by, "components": components}))
+        one = made(number, checkpoint, 96, 0.6 + number / 10, fit_seconds=1.0)
+        found.append(replace(one, trial=replace(one.trial, learner="fusion", config=config)))
+    grown = growth(run, photographed, *found)
+    assert grown.first("fusion", read_by) == {"picture_size": 96}
+    (larger,) = grown.larger("fusion", lambda config: False)
+    assert larger.result is found[1]
+    assert (larger.config["picture_size"], larger.pixels) == (0, 160)
 
 
 def test_what_is_forecast_grows_with_the_area_and_is_read_once(
