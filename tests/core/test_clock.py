@@ -57,3 +57,15 @@ def test_a_start_before_zero_is_kept():
 def test_the_real_clock_runs_forward():
     clock = Clock()
     assert 0 <= clock.elapsed() <= clock.elapsed() < 60
+
+
+def test_a_share_is_an_equal_part_of_what_is_left():
+    hand = Hand()
+    clock = Clock(10.0, hand)
+    hand.at = 104.0
+    part = clock.share(3)
+    assert part.left() == 2
+    hand.at = 107.0
+    assert part.is_over()
+    assert clock.share(2).left() == 1.5
+    assert not Clock(now=hand).share(2).has_deadline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Column, Dataset
 from tunesmith.data.pictures import cell_of
 from tunesmith.explain import explainers
-from tunesmith.explain.game import RowGame
+from tunesmith.explain.game import RowGame, member_heats
 from tunesmith.explain.pieces import GRID
 from tunesmith.explain.randomised import randomised, ranked
+
+from .made import Made
 
 GRADIENTS, CAM, ROLLOUT = HEATS
 
@@ -155,3 +158,31 @@ def test_credit_that_stays_without_what_was_learned_is_found_out(turns: bool) ->
         )
         is None
     )
+
+
+def test_networks_share_the_time_and_what_one_leaves_the_next_has() -> None:
+    given: list[float] = []
+
+    class Looked(Fitted):
+        """Writes down how long it may look."""
+
+        def predict(self, data: Dataset) -> Prediction:
+            raise NotImplementedError
+
+        def save(self, folder: Path) -> None:
+            raise NotImplementedError
+
+        def heat_methods(self) -> frozenset[str]:
+            return frozenset({"grad-cam"})
+
+        def heats(
+            self, data: Dataset, output: int, method: str, clock: Clock | None = None
+        ) -> Mapping[str, Heat] | None:
+            assert clock is not None
+            given.append(clock.left())
+            return None
+
+    clock = Clock(12.0, now=lambda: 0.0)
+    members = [(Looked(), 1.0)] * 3
+    assert member_heats(members, Made(lambda masks: masks[:, 0], 2), "grad-cam", clock) is None
+    assert given == [4.0, 6.0, 12.0]

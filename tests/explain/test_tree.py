@@ -19,6 +19,7 @@ from tunesmith.core.space import default
 from tunesmith.evaluate.calibration import Calibration
 from tunesmith.explain import explainers
 from tunesmith.explain._paths import pair_credits
+from tunesmith.explain._side_by_side import pair_credits_of
 from tunesmith.explain.game import RowGame
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole
@@ -147,6 +148,19 @@ def test_trees_are_read_as_their_library_reads_them(name: str, target: str, comb
     assert np.allclose(found, apart, atol=1e-4)
     if combined == 2:
         assert any(len(columns) == 2 for columns in grove.players)
+
+
+@pytest.mark.parametrize("target", ["label", "sort", "amount"])
+def test_groves_walked_through_as_one_say_what_each_says(target: str) -> None:
+    problem = table(target)
+    rows = problem.part("test").take(np.arange(20))
+    groves = []
+    for name in TREES:  # they ask about unlike features of the same columns
+        config = default(learners[name].config, PINS[name])
+        model = learners[name].fit(problem, config, 0, Watch(Clock(), lambda score, progress: True))
+        groves += [grove for grove, _ in model.groves(rows, 0)]
+    for found, grove in zip(pair_credits_of(groves), groves, strict=True):
+        assert np.allclose(found, pair_credits(grove), atol=1e-5)
 
 
 @pytest.mark.parametrize("target", ["label", "sort"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,10 @@ def test_what_leaving_suspects_out_changes_is_told_in_costs_too(tmp_path: Path) 
     told = read_json(tmp_path / "run" / "suspects.json")
     assert told["left_out"]["metric"] == "cost"
     assert len(model.suspects()) > 0
+
+
+def test_of_pictures_the_final_model_alone_looks_for_suspects(picture_run: Path) -> None:
+    """The quick learner reads none, and would answer at random."""
+    told = json.loads((picture_run / "suspects.json").read_text())
+    assert told["answers"].startswith("the final model, for the validation rows alone: linear")
+    assert told["rows_looked_at"] < 60

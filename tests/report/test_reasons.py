@@ -52,6 +52,53 @@ def test_inputs_are_compared_in_one_scale(section: Section):
     assert worth.says.startswith("text changes answers most")
 
 
+def test_a_leaking_column_is_named_first(tmp_path: Path):
+    dice, label = np.random.default_rng(0), np.repeat(["bad", "good"], 150)
+    noise = {f"noise{n}": dice.normal(size=300) for n in range(4)}
+    data = pd.DataFrame({**noise, "leak": (label == "bad") + dice.normal(0, 0.2, 300)})
+    model = ts.fit(
+        data.assign(label=label), "label", trials=2, learners=["lightgbm"], folder=tmp_path / "run"
+    )
+    (reasons,) = [
+        one for one in model.describe(data.assign(label=label)).sections if one.name == "reasons"
+    ]
+    (worth,) = [b for b in reasons.blocks if isinstance(b, Chart) and b.name == "worth"]
+    assert worth.says.startswith("leak changes answers most")
+
+
+def test_a_planted_corner_is_named_among_the_rectangles(picture_checkpoint: str, tmp_path: Path):
+    image = pytest.importorskip("PIL.Image")
+    dice = np.random.default_rng(0)
+    for number in range(80):
+        pixels = dice.integers(0, 120, (42, 42, 3), dtype=np.uint8)
+        if number % 2:
+            pixels[:6, :6] = 255
+        place = tmp_path / "seen" / ("plain", "marked")[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels).save(place / f"{number:02d}.png")
+    pins = {"probe": {"backbone": picture_checkpoint}}
+    model = ts.fit(
+        tmp_path / "seen",
+        "label",
+        trials=1,
+        learners=["probe"],
+        space=pins,
+        folder=tmp_path / "run",
+    )
+    sections = model.describe(tmp_path / "seen", explain_seconds=60).sections
+    (reasons,) = [one for one in sections if one.name == "reasons"]
+    (where,) = [b for b in reasons.blocks if isinstance(b, Chart) and b.name == "where-image"]
+    assert "the rectangle 1 from the top and 1 from the left of 7 by 7 counts most" in where.says
+
+
+def test_single_rows_are_of_all_answers(fitted: Predictor):
+    data = rows_of(2).sort_values("label")  # as a folder of each class is read
+    (reasons,) = [one for one in fitted.describe(data).sections if one.name == "reasons"]
+    titles = [block.title for block in reasons.blocks if isinstance(block, Marked)]
+    assert len(titles) == 4
+    assert sum(": yes" in title for title in titles) == 2
+
+
 def test_a_text_is_marked_as_it_stands(section: Section, fitted: Predictor):
     marked = [block for block in section.blocks if isinstance(block, Marked)]
     assert marked

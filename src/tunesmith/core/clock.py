@@ -38,3 +38,7 @@ class Clock:
     def until(self, seconds_before_end: float) -> Clock:
         """The same clock with its deadline that much earlier, to keep a reserve."""
         return Clock(self.limit_seconds - seconds_before_end, self.now, self.start)
+
+    def share(self, parts: int) -> Clock:
+        """A clock of one of so many equal parts of what is left."""
+        return Clock(self.left() / max(1, parts), self.now)

@@ -62,6 +62,10 @@ class Game(ABC):
     def values(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The explained number for each coalition: (coalitions, pieces) → (coalitions,)."""
 
+    def thinned(self, typical: int) -> Game:
+        """The same game with at most so many typical rows, which costs less."""
+        return self
+
     @abstractmethod
     def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
         """Credit by the networks of the model, by column, in units of the explained number where

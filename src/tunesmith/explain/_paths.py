@@ -48,11 +48,16 @@ def pair_credits(grove: Grove) -> NDArray[np.float64]:
     margins."""
     others = len(grove.margins) - 1
     starts = range(0, others, WORD)
-    is_share = grove.values.shape[1] == 2 and not grove.has_odds  # of two classes, that sum to 1
-    values = np.asarray(grove.values[:, 1:] if is_share else grove.values, dtype=np.float32)
+    of_two = is_share(grove)
+    values = np.asarray(grove.values[:, 1:] if of_two else grove.values, dtype=np.float32)
     parts = [_of_some(grove, values, np.arange(i, min(i + WORD, others))) for i in starts]
     found = np.concatenate(parts)
-    return np.concatenate([-found, found], axis=2) if is_share else found
+    return np.concatenate([-found, found], axis=2) if of_two else found
+
+
+def is_share(grove: Grove) -> bool:
+    """Whether its values are shares of two classes, which sum to 1."""
+    return grove.values.shape[1] == 2 and not grove.has_odds
 
 
 def _of_some(
@@ -68,6 +73,8 @@ def _of_some(
         for start in range(0, len(ends), AT_ONCE):
             some = ahead.take(ends[start : start + AT_ONCE])
             _add(found, some, values[grove.right[some.node]])
+        if is_leaf.all():
+            break
         ahead = _step(grove, ahead.take(np.flatnonzero(~is_leaf)), others)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,25 @@ Values = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 def library() -> Any:
     """The package shap, without what it says of matplotlib's future while it is loaded."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _uncompiled():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         return need("shap", extra="explain")
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """What is loaded meanwhile for the first time runs without numba's compiler: that takes 3.5 to
+    4 s of a process for each kind of explainer, and makes rows of up to 128 pieces no quicker."""
+    if "shap" in sys.modules:
+        yield
+        return
+    settings = need("numba", extra="explain").config
+    before = settings.DISABLE_JIT
+    settings.DISABLE_JIT = True
+    try:
+        yield
+    finally:
+        settings.DISABLE_JIT = before
 
 
 def answers(game: Game, clock: Clock) -> Values:

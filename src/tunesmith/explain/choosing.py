@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import inf, isfinite
 
@@ -25,8 +25,17 @@ OF_CELLS = ("tree", "permutation-shap", "lime", "occlusion")
 tables."""
 TESTED_SHARE = 0.25
 """Of the time, what random orders may take at most."""
+TESTED_TYPICAL = 8
+"""Typical rows of the test: a third of those that credits are told by, since the mean over steps
+and orders evens out what single cells do."""
 WORKED_SHARE = 0.85
 """Of the time that is left, what is planned: a guess of what an evaluation costs may be short."""
+EQUAL = 0.01
+"""Share of the best gain by which another may be less and count as equal."""
+DEEPER = 1.3
+"""Times as many coalitions as before, for which it is worth explaining a row once more."""
+EACH_AT_LEAST = 1e-6
+"""Seconds of an evaluation."""
 EXACT_PIECES = 11
 """Up to so many pieces all coalitions are seen for the price of ten permutations."""
 
@@ -102,7 +111,9 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
             refused[name] = why
         else:
             left.append(name)
-    random, each = _random(game, seed, clock)
+    tested = game.thinned(TESTED_TYPICAL)
+    random, each = _random(tested, seed, clock)
+    each *= len(game.background) / max(1, len(tested.background))
     found: list[Tried] = []
     for place, name in enumerate(left):
         most = _share(game, clock, each, len(left) - place)
@@ -117,7 +128,39 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
     if not found:
         told = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ConfigError(f"This row cannot be explained so. {told}.")
-    return Chosen(max(found, key=lambda one: one.gain), tuple(found), refused, random)
+    best = found[preferred([one.gain for one in found])]
+    return deepened(game, Chosen(best, tuple(found), refused, random), seed=seed, clock=clock)
+
+
+def preferred(gains: Sequence[float]) -> int:
+    """The place of the gain that counts as the best: the first of those that are as good as equal,
+    since methods stand in the order in which equals are taken."""
+    best = max(gains)
+    return next(place for place, gain in enumerate(gains) if gain >= best - EQUAL * abs(best))
+
+
+def deepened(game: Game, chosen: Chosen, *, seed: int, clock: Clock) -> Chosen:
+    """The same with the best explained once more in the time that is left, where it saw fewer
+    coalitions than it wanted while others had their turn: those that it saw cost nothing now. The
+    one of the two that tests better stays."""
+    best = chosen.best
+    explainer = explainers[best.method]
+    if best.method in HEATS or best.evaluations >= explainer.evaluations(game):
+        return chosen
+    tests = 2 * len(faithfulness.sizes(len(game.pieces)))
+    each = best.seconds / (best.evaluations + tests)  # those that were known make it look cheaper
+    most = best.evaluations + WORKED_SHARE * clock.left() / max(each, EACH_AT_LEAST) - tests
+    if most < DEEPER * best.evaluations:
+        return chosen
+    try:
+        found = _tried(game, best.method, seed=seed, clock=clock, most=most, until=clock)
+    except BudgetError:
+        return chosen
+    whole = replace(found, seconds=best.seconds + found.seconds)
+    if whole.gain < best.gain:
+        return chosen
+    others = tuple(whole if one is best else one for one in chosen.tried)
+    return Chosen(whole, others, chosen.refused, chosen.random)
 
 
 def _random(game: Game, seed: int, clock: Clock) -> tuple[NDArray[np.float64], float]:
@@ -158,5 +201,5 @@ def _tried(
     evaluations = max(explainer.least(game), int(min(wanted, most)))
     own = until if name in HEATS else Clock()
     credits = explainer.explain(game, seed=seed, clock=own, evaluations=evaluations)
-    curves = faithfulness.curves(game, credits.credits)
+    curves = faithfulness.curves(game.thinned(TESTED_TYPICAL), credits.credits)
     return Tried(name, credits, curves, clock.elapsed() - began, evaluations)

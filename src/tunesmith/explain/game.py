@@ -41,7 +41,8 @@ class RowGame(Game):
         self.row = row.with_columns([column.name for column in model.inputs])
         self.output = output
         self.pieces = pieces_of(self.row, model.inputs)
-        self.asked = 0
+        self._asked = 0
+        self._thinned: dict[int, RowGame] = {}
         self._model = model
         self._known: dict[bytes, float] = {}
         self._by_column = {
@@ -56,12 +57,24 @@ class RowGame(Game):
             if self.row.column(name).kind == "image"
         }
         most = BESIDE_CONTENTS if self._cut else len(background)
-        every = np.linspace(0, len(background) - 1, min(most, len(background))).round()
-        self.background = background.take(np.unique(every.astype(np.int64)))
+        self.background = _some(background, most)
 
     @property
     def model(self) -> Answering:
         return self._model
+
+    def thinned(self, typical: int) -> RowGame:
+        if len(self.background) <= typical or not self._whole:
+            return self
+        if typical not in self._thinned:
+            fewer = _some(self.background, typical)
+            self._thinned[typical] = RowGame(self._model, self.row, fewer, self.output)
+        return self._thinned[typical]
+
+    @property
+    def asked(self) -> int:
+        """Coalitions that the model was asked."""
+        return self._asked + sum(game.asked for game in self._thinned.values())
 
     def answer(self) -> float:
         """The explained number of the row as it is."""
@@ -78,7 +91,7 @@ class RowGame(Game):
         new = [n for n, key in enumerate(keys) if key not in self._known]
         first = {keys[n]: n for n in reversed(new)}
         wanted = sorted(first.values())
-        self.asked += len(wanted)
+        self._asked += len(wanted)
         found = self._means([present[n] for n in wanted])
         self._known |= {keys[n]: value for n, value in zip(wanted, found, strict=True)}
         return np.array([self._known[key] for key in keys])
@@ -138,12 +151,20 @@ class RowGame(Game):
         return frozenset().union(*(fitted.heat_methods() for fitted, _ in self._model.members))
 
 
+def _some(rows: Dataset, most: int) -> Dataset:
+    """At most so many of some rows, at even steps."""
+    every = np.linspace(0, len(rows) - 1, min(most, len(rows))).round()
+    return rows.take(np.unique(every.astype(np.int64)))
+
+
 def member_heats(
     members: Sequence[tuple[Fitted, float]], game: Game, method: str, clock: Clock
 ) -> Mapping[str, Heat] | None:
-    """The heats of some members for a game's row and output, each by its weight; None where none
-    has any."""
-    return mixed(
-        [fitted.heats(game.row, game.output, method, clock) for fitted, _ in members],
-        [weight for _, weight in members],
-    )
+    """The heats of some members for a game's row and output, each by its weight and in its share
+    of the time; None where none has any."""
+    left = sum(method in fitted.heat_methods() for fitted, _ in members)
+    found = []
+    for fitted, _ in members:
+        found.append(fitted.heats(game.row, game.output, method, clock.share(left)))
+        left -= method in fitted.heat_methods()
+    return mixed(found, [weight for _, weight in members])

@@ -15,15 +15,18 @@ from tunesmith.explain._shelf import explainers
 EACH, FEWEST, MOST = 6, 64, 1_000
 """Coalitions by default: so many for each piece, within these."""
 AT_ONCE = 64
-RIDGE = 0.01
+REGRESSION = "linear_model.BayesianRidge"
 
 
 @explainers.add("lime")
 class Lime(Explainer):
-    """Leave out pieces at random, and fit a ridge regression to what is answered, in which
-    coalitions near the whole row count more: its coefficients are the credits.
+    """Leave out pieces at random, and fit a linear regression to what is answered, in which
+    coalitions near the whole row count more: its coefficients are the credits. How far they are
+    drawn to zero is settled by the coalitions themselves (Bayesian ridge): with a few for each
+    piece, as slow models leave time for, a fixed small ridge gives credit to chance.
 
-    Source: Ribeiro, Singh & Guestrin, "Why Should I Trust You?", KDD 2016; captum's Lime.
+    Source: Ribeiro, Singh & Guestrin, "Why Should I Trust You?", KDD 2016; captum's Lime; Zhao et
+    al., "BayLIME", UAI 2021, for the regression.
     """
 
     extra = "captum"
@@ -50,7 +53,7 @@ class Lime(Explainer):
             return torch.from_numpy(game.values(masks.numpy() > 0.5))
 
         whole = torch.ones((1, len(game.pieces)), dtype=torch.float64)
-        lime = captum.Lime(answer, interpretable_model=linear.SkLearnRidge(alpha=RIDGE))
+        lime = captum.Lime(answer, interpretable_model=linear.SkLearnLinearModel(REGRESSION))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             found = lime.attribute(

@@ -22,6 +22,7 @@ from tunesmith.core.trees import Grove
 from tunesmith.explain._chain import probabilities, settled, through_follow, through_odds
 from tunesmith.explain._paths import pair_credits
 from tunesmith.explain._shelf import explainers
+from tunesmith.explain._side_by_side import MOST_NODES, pair_credits_of
 from tunesmith.explain.game import RowGame
 
 ELSEWHERE = "permutation-shap"
@@ -164,17 +165,20 @@ def _answers(grove: Grove) -> Numbers:
 
 
 def _of_each(inside: Sequence[tuple[Grove, float]]) -> list[Numbers]:
-    """Several side by side: numpy computes outside of Python's lock."""
+    """Credits of the answers of each, (others, players, numbers). Large ones are walked through
+    side by side: numpy computes outside of Python's lock."""
     groves = [grove for grove, _ in inside]
-    if len(groves) == 1:
-        return [_of_grove(groves[0])]
-    with ThreadPoolExecutor(min(len(groves), MOST_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_of_grove, groves))
+    if sum(len(grove.left) for grove in groves) <= MOST_NODES:
+        found = pair_credits_of(groves)
+    else:
+        with ThreadPoolExecutor(min(len(groves), MOST_THREADS, os.cpu_count() or 1)) as pool:
+            found = list(pool.map(pair_credits, groves))
+    return [_of_answer(grove, credits) for grove, credits in zip(groves, found, strict=True)]
 
 
-def _of_grove(grove: Grove) -> Numbers:
-    """Credits of its answers, (others, players, numbers)."""
-    found = pair_credits(grove)
+def _of_answer(grove: Grove, credits: Numbers) -> Numbers:
+    """Credits of margins, (others, players, margins), as credits of what is answered."""
+    found = credits
     if grove.has_odds:
         found = through_odds(found, grove.margins[:-1], grove.margins[-1:])
     return found if grove.only is None else found[:, :, [grove.only]]

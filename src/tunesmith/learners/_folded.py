@@ -59,7 +59,11 @@ class Folded(Fitted):
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Mapping[str, Heat] | None:
-        found = [one.heats(data, output, method, clock) for one in self.models]
+        clock, count = clock or Clock(), len(self.models)
+        found = [
+            one.heats(data, output, method, clock.share(count - place))
+            for place, one in enumerate(self.models)
+        ]
         return mixed(found, [1.0] * len(self.models))
 
     def redrawn(self, seed: int) -> Folded | None:

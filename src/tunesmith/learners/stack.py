@@ -95,9 +95,9 @@ class Stacked(Fitted):
     ) -> Mapping[str, Heat] | None:
         """Those of the bases, each times how far the top's answer follows its own."""
         answers = [fitted.predict(data) for _, fitted in self.bases]
-        parts = []
+        clock, left, parts = clock or Clock(), len(self.bases), []
         for place, (_, fitted) in enumerate(self.bases):
-            heats = fitted.heats(data, output, method, clock)
+            heats = fitted.heats(data, output, method, clock.share(left - place))
             slope = self._slope(data, answers, place, output) if heats else 0.0
             times = slope * len(answers)  # they add up: their mean is taken below
             parts.append({name: scaled(heat, times) for name, heat in (heats or {}).items()})

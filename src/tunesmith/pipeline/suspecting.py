@@ -167,6 +167,8 @@ def _answers(
 
 def _too_slow(problem: Problem, results: Sequence[Result], clock: Clock, times: int) -> str:
     """Why the quick learner cannot be fitted to all folds so often; empty where it can."""
+    if why := learners[QUICK].suits(problem):  # such as of pictures: it would answer at random
+        return f"{QUICK}, which would look at the others, cannot: {why}"
     if not clock.has_deadline():
         rows = len(problem.parts["train"]) + len(problem.parts["valid"])
         cells = rows * max(1, len(problem.classes))

@@ -14,7 +14,15 @@ from tunesmith.core.explanations import RowExplanation, Sanity
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.explain import explainers
-from tunesmith.explain.choosing import AUTO, Chosen, Tried, explained, names_for
+from tunesmith.explain.choosing import (
+    AUTO,
+    Chosen,
+    Tried,
+    deepened,
+    explained,
+    names_for,
+    preferred,
+)
 from tunesmith.explain.faithfulness import of_many, of_one
 from tunesmith.explain.game import RowGame
 from tunesmith.explain.randomised import checked
@@ -107,7 +115,7 @@ def explain_rows(
     ]
     limit = seconds or _usual_seconds(rows)
     clock = Clock(limit * len(rows))
-    chosen = _explained(games, method, seed, limit)
+    chosen = _explained(games, method, seed, limit, clock)
     answers = natural(found.decode(), model.classes)
     told = [
         _told(model, places[n], game, one, answers[n])
@@ -143,8 +151,11 @@ def _outputs(model: Model, found: Prediction, output: str | None) -> NDArray[np.
     return found.codes()
 
 
-def _explained(games: Sequence[RowGame], method: str, seed: int, seconds: float) -> list[Chosen]:
-    """Each row by the one method that does best on the first of them, where there are several."""
+def _explained(
+    games: Sequence[RowGame], method: str, seed: int, seconds: float, clock: Clock
+) -> list[Chosen]:
+    """Each row by the one method that does best on the first of them, where there are several.
+    These shared their time among methods: what the other rows leave of all goes to them."""
 
     def of(game: RowGame, names: Sequence[str]) -> Chosen:
         return explained(game, names, seed=seed, clock=Clock(seconds))
@@ -159,9 +170,13 @@ def _explained(games: Sequence[RowGame], method: str, seed: int, seconds: float)
     in_all = {name: np.mean(told) for name, told in gains.items() if len(told) == len(first)}
     if not in_all:  # each row has a method of its own, such as those without a picture
         return first + [of(game, names_for(method, game)) for game in games[CHOOSING_ROWS:]]
-    best = max(in_all, key=lambda name: in_all[name])
-    kept = [_by(chosen, best) for chosen in first]
-    return kept + [of(game, (best,)) for game in games[CHOOSING_ROWS:]]
+    best = list(in_all)[preferred([float(gain) for gain in in_all.values()])]
+    rest = [of(game, (best,)) for game in games[CHOOSING_ROWS:]]
+    kept = [
+        deepened(game, _by(chosen, best), seed=seed, clock=Clock(min(seconds, clock.left())))
+        for game, chosen in zip(games, first, strict=False)
+    ]
+    return kept + rest
 
 
 def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | None:

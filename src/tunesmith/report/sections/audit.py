@@ -8,7 +8,8 @@ from typing import Any
 from tunesmith.report.facts import Facts
 from tunesmith.report.section import Block, Section, Table, Words, table
 
-MOST_SUSPECTS = 25
+MOST_SUSPECTS, FEW_SUSPECTS = 25, 5
+"""Rows of the list; and of one where none looks mislabelled."""
 
 
 def audit(facts: Facts) -> Section:
@@ -44,7 +45,7 @@ def _looked(suspects: Mapping[str, Any]) -> str:
 
 
 def _suspects(rows: list[Mapping[str, Any]]) -> Table:
-    some = rows[:MOST_SUSPECTS]
+    some = rows[: MOST_SUSPECTS if any(one["flagged"] for one in rows) else FEW_SUSPECTS]
     title = "Rows whose label is least probable: look at these first"
     keys: tuple[str, ...]
     if "residual" in some[0]:

@@ -40,9 +40,24 @@ def reasons(facts: Facts) -> Section | None:
         blocks.append(_columns(found))
     blocks += _words(found)
     blocks += [_rectangles(found, name) for name in _pictures(found)]
-    for row in found.rows[:MOST_ROWS]:
+    for row in _shown(found):
         blocks += _row(row)
     return Section("reasons", TITLE, WHY, tuple(blocks))
+
+
+def _shown(found: Explanation) -> list[RowExplanation]:
+    """Some of the rows, of as many answers as there are: in the order of the data one label often
+    comes first."""
+    ranks: list[tuple[int, int]] = []
+    seen: dict[str, int] = {}
+    for place, row in enumerate(found.rows):
+        seen[row.answer] = seen.get(row.answer, 0) + 1
+        ranks.append((seen[row.answer], place))
+    return [found.rows[place] for _, place in sorted(sorted(ranks)[:MOST_ROWS], key=_place)]
+
+
+def _place(rank: tuple[int, int]) -> int:
+    return rank[1]
 
 
 def _tested(found: Explanation) -> str:
