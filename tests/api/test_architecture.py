@@ -80,7 +80,8 @@ SHAPES = learners["neural"].shapes
 
 def shape(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Of a line of a leaderboard, what is searched where an architecture is."""
-    return tuple(row["config"][name] for name in SHAPES)
+    every = (row["config"][name] for name in SHAPES)
+    return tuple(one["kind"] if isinstance(one, dict) else one for one in every)
 
 
 QUICK = {"epochs": 1, "patience": 0, "depth": 0.5, "optimizer": "AdamW", "adapter": "LoRA"}
@@ -120,11 +121,26 @@ def test_auto_says_why_it_leaves_architectures_out(
     monkeypatch.setattr(shaping, "WORTH", {})
     model = tuned(tmp_path / "run", checkpoint, trials=1)
     assert reasons(model) == [
-        "the fixed ones are kept; neural: it has not won beyond the interval elsewhere"
+        "the fixed ones are kept; neural: it has not won beyond the interval elsewhere; "
+        "cell: it has not won beyond the interval elsewhere"
     ]
     monkeypatch.setattr(shaping, "WORTH", {"neural": 3.0})
     model = tuned(tmp_path / "few", checkpoint, trials=1)
-    assert reasons(model) == ["the fixed ones are kept; neural: it takes 40 trials, 1 are planned"]
+    assert reasons(model)[0].startswith(
+        "the fixed ones are kept; neural: it takes 40 trials, 1 are planned; cell: "
+    )
+
+
+def test_a_learner_of_cells_that_is_named_is_tried_by_auto(checkpoint: str, tmp_path: Path) -> None:
+    space = {"cell": {"backbone": checkpoint, "epochs": 1, "depth": 1}}
+    told = {"learners": ["cell"], "space": space, "trials": 1, "offline": True}
+    model = ts.fit(table(), "label", folder=tmp_path / "run", **told)
+    assert reasons(model) == ["searched: cell"]
+    assert model.architecture is not None
+    assert model.architecture.learner == "cell"
+    shaped = learners["cell"].shaped(model.architecture)
+    assert shaped["backbone"] == checkpoint
+    assert shaped["depth"] == 1
 
 
 def test_an_architecture_is_kept_or_begun_with_by_another_fit(

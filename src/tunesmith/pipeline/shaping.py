@@ -3,7 +3,7 @@ what it fixes, and with what it begins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ HOW = (
 WORTH: Mapping[str, float] = {}
 """Learners whose architectures have won on held-out rows beyond the interval, and for how many
 trials of theirs there must be time: `auto` searches no others. See docs/architecture-search.md."""
+UNPROVEN = "it has not won beyond the interval elsewhere"
 WORTH_TRIALS = 40
 """Where trials are counted and not time, so many are enough."""
 
@@ -139,8 +140,15 @@ def _worth() -> tuple[str, ...]:
     return tuple(name for name in SEARCHED if name in WORTH)
 
 
-def opened(asked: Asked, run: Run, problem: Problem, candidates: Sequence[Candidate]) -> Opened:
-    """What of the candidates is searched as an architecture.
+def opened(
+    asked: Asked,
+    run: Run,
+    problem: Problem,
+    candidates: Sequence[Candidate],
+    named: Collection[str] = (),
+) -> Opened:
+    """What of the candidates is searched as an architecture. Learners that the user `named` are
+    tried whatever they are worth.
 
     Raises:
         ConfigError: It was asked for, and none of them has any.
@@ -162,12 +170,14 @@ def opened(asked: Asked, run: Run, problem: Problem, candidates: Sequence[Candid
     worth: list[str] = []
     told: list[str] = []
     for name in shaped:
-        why = _why_not(name, run, problem, every)
+        is_named = name in SEARCHED and name in named
+        why = "" if is_named else _why_not(name, run, problem, every)
         (told if why else worth).append(f"{name}: {why}" if why else name)
     kept = tuple(one for one in every if one.learner not in SEARCHED or one.learner in worth)
     reason = f"searched: {', '.join(worth)}" if worth else "the fixed ones are kept"
     if not shaped:
         told = ["no learner that is tried has any to search"]
+    told += [f"{name}: {UNPROVEN}" for name in SEARCHED if name not in shaped]
     return Opened(tuple(worth), kept, "; ".join([reason, *told]))
 
 
@@ -185,7 +195,7 @@ def _why_not(name: str, run: Run, problem: Problem, candidates: Sequence[Candida
     if problem.is_few:
         return "with few examples the best of many shapes is so by luck"
     if name not in WORTH:
-        return "it has not won beyond the interval elsewhere"
+        return UNPROVEN
     if not run.clock.has_deadline():
         most = run.most_trials
         is_worth = most is None or most >= WORTH_TRIALS

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.architecture import Measured
 from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError, ConfigError, TunesmithError
@@ -16,6 +17,7 @@ from tunesmith.core.space import default, from_dict
 from tunesmith.learners import learners
 from tunesmith.learners._folded import with_own_valid
 from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.pipeline import architectures
 from tunesmith.pipeline.soft_labels import softened
 from tunesmith.pipeline.standing import rank
 from tunesmith.pipeline.teacher import Lesson, Lessons, Teacher, labels_alone, lessons
@@ -147,6 +149,7 @@ def teach(
 def _saved(student: Student, folder: Path) -> Student:
     folder.mkdir()
     student.fitted.save(folder)
+    architectures.write(folder, student.fitted, Measured())
     return replace(student, folder=folder)
 
 
