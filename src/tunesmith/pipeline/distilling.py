@@ -24,9 +24,10 @@ from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import After, learn
 from tunesmith.pipeline.artifact import Member
 from tunesmith.pipeline.blend import Blend
+from tunesmith.pipeline.halving import SMALLER
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.teacher import Lesson, Teacher
-from tunesmith.pipeline.teaching import Taught, teach
+from tunesmith.pipeline.teaching import Taught, teach, usual_students
 from tunesmith.pipeline.validation import Validation
 
 FOLDER = "distilled"
@@ -63,7 +64,8 @@ def student_facts(
     try:
         teacher = Teacher.of(chosen, after, answers)
         place = run.folder.path
-        told = distil(problem, teacher, results, Lesson(), place, facts, clock, run.offline)
+        lesson = Lesson((*usual_students(problem), SMALLER) if run.smaller else ())
+        told = distil(problem, teacher, results, lesson, place, facts, clock, run.offline)
     except KeyboardInterrupt:
         run.note("interrupted: nothing is distilled; the model is saved")
         return {}

@@ -33,6 +33,7 @@ from tunesmith.pipeline.few import refuse_few
 from tunesmith.pipeline.finish import NEW, finish, save_best
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.goals import check_goals
+from tunesmith.pipeline.halving import GOALS
 from tunesmith.pipeline.interpretable import learner_of
 from tunesmith.pipeline.labelling import NOT_DONE, refuse_labels
 from tunesmith.pipeline.plan import check_search, check_wanted, fixed, plan, whole_names
@@ -172,12 +173,16 @@ def _clock(budget: Budget, start: float) -> Clock:
 def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[Listener]) -> Run:
     journal = Journal(place.journal, clock, tuple(listeners))
     run = Run(place, journal, clock, request.seed, request.offline)
+    # a search of architectures for more than the score ends with half of the best one
+    is_searched = request.architecture is True and not request.nested
+    smaller = is_searched and bool(GOALS & {*request.goals})
     return replace(
         run,
         most_trials=request.budget.trials,
         workers=request.workers,
         stack_levels=request.auto_stack,
-        distill=request.distill,
+        distill=request.distill or smaller,
+        smaller=smaller,
         sensitive=request.sensitive,
         interpretable=learner_of(request.interpretable),
     )

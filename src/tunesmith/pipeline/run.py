@@ -31,6 +31,8 @@ class Run:
     """How many levels of models are put over the answers of the trials, at the end."""
     distill: bool = False
     """Whether a small model is to learn what the final one answers."""
+    smaller: bool = False
+    """Whether a network of half the blocks is among those that learn from it."""
     is_outer: bool = False
     """Whether it is there to answer the rows of an outer fold, and its model for nothing else."""
     sensitive: tuple[str, ...] = ()

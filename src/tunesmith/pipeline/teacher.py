@@ -19,6 +19,7 @@ from tunesmith.learners import learners
 from tunesmith.learners._folded import Folded, open_model
 from tunesmith.pipeline.after import After
 from tunesmith.pipeline.blend import Blend
+from tunesmith.pipeline.halving import SMALLER
 from tunesmith.pipeline.soft_labels import (
     columns_of,
     joined,
@@ -57,10 +58,12 @@ class Lesson:
         ConfigError: A student cannot learn probabilities, or the temperature is out of bounds.
         """
         for name in self.students:
+            if name == SMALLER:
+                continue
             if learners[name] and name not in STUDENTS:
                 raise ConfigError(
                     f"The learner {name!r} cannot learn probabilities: it does not weigh rows. "
-                    f"Students are {', '.join(STUDENTS)}."
+                    f"Students are {', '.join(STUDENTS)} and {SMALLER}."
                 )
         low, high = TEMPERATURES
         if not low <= self.temperature <= high:

@@ -18,6 +18,7 @@ from tunesmith.learners import learners
 from tunesmith.learners._folded import with_own_valid
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.pipeline import architectures
+from tunesmith.pipeline.halving import LEARNER, SMALLER, halved
 from tunesmith.pipeline.soft_labels import softened
 from tunesmith.pipeline.standing import rank
 from tunesmith.pipeline.teacher import Lesson, Lessons, Teacher, labels_alone, lessons
@@ -129,12 +130,17 @@ def teach(
     found: list[Student] = []
     names = lesson.students or usual_students(problem)
     for place, name in enumerate(names):
-        why = learners[name].suits(problem)
+        learner = LEARNER if name == SMALLER else name
+        why = learners[learner].suits(problem)
+        try:
+            config = None if why else _config(name, problem, results)
+        except ConfigError as reason:
+            why = str(reason)
         if why:
             room.left_out[name] = why
             continue
         share = STUDENTS_SHARE / (len(names) - place)
-        student = room.fit(name, _config(name, problem, results), given.problem, temperature, share)
+        student = room.fit(learner, config, given.problem, temperature, share)
         found += [_saved(student, desk / name)] if student else []
     if not found:
         told = "; ".join(f"{name}: {why}" for name, why in room.left_out.items())
@@ -162,7 +168,13 @@ def _judged(problem: Problem) -> Problem:
 
 def _config(name: str, problem: Problem, results: Sequence[Result]) -> Any:
     """That of the best trial of the learner, or its default, on the smallest checkpoint that a
-    trial has opened."""
+    trial has opened; of a smaller network that of the best one, halved.
+
+    Raises:
+        ConfigError: There is no network to be halved.
+    """
+    if name == SMALLER:
+        return halved(problem, results)
     kind, ranked = learners[name].config, rank(problem, results)
     tried = [result for result in ranked if result.trial.learner == name]
     if tried:

@@ -149,7 +149,8 @@ class Fit:
 
         Args:
             student: A learner that weighs rows, or several to choose from by the validation rows;
-                by default "linear", and "lightgbm" where no text is to be read.
+                by default "linear", and "lightgbm" where no text is to be read. "smaller" is the
+                best fine-tuned network with half of its blocks.
             temperature: Of the probabilities that are learned: above 1 those of unlikely classes
                 count for more.
             unlabelled: Rows without labels to learn from as well; whatever `fit` takes.
