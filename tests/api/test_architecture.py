@@ -184,6 +184,8 @@ def test_true_tries_cells_beside_the_usual_learners(checkpoint: str, tmp_path: P
     assert reasons(model) == ["asked for: cell, neural"]
     order = [one["learner"] for one in planned["candidates"]]
     assert order.index("probe") < order.index("cell") < order.index("neural")
+    searches = [one["config"].get("search") for one in planned["candidates"]]
+    assert [one for one in searches if one] == ["none", "darts"]
 
 
 WRONG: dict[str, Any] = {

@@ -26,11 +26,14 @@ def watch() -> Watch:
 
 def test_layers_that_are_one_and_the_same_are_read_once() -> None:
     assert (
-        spelled(CellConfig(layers=4, every=2, ends="max"), 6)
+        spelled(CellConfig(layers=4, every=2, ends="max"), 6, of_pictures=False)
         == "mean:-1+mean:-3+mean:-5+mean:-7+max"
     )
-    assert spelled(CellConfig(layers=8, ends="none"), 2) == "mean:-1+mean:-2+mean:-3"
-    assert candidates(2) == "mean:-1+mean:-2+mean:-3+max+first"
+    assert (
+        spelled(CellConfig(layers=8, ends="none"), 2, of_pictures=False)
+        == "mean:-1+mean:-2+mean:-3"
+    )
+    assert candidates(2, of_pictures=False) == "mean:-1+mean:-2+mean:-3+max+first"
 
 
 def test_a_vector_that_there_is_not_is_refused_before_any_training(example: Problem) -> None:
@@ -115,6 +118,8 @@ def test_pictures_are_read_and_their_layers_of_unlike_widths_stand_side_by_side(
     found = model.architecture()
     assert found is not None
     assert all(one.weight is None for one in found.reads)
+    assert sum(one.pooling == "quarters" for one in found.reads) > 1
+    assert learners["cell"].shaped(found)["reads"].count("quarters") > 1
     right = model.predict(problem.part("test")).array().argmax(axis=1) == problem.truth("test")
     assert right.mean() > 0.6
 

@@ -89,10 +89,16 @@ def test_pictures_of_another_size_are_read(name: str) -> None:
     assert made.pool(made(pixels(96)), "mean").shape == (2, made.width)
 
 
-def test_sides_that_are_read_are_of_whole_patches() -> None:
-    sides = (64, 96, 160, 224, 384)
-    assert [encoder("resnet10t").readable(side) for side in sides] == list(sides)
-    assert {encoder("eva02_tiny_patch14_224").readable(side) for side in sides} == {56}
-    of_patches = encoder("vit_small_patch14_dinov2")
-    assert [of_patches.readable(side) for side in sides] == [70, 98, 154, 224, 378]
-    assert [of_patches.readable(side) for side in (1, of_patches.size)] == [14, 56]
+def test_quarters_are_the_means_over_the_four_parts_of_a_map(picture_checkpoint: str) -> None:
+    from tunesmith.nn.features import embed
+    from tunesmith.zoo.backbones import backbone
+
+    encoder = backbone(picture_checkpoint).encoder
+    hidden = torch.randn(2, 5, 6, 6)
+    quarters = encoder.quarters(hidden).reshape(2, 5, 4)
+    assert torch.allclose(quarters[:, :, 0], hidden[:, :, :3, :3].mean(dim=(2, 3)), atol=1e-6)
+    assert torch.allclose(quarters.mean(dim=2), encoder.pool(hidden, "mean"), atol=1e-6)
+    pixels = [np.random.default_rng(n).integers(0, 255, (32, 32, 3), np.uint8) for n in range(3)]
+    both = embed(encoder, pixels, "mean:-2+quarters:-2", precision="fp32")
+    mean, parts = both[:, : encoder.widths[-2]], both[:, encoder.widths[-2] :]
+    assert np.allclose(parts.reshape(3, -1, 4).mean(axis=2), mean, atol=1e-5)

@@ -18,7 +18,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0)]
 Adapter = Literal["", "lora", "bias", "bottleneck", "scaling"]
-Pooling = Literal["mean", "max", "first", "final", "attention", "generalised", "all"]
+Pooling = Literal["mean", "max", "first", "final", "attention", "generalised", "quarters", "all"]
 Activation = Literal["", "gelu", "relu", "silu", "tanh", "identity"]
 Norm = Literal["", "layer", "batch", "rms"]
 Kind = Literal["linear", "conv", "attention", "skip"]
@@ -46,9 +46,10 @@ class Block:
 
 @config
 class Read:
-    """One vector that is read: after so many blocks (0: before the first), pooled so ("all": as a
-    sequence or map, to a cell that takes such). Where several are mixed into one vector, `weight`
-    is the share of this one; None where they stand side by side."""
+    """One vector that is read: after so many blocks (0: before the first), pooled so ("quarters":
+    the mean of each quarter of a picture; "all": as a sequence or map, to a cell that takes such).
+    Where several are mixed into one vector, `weight` is the share of this one; None where they
+    stand side by side."""
 
     layer: Annotated[int, Field(ge=0)]
     pooling: Pooling

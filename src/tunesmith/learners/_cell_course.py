@@ -88,7 +88,12 @@ def fit(problem: Problem, config: CellConfig, seed: int, watch: Watch) -> CellMo
     inputs = Inputs.fit(problem.part("train"), problem.inputs)
     is_searched = config.search != NONE
     count = len(base.encoder.blocks)
-    readout = candidates(count) if is_searched else spelled(config, count)
+    of_pictures = base.reader.kind == "image"
+    readout = (
+        candidates(count, of_pictures=of_pictures)
+        if is_searched
+        else spelled(config, count, of_pictures=of_pictures)
+    )
     train, valid = _read(problem, base, inputs, config, readout, seed, watch)
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "cell"))
@@ -127,7 +132,7 @@ def _read(
     length, keep = base.length(config), cuts(base, watch.depths)
     train, valid = problem.part("train"), problem.part("valid")
     looked = inputs.contents(valid)
-    each = read_all(base, looked, length, watch, seed, keep)
+    each = read_all(base, looked, length, watch, seed, keep, readout)
     after = each and each * unknown(base, inputs.contents(problem.part("test")), length)
     rows, seen = features_within(
         base,

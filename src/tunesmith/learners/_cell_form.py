@@ -17,43 +17,63 @@ SIDE, MIXED = "side by side", "mixed"
 NONE = "none"
 JOINT = "+"
 MOST_DEPTH = 3
+MOST_QUARTERS, LOWEST_QUARTERS = 6, 3
+"""Layers of which a search may read quarters; and below which share of the depth none is."""
 
 
-def spelled(config: CellConfig, count: int) -> str:
-    """The read-out of a config on an encoder of so many blocks, each vector once."""
+def spelled(config: CellConfig, count: int, *, of_pictures: bool) -> str:
+    """The read-out of a config on an encoder of so many blocks, each vector once.
+
+    Raises:
+        ConfigError: It is spelled out, and there is no such vector.
+    """
     if config.reads:
-        return _distinct(config.reads, count)
+        return _distinct(config.reads, count, of_pictures=of_pictures)
     means = [f"mean:-{1 + number * config.every}" for number in range(config.layers)]
     ends = [] if config.ends == NONE else config.ends.split(JOINT)
-    return _distinct(JOINT.join([*means, *ends]), count)
+    quarters = _quarters(config.quarters, count) if of_pictures else []
+    return _distinct(JOINT.join([*means, *ends, *quarters]), count, of_pictures=of_pictures)
 
 
-def candidates(count: int) -> str:
-    """Every vector that is kept of an encoder of so many blocks, which a search may read."""
+def candidates(count: int, *, of_pictures: bool) -> str:
+    """The vectors of an encoder of so many blocks that a search may read: of texts all that are
+    kept but the final token, of pictures some quarters in place of the first."""
     from tunesmith.nn.features import layers_of
 
     means = [f"mean:{layer - count - 1}" for layer in reversed(layers_of(count))]
-    return JOINT.join([*means, "max", "first"])
+    more = _quarters(MOST_QUARTERS, count) if of_pictures else ["first"]
+    return _distinct(JOINT.join([*means, "max", *more]), count, of_pictures=of_pictures)
 
 
-def _distinct(readout: str, count: int) -> str:
+def _quarters(layers: int, count: int) -> list[str]:
+    """The quarters of so many layers, spread evenly from the one before the last to a third of the
+    depth: what follows the last block of a convolutional network is wide and of few places."""
+    top, least = max(1, count - 1), max(1, round(count / LOWEST_QUARTERS))
+    step = (top - least) / max(1, layers - 1)
+    return [f"quarters:{round(top - number * step) - count - 1}" for number in range(layers)]
+
+
+def _distinct(readout: str, count: int, *, of_pictures: bool) -> str:
     """A read-out without vectors that are one and the same: those of layers that are not kept are
     the nearest that is.
 
     Raises:
         ConfigError: There is no such vector.
     """
-    from tunesmith.nn.features import ENDS, parts, vectors
+    from tunesmith.nn.features import ENDS, QUARTERS, parts, vectors
 
+    layered = ("mean", QUARTERS) if of_pictures else ("mean",)
     for one in vectors(readout):
         kind, _, place = one.partition(":")
-        if one not in ENDS and not (kind == "mean" and place.lstrip("-").isdigit()):
+        if one not in ENDS and not (kind in layered and place.lstrip("-").isdigit()):
+            more = f", of pictures {QUARTERS}:-1" if of_pictures else ""
             raise ConfigError(
-                f"Nothing of a network is called {one!r}: read mean:-1 (the mean of the last "
-                f"layer), mean:-2 and so on, and of the last layer {', '.join(ENDS)}."
+                f"Nothing of a network of {'pictures' if of_pictures else 'texts'} is called "
+                f"{one!r}: read mean:-1 (the mean of the last layer), mean:-2 and so on{more}, and "
+                f"of the last layer {', '.join(ENDS)}."
             )
     told = (
-        f"mean:{layer - count - 1}" if kind == "mean" else kind
+        kind if kind in ENDS else f"{kind}:{layer - count - 1}"
         for kind, layer in parts(count, readout)
     )
     return JOINT.join(dict.fromkeys(told))
@@ -105,12 +125,13 @@ def cell_config(architecture: Architecture) -> Mapping[str, Any]:
             raise ConfigError(f"The learner 'cell' cannot change block {block.number}.")
     words = []
     for read in architecture.reads:
-        if read.pooling != "mean" and (read.layer < count or read.pooling not in _ENDS):
+        is_layered = read.pooling in ("mean", "quarters")
+        if not is_layered and (read.layer < count or read.pooling not in _ENDS):
             raise ConfigError(
                 f"The learner 'cell' cannot read {read.pooling} of layer {read.layer}."
             )
-        is_mean = read.pooling == "mean"
-        words.append(f"mean:{read.layer - count - 1}" if is_mean else read.pooling)
+        place = f":{read.layer - count - 1}" if is_layered else ""
+        words.append(f"{read.pooling}{place}")
     found: dict[str, Any] = {"reads": JOINT.join(words), "search": NONE}
     found["joined"] = SIDE if architecture.reads[0].weight is None else MIXED
     if architecture.backbone:

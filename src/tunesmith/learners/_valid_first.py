@@ -12,7 +12,13 @@ from tunesmith.zoo.backbones import Backbone, features_within, known_rows
 
 
 def read_all(
-    base: Backbone, contents: list[str], length: int, watch: Watch, seed: int, keep: Sequence[int]
+    base: Backbone,
+    contents: list[str],
+    length: int,
+    watch: Watch,
+    seed: int,
+    keep: Sequence[int],
+    readout: str = "last",
 ) -> float:
     """Bring the features of all the valid rows into memory; gives the seconds that one of them took
     which was not known, 0 where all were or there is no deadline.
@@ -25,7 +31,7 @@ def read_all(
         clock = clock.until(clock.left() / 2)
     new, began, stored = unknown(base, contents, length), clock.elapsed(), FROZEN.stored_seconds
     rows, _ = features_within(
-        base, contents, max_length=length, clock=clock, seed=seed, readout="last", keep=keep
+        base, contents, max_length=length, clock=clock, seed=seed, readout=readout, keep=keep
     )
     seconds = FROZEN.stored_seconds - stored if active() else clock.elapsed() - began
     if len(rows) < len(contents):

@@ -47,8 +47,11 @@ class CellConfig:
     ends: Annotated[str, Choice("none", "max", "first", "final", "max+first")] = "max"
     """What is read of the last layer besides: the largest of each number, the first place, the
     final one."""
+    quarters: Annotated[int, Choice(0, 1, 2, 4, 6)] = 4
+    """Of pictures, of how many layers the means over the four quarters are read: where in it
+    something is. They are spread from the one before the last to a third of the depth."""
     reads: str = ""
-    """What is read, spelled out, in place of the three above: "mean:-1+mean:-3+max"."""
+    """What is read, spelled out, in place of the four above: "mean:-1+mean:-3+max+quarters:-4"."""
     joined: Annotated[str, Choice("side by side", "mixed")] = "side by side"
     """How the vectors come together: side by side, or summed by learned shares, where they are of
     one width."""
@@ -75,7 +78,7 @@ class CellConfig:
     """Share by which weights shrink, times the learning rate, each step."""
     batch_size: Annotated[int, Choice(32, 64, 128), Field(ge=1)] = 64
     """Rows a step."""
-    epochs: int = Field(default=12, ge=0)
+    epochs: int = Field(default=16, ge=0)
     """Times through the training rows, if time allows; 0 for the plane that it begins with."""
     stop_after: float = 0.0
     """Epochs after which training ends though the schedule goes on; 0 for no such end."""
@@ -98,12 +101,16 @@ class CellLearner(Learner[CellConfig]):
         return why_not_read(problem.data.with_columns(problem.inputs))
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        return (*idle_of_reading(problem), *(() if problem.classes else ("balanced",)))
+        is_text = not problem.data.with_columns(problem.inputs).of_kind("image")
+        of_pictures = ("quarters",) if is_text else ()
+        of_classes = () if problem.classes else ("balanced",)
+        return (*idle_of_reading(problem), *of_pictures, *of_classes)
 
     def refuses(self, problem: Problem, config: CellConfig) -> str:
         from tunesmith.learners._cell_form import spelled
 
-        spelled(config, 1)  # a vector that there is not is told before any training
+        images = problem.data.with_columns(problem.inputs).of_kind("image")
+        spelled(config, 1, of_pictures=bool(images))  # what there is not is told before training
         return ""
 
     def shaped(self, architecture: Architecture) -> Mapping[str, Any]:

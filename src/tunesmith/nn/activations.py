@@ -62,6 +62,10 @@ def row_key(ids: Content) -> Key:
     return hashlib.blake2b(kept.tobytes(), digest_size=16).digest()
 
 
+WITH_QUARTERS = -1
+"""In place of a cut: pooled vectors, and the quarters of every layer behind them."""
+
+
 def _space(store: Store, trunk: Trunk, cut: int | None = None) -> Space:
     """Of token vectors at a cut, or of pooled ones."""
     told = {"backbone": trunk.name, "what": _what(cut), "precision": precision()}
@@ -69,11 +73,14 @@ def _space(store: Store, trunk: Trunk, cut: int | None = None) -> Space:
 
 
 def _name(trunk: Trunk, cut: int | None = None) -> str:
-    told = json.dumps([VERSION, trunk.key_at(cut), _what(cut), precision()])
+    key = trunk.key_at(None if cut == WITH_QUARTERS else cut)
+    told = json.dumps([VERSION, key, _what(cut), precision()])
     return hashlib.sha256(told.encode()).hexdigest()[:24]
 
 
 def _what(cut: int | None) -> str:
+    if cut == WITH_QUARTERS:
+        return "pooled vectors and quarters"
     return "pooled vectors" if cut is None else f"token vectors after block {cut}"
 
 
@@ -87,10 +94,12 @@ def features(
         FROZEN.add(len(ids), len(trunk.encoder.blocks))
         return pooled.embed(trunk.encoder, ids, readout)
     keys = [row_key(one) for one in ids]
-    space = _space(store, trunk)
+    space = _space(store, trunk, WITH_QUARTERS if pooled.has_quarters(readout) else None)
     new = space.missing(keys)
     with FROZEN.storing() as share:
-        spilled = _fill(store, trunk, [ids[i] for i in new], [keys[i] for i in new], space, keep)
+        todo, named = [ids[i] for i in new], [keys[i] for i in new]
+        more = pooled.has_quarters(readout)
+        spilled = _fill(store, trunk, todo, named, space, keep, quarters=more)
         share.append(1 - len(spilled) / max(1, len(new)))
     store.counts.read_rows += len(keys) - len(new)
     places = pooled.places(trunk.encoder, readout)
@@ -108,12 +117,14 @@ def _fill(
     keys: list[Key],
     space: Space,
     keep: Sequence[int],
+    *,
+    quarters: bool = False,
 ) -> Mapping[Key, Any]:
     """Compute the pooled vectors of rows and store them; gives those that the store refused."""
     spilled: dict[Key, Any] = {}
     cuts = {cut: _space(store, trunk, cut) for cut in keep if _has_room(trunk, ids, cut, store)}
     for chosen, states, vectors in pooled.read(
-        trunk.encoder, ids, precision=precision(), keep=tuple(cuts)
+        trunk.encoder, ids, precision=precision(), keep=tuple(cuts), quarters=quarters
     ):
         FROZEN.add(len(chosen), len(trunk.encoder.blocks))
         for number, row in zip(chosen, vectors, strict=True):

@@ -33,6 +33,8 @@ READOUTS: Mapping[str, tuple[str, ...]] = {
 }
 """Sets of pooled vectors by name: `mean:-1` is the mean over tokens of the last layer, `mean:-2` of
 the one before; `max`, `first` and `final` (token) are of the last layer."""
+QUARTERS = "quarters"
+"""Of pictures: `quarters:-3` are the means over the four quarters of what a layer leaves."""
 JOINT = "+"
 """Between the pooled vectors of a read-out that has no name: "mean:-1+mean:-3+max"."""
 
@@ -62,14 +64,18 @@ def names(encoder: AnyEncoder) -> tuple[str, ...]:
 
 
 def places(encoder: AnyEncoder, readout: str) -> NDArray[np.int64]:
-    """Where the numbers of a read-out stand among those of all `names` one after the other, shape
-    (width,)."""
+    """Where the numbers of a read-out stand among those of all `names` one after the other, behind
+    which come the quarters of every layer, shape (width,)."""
     kept = layers(encoder)
-    widths = [encoder.widths[layer] for layer in kept] + [encoder.width] * len(ENDS)
+    own = [encoder.widths[layer] for layer in kept]
+    widths = own + [encoder.width] * len(ENDS) + [4 * one for one in own]
     starts = np.concatenate([[0], np.cumsum(widths)])
     found = []
     for kind, layer in parts(len(encoder.blocks), readout):
-        number = kept.index(layer) if kind == "mean" else len(kept) + ENDS.index(kind)
+        if kind in ENDS:
+            number = len(kept) + ENDS.index(kind)
+        else:
+            number = kept.index(layer) + (kind == QUARTERS) * (len(kept) + len(ENDS))
         found.append(np.arange(starts[number], starts[number + 1]))
     return np.concatenate(found)
 
@@ -83,10 +89,15 @@ def parts(count: int, readout: str) -> list[tuple[str, int]]:
     for one in vectors(readout):
         kind, _, place = one.partition(":")
         layer = count
-        if kind == "mean":
+        if kind in ("mean", QUARTERS):
             layer = int(place) if int(place) >= 0 else max(0, count + 1 + int(place))
         found.append((kind, min(kept, key=lambda number: abs(number - layer))))
     return found
+
+
+def has_quarters(readout: str) -> bool:
+    """Whether a read-out has some of the quarters of a picture."""
+    return any(one.startswith(QUARTERS) for one in vectors(readout))
 
 
 def lowest(encoder: AnyEncoder, readout: str) -> int:
@@ -116,6 +127,8 @@ def reading(
 def _of_places(encoder: AnyEncoder, hidden: torch.Tensor, kind: str) -> torch.Tensor:
     """The places of whole rows as one vector."""
     if isinstance(encoder, PictureEncoder):
+        if kind == QUARTERS:
+            return encoder.quarters(hidden).float()
         return encoder.pool(hidden, "mean" if kind == "final" else kind).float()
     if kind == "first":
         return hidden[:, 0].float()
@@ -142,8 +155,8 @@ def embed(
     rows are done, and may raise."""
     chosen_places = places(encoder, readout)
     found = np.empty((len(ids), width(encoder, readout)), dtype=np.float32)
-    done = 0
-    for chosen, _, pooled in read(encoder, ids, precision=precision or precision_for(len(ids))):
+    done, kind, more = 0, precision or precision_for(len(ids)), has_quarters(readout)
+    for chosen, _, pooled in read(encoder, ids, precision=kind, quarters=more):
         found[chosen] = pooled[:, chosen_places]
         done += len(chosen)
         if after:
@@ -153,11 +166,17 @@ def embed(
 
 @torch.no_grad()
 def read(
-    encoder: AnyEncoder, ids: Sequence[Content], *, precision: str, keep: Sequence[int] = ()
+    encoder: AnyEncoder,
+    ids: Sequence[Content],
+    *,
+    precision: str,
+    keep: Sequence[int] = (),
+    quarters: bool = False,
 ) -> Iterator[tuple[NDArray[np.int64], dict[int, torch.Tensor], NDArray[np.float32]]]:
     """One pass over all rows, a batch of like length at a time: which rows, the token vectors after
     each number of blocks in `keep` (batch, tokens, width), and all pooled vectors side by side, in
-    the order of `names`, (batch, numbers). Of pictures the states are as the blocks leave them."""
+    the order of `names`, (batch, numbers), and where asked for all `quarters` behind them.
+    Of pictures the states are as the blocks leave them."""
     encoder.eval()
     device = next(encoder.parameters()).device
     rows = Rows(ids, np.empty((len(ids), 0), dtype=np.float32), getattr(encoder, "pad_id", 0))
@@ -165,7 +184,7 @@ def read(
         batch = collate(rows, chosen, device)
         with autocast(precision):
             if isinstance(encoder, PictureEncoder):
-                states, pooled = _pooled_pictures(encoder, batch, keep)
+                states, pooled = _pooled_pictures(encoder, batch, keep, quarters=quarters)
             else:
                 states, pooled = _pooled(encoder, batch, keep)
         yield chosen, states, pooled.cpu().numpy()
@@ -196,11 +215,11 @@ def _pooled(
 
 
 def _pooled_pictures(
-    encoder: PictureEncoder, batch: Batch, keep: Sequence[int]
+    encoder: PictureEncoder, batch: Batch, keep: Sequence[int], *, quarters: bool
 ) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
     hidden = encoder.stem(batch.ids)
     kept = layers(encoder)
-    states, means, place = {}, [], 0
+    states, means, each, place = {}, [], [], 0
     for stop in sorted({*kept, *keep}):
         hidden = encoder.run(hidden, None, place, stop) if stop > place else hidden
         place = stop
@@ -208,5 +227,7 @@ def _pooled_pictures(
             states[stop] = hidden
         if stop in kept:
             means.append(encoder.pool(hidden, "mean").float())
+            each += [encoder.quarters(hidden).float()] if quarters else []
     ends = [encoder.pool(hidden, "max"), encoder.pool(hidden, "first")]
-    return states, torch.cat([*means, *(one.float() for one in ends), means[-1]], dim=1)
+    pooled = [*means, *(one.float() for one in ends), means[-1], *each]
+    return states, torch.cat(pooled, dim=1)

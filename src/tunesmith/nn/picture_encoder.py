@@ -5,6 +5,7 @@ Imports torch: import this file where it is used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -135,6 +136,22 @@ class PictureEncoder(nn.Module):
         if layout == "channels first":
             return hidden.flatten(2).transpose(1, 2)
         return hidden.flatten(1, 2)
+
+    def quarters(self, hidden: Hidden) -> torch.Tensor:
+        """The means over the four quarters of a picture, (batch, channels * 4); of places that make
+        no square over four parts of their row."""
+        layout = self.family.layout
+        if layout == "channels first":
+            places = hidden
+        elif layout == "tokens":
+            places = hidden[:, self.family.own_tokens(self.model) :].transpose(1, 2)
+            side = math.isqrt(places.shape[2])
+            if side**2 != places.shape[2]:
+                return nn.functional.adaptive_avg_pool1d(places, 4).flatten(1)
+            places = places.reshape(*places.shape[:2], side, side)
+        else:
+            places = hidden.permute(0, 3, 1, 2)
+        return nn.functional.adaptive_avg_pool2d(places, 2).flatten(1)
 
     @torch.no_grad()
     def shape_at(self, cut: int, size: int) -> tuple[int, ...]:

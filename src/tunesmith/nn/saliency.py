@@ -17,7 +17,7 @@ from torch import nn
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, need
-from tunesmith.nn.features import AnyEncoder, lowest, reading, vectors
+from tunesmith.nn.features import QUARTERS, AnyEncoder, lowest, reading, vectors
 from tunesmith.nn.network import Network
 from tunesmith.nn.picture_encoder import PictureEncoder
 from tunesmith.nn.rollout import rolled_out
@@ -60,7 +60,7 @@ class Seen:
             blank,
             lambda hidden, start: reading(encoder, hidden, readout, start),
             lowest(encoder, readout),
-            vectors(readout)[0].partition(":")[0],
+            _pool_of(readout),
         )
 
     @staticmethod
@@ -95,6 +95,12 @@ class Seen:
 
     def features(self, start: torch.Tensor) -> torch.Tensor:
         return self.read(self.hidden(start), 0)
+
+
+def _pool_of(readout: str) -> str:
+    """How the first vector of a read-out brings places together."""
+    kind = vectors(readout)[0].partition(":")[0]
+    return "mean" if kind == QUARTERS else kind
 
 
 def methods(encoder: AnyEncoder) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tunesmith import zoo
@@ -56,6 +57,8 @@ ON_REQUEST = ("ebm",)
 """Learners that are tried where they are asked for, or a field of theirs is fixed."""
 SEARCHED = ("cell",)
 """Learners that are nothing but an architecture, tried where such are searched."""
+BY_GRADIENT = "darts"
+"""How such a learner says that its architecture is found by gradient, in its field `search`."""
 REASONS = {
     "majority": "what every other model must beat",
     "lightgbm": "boosted trees, the quickest of them",
@@ -343,7 +346,9 @@ def _with_cards(
     if costs[usable[0].name] > SHORT_SHARE * limit:
         usable = sorted(usable, key=lambda card: costs[card.name])
     if name in SEARCHED:
-        return [_probe(card, pins, costs[card.name], limit, name) for card in usable[:1]]
+        card = usable[0]
+        found = _probe(card, pins, costs[card.name], limit, name)
+        return [found, *_by_gradient(found, pins)]
     if name != "probe":
         found = _by_depth(name, usable[0], pins, costs[usable[0].name], limit)
         _refuse(name, problem, found)
@@ -388,6 +393,14 @@ def _probe(
     about = "frozen features" if name == "probe" else "a cell on frozen features"
     reason = f"{about}{told_size(card)}, about {START_SECONDS + share * seconds:.0f} s"
     return Candidate(name, to_dict(chosen), reason, START_SECONDS + share * seconds)
+
+
+def _by_gradient(candidate: Candidate, pins: Mapping[str, Any]) -> list[Candidate]:
+    """The same where its architecture is found by gradient, unless a pin says otherwise."""
+    if "search" in pins:
+        return []
+    config = {**candidate.config, "search": BY_GRADIENT}
+    return [replace(candidate, config=config, reason=f"{candidate.reason}, found by gradient")]
 
 
 def _by_depth(
