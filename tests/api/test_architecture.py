@@ -239,7 +239,10 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
         ({"space": {"cell": {"layers": "int(0, 2)"}}}, "layers cannot be 0"),
         ({"space": {"cell": {"joined": "twice"}}}, "joined cannot be 'twice'"),
         ({"space": {"cell": {"norm": "leyer"}}}, "Did you mean 'layer'"),
-        ({"space": {"cell": {"reads": "mean:x"}}}, "Nothing of a network is called 'mean:x'"),
+        (
+            {"space": {"cell": {"reads": "mean:x"}}},
+            "Nothing of a network of texts is called 'mean:x'",
+        ),
     ],
 )
 def test_what_cannot_go_together_is_said(more: dict[str, Any], told: str, tmp_path: Path) -> None:

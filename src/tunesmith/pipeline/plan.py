@@ -268,12 +268,14 @@ def plan(
 
 
 def refuse(problem: Problem, candidate: Candidate) -> None:
-    """Raises:
-    ConfigError: Its learner cannot learn this problem by this config.
+    """Refuse what no trial could be, before there is any.
+
+    Raises:
+        ConfigError: Says why.
     """
     learner = learners[candidate.learner]
     if wrong := learner.refuses(problem, from_dict(learner.config, candidate.config)):
-        raise ConfigError(wrong)
+        raise ConfigError(f"{wrong[0].upper()}{wrong[1:]}".rstrip(".") + ".")
 
 
 def _quicker(name: str, problem: Problem) -> dict[str, Any]:
@@ -350,25 +352,9 @@ def _with_cards(
         found = _probe(card, pins, costs[card.name], limit, name)
         return [found, *_by_gradient(found, pins)]
     if name != "probe":
-        found = _by_depth(name, usable[0], pins, costs[usable[0].name], limit)
-        _refuse(name, problem, found)
-        return found
+        return _by_depth(name, usable[0], pins, costs[usable[0].name], limit)
     others = [card for card in usable[1:] if costs[card.name] <= SECOND_SHARE * limit]
     return [_probe(card, pins, costs[card.name], limit) for card in (usable[0], *others[:1])]
-
-
-def _refuse(name: str, problem: Problem, found: Sequence[Candidate]) -> None:
-    """Refuse what no trial could be, before there is any.
-
-    Raises:
-        ConfigError: Says why.
-    """
-    learner = learners[name]
-    for candidate in found:
-        if wrong := learner.refuses(problem, from_dict(learner.config, candidate.config)):
-            raise ConfigError(
-                f"{wrong[0].upper()}{wrong[1:]}." if wrong[0].islower() else f"{wrong}."
-            )
 
 
 def _to_fetch(problem: Problem) -> list[Card]:
