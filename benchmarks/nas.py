@@ -43,7 +43,7 @@ from tunesmith.data.read import read
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.learners import _cell_course, learners
 from tunesmith.learners._cell_form import candidates
-from tunesmith.learners._steering import by_likelihood, selection_score
+from tunesmith.learners._steering import selection_score
 from tunesmith.metrics import get
 from tunesmith.nn.shards import open_store, using
 from tunesmith.pipeline.frame import frame
@@ -146,9 +146,7 @@ def searched(
 
 
 def rated(problem: Problem, model: Fitted) -> float:
-    likelihood = by_likelihood(len(problem.parts["valid"]))
-    rate = selection_score(problem, 0, likelihood=likelihood)
-    return rate(model.predict(problem.part("valid")))
+    return selection_score(problem, 0)(model.predict(problem.part("valid")))
 
 
 def shown(config: Any, ranges: Any) -> dict[str, Any]:
@@ -173,7 +171,9 @@ def cells(problem: Problem, card: str, ways: list[str], seconds: float) -> None:
         learner = "probe" if way == "probe" else "cell"
         pins = pinned(learner, card) | ({"search": "darts"} if way == "darts" else {})
         best = searched(problem, learner, way, pins, seconds)
-        assert best.model is not None
+        if best.model is None:
+            print(f"{way:7s}ended no trial in {seconds:g} s", flush=True)
+            continue
         found = best.model.predict(problem.part("test"))
         base = base or found
         gain, low, high = paired_gain(metric, truth, found, base, resamples=2_000, level=0.95)

@@ -29,8 +29,10 @@ def planes_on(
     dense: NDArray[np.float32],
     *,
     balanced: bool,
+    most_iterations: int = 200,
 ) -> Any:
-    """Planes over standardised features and dense inputs, along the path of strengths."""
+    """Planes over standardised features and dense inputs, along the path of strengths; of classes
+    after so many iterations at most."""
     both = np.concatenate([seen, dense], axis=1)
     truth, weights = problem.truth("train")[rows], problem.weight("train")
     weights = None if weights is None else weights[rows]
@@ -41,6 +43,7 @@ def planes_on(
             strengths=tuple(strengths),
             clock=clock,
             balanced=balanced,
+            most_iterations=most_iterations,
             row_weights=weights,
         )
     if problem.classes:
@@ -51,6 +54,7 @@ def planes_on(
             strengths=tuple(strengths),
             clock=clock,
             balanced=balanced,
+            most_iterations=most_iterations,
             row_weights=weights,
         )
     mean, scale = target_scale(problem)

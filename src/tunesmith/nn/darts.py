@@ -25,10 +25,10 @@ STAGES = (0.5, 0.65, 0.8)
 SKIP_DROP = 0.3
 """Share of what a skip carries that is dropped at first; it falls to none by the last stage."""
 ALPHA_LR, ALPHA_DECAY = 0.03, 1e-3
-MOST_ASKED = 2048
+MOST_ASKED = 1024
 """Rows on which it is looked what the going of an option costs."""
-SETTLING_STEPS = 4
-"""Steps in which the weights get used to each choice that was made."""
+SETTLING = 0.25
+"""Of the steps so far, how many more there are for the weights to get used to what is chosen."""
 NOTES = 20
 """So many times the weights of the options are told on the way."""
 Numbers = NDArray[np.int64]
@@ -109,9 +109,12 @@ def search(
             stages.pop(0)
             shrink(network)
     network.skip_drop.p = 0.0
-    for choice in generator.permutation(list(network.options)):
-        select(network, str(choice), lesson, ask[:MOST_ASKED])
-        for _ in range(SETTLING_STEPS):
+    choices = [str(one) for one in generator.permutation(list(network.options))]
+    looked = generator.permutation(ask)[:MOST_ASKED]
+    ends = np.linspace(0, SETTLING * number, len(choices) + 1).round().astype(int)
+    for choice, steps in zip(choices, np.diff(ends), strict=True):
+        select(network, choice, lesson, looked)
+        for _ in range(steps):
             learning.step_weights(next(batches), 1.0)
     yield Note(1.0, network.weights())
 

@@ -168,13 +168,13 @@ class Supernet(TabularNetwork):
             gates, torch.tensor(self.reads.widths, device=rows.device), output_size=rows.shape[1]
         )
         beside = torch.cat([rows * spread, dense], dim=1)
-        first, logits = self.layers[0](self.drop(beside)), self.plane(beside)
+        first, logits = self.layers[0](beside), self.plane(beside)
         if self.reads.are_alike:
             each = rows.reshape(len(rows), len(gates), self.reads.widths[0])
             shares = gates * self.shares.softmax(dim=0)
             whole = torch.einsum("rvw,v->rw", each, shares / shares.sum().clamp(min=1e-6))
             mixed, (side, mix) = torch.cat([whole, dense], dim=1), self.chances(JOINED)
-            first = side * first + mix * self.mixed_layer(self.drop(mixed))
+            first = side * first + mix * self.mixed_layer(mixed)
             logits = side * logits + mix * self.mixed_plane(mixed)
         logits = logits + self.output(self._hidden(first))
         return logits.unsqueeze(1)  # type: ignore[no-any-return]
