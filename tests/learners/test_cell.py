@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch, Weights
-from tunesmith.core.errors import ConfigError
+from tunesmith.core.errors import BudgetError, ConfigError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
@@ -122,6 +122,23 @@ def test_pictures_are_read_and_their_layers_of_unlike_widths_stand_side_by_side(
     assert learners["cell"].shaped(found)["reads"].count("quarters") > 1
     right = model.predict(problem.part("test")).array().argmax(axis=1) == problem.truth("test")
     assert right.mean() > 0.6
+
+
+@pytest.mark.parametrize("search", ["none", "darts"])
+def test_no_time_is_said(example: Problem, checkpoint: str, search: str) -> None:
+    seconds = iter(np.arange(0.0, 1e6, 0.4))
+    config = default(CellConfig, {"backbone": checkpoint, "search": search})
+    late = Watch(Clock(4.0, lambda: float(next(seconds))), lambda score, progress: True)
+    with pytest.raises(BudgetError):
+        learners["cell"].fit(example, config, 0, late)
+
+
+def test_a_search_by_gradient_repeats_itself(example: Problem, checkpoint: str) -> None:
+    config = default(CellConfig, {"backbone": checkpoint, "search": "darts", "epochs": 2})
+    first, second = (learners["cell"].fit(example, config, 0, watch()) for _ in range(2))
+    assert first.architecture() == second.architecture()
+    test = example.part("test")
+    assert np.array_equal(first.predict(test).array(), second.predict(test).array())
 
 
 def test_both_halves_have_their_share_of_every_class(example: Problem) -> None:

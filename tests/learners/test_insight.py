@@ -62,7 +62,7 @@ def planted() -> Problem:
     return frame(read({"title": told, "said": said, "label": labels}), "label", seed=0)
 
 
-@pytest.fixture(scope="module", params=["probe", "neural"])
+@pytest.fixture(scope="module", params=["probe", "neural", "cell"])
 def of_texts(request: pytest.FixtureRequest, planted: Problem, checkpoint: str) -> Fitted:
     pins = {"backbone": checkpoint, **(TUNED if request.param == "neural" else {})}
     model: Fitted = fitted(planted, request.param, pins)
@@ -167,7 +167,7 @@ def squares() -> Problem:
     return frame(read({"photo": cells, "label": labels}), "label", seed=0)
 
 
-@pytest.fixture(scope="module", params=["probe", "neural"])
+@pytest.fixture(scope="module", params=["probe", "neural", "cell"])
 def of_squares(request: pytest.FixtureRequest, squares: Problem, picture_checkpoint: str) -> Any:
     more = TUNED_TO_PICTURES if request.param == "neural" else {}
     pins = {"backbone": picture_checkpoint, "size": 64, **more}
@@ -213,7 +213,8 @@ def test_no_store_and_no_cache_keeps_what_is_asked_by_the_way(
     folder = tmp_path / "model"
     folder.mkdir()
     of_squares.save(folder)
-    name = "probe" if hasattr(of_squares, "plane") else "neural"
+    name = next(n for n in ("plane", "network", "cell") if hasattr(of_squares, n))
+    name = {"plane": "probe", "network": "neural"}.get(name, name)
     monkeypatch.setenv("TUNESMITH_PICTURES", str(tmp_path / "pictures"))
     row = photo(np.random.default_rng(2).integers(0, 255, (40, 40, 3), dtype=np.uint8))
     store, known = Store(tmp_path / "store", 2**30), len(cells._KEYS)

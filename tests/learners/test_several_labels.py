@@ -133,7 +133,7 @@ def test_a_budget_that_does_not_hold_every_label_ends_the_trial(problem: Problem
         fit_labels(learners["neighbours"], problem, config, 0, watch(clock))
 
 
-@pytest.mark.parametrize("name", ["probe", "neural"])
+@pytest.mark.parametrize("name", ["probe", "cell", "neural"])
 def test_pictures_have_labels_too(name: str, picture_checkpoint: str, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     dice, cells, labels = np.random.default_rng(0), [], []

@@ -16,7 +16,7 @@ from tunesmith.learners import learners
 from tunesmith.learners._resampling import prior_shift, resampled
 from tunesmith.pipeline.frame import frame
 
-LEARNERS = ["majority", "linear", "probe", "neural", "fusion", "tabular"]
+LEARNERS = ["majority", "linear", "probe", "cell", "neural", "fusion", "tabular"]
 
 
 def fitted(name: str, problem: Problem, checkpoint: str, **more: Any) -> np.ndarray:
