@@ -134,15 +134,12 @@ def test_skipped_blocks_are_those_named(example: Problem, deep: str) -> None:
     assert [block.number for block in form.kept] == [1, 3, 5]
 
 
-def test_the_block_that_changes_nothing_is_skipped_first(
+def test_the_block_that_spoils_what_is_below_is_skipped_first(
     example: Problem, deep: str, tmp_path: Path
 ) -> None:
     shutil.copytree(deep, tmp_path / "idle")
     encoder = encoders.load(Path(deep))
-    block = encoder.blocks[2]
-    for linear in (block.attention.output.dense, block.output.dense):
-        linear.weight.data.zero_()
-        linear.bias.data.zero_()
+    encoder.blocks[2].output.LayerNorm.weight.data.zero_()
     save_file(weights.tensors(encoder), tmp_path / "idle" / "model.safetensors")
     told: dict[str, str] = {}
     model = tuned(example, str(tmp_path / "idle"), {"skip": 1, "epochs": 0}, told)
@@ -259,3 +256,23 @@ def test_a_file_of_another_shape_than_it_tells_is_refused(
         (tmp_path / "model.json").write_text(json.dumps(told_so))
         with pytest.raises(WeightsError):
             learners["neural"].load(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["integrated-gradients", "attention-rollout"])
+@pytest.mark.parametrize(
+    "pins",
+    [
+        {"skipped": "2", "heads_kept": 0.5, "width_kept": 0.5},
+        {"blocks": 0.6, "readout": "mix", "adapter": "Bottleneck", "pooling": "generalised"},
+    ],
+    ids=str,
+)
+def test_the_inside_of_a_smaller_network_gives_credit(
+    example: Problem, deep: str, pins: dict[str, Any], method: str
+) -> None:
+    model = tuned(example, deep, pins)
+    if method not in model.heat_methods():
+        pytest.skip("not of this network")
+    found = model.heats(example.part("test").take(np.arange(1)), 0, method)
+    assert found
+    assert all(np.isfinite(heat.credits).all() for heat in found.values())

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tunesmith.nn.importance import Loss
     from tunesmith.nn.network import Network
 
-MEASURED_ROWS = 256
-"""Training rows by which importance is measured."""
+MEASURED_ROWS, SHARED_ROWS = 256, 512
+"""Training rows by which importance is measured, and blocks are compared."""
 
 
 def why_no_shape(config: NeuralConfig, family: str, count: int) -> str:
@@ -90,32 +90,47 @@ def kept_blocks(
         watch.tell("skip", f"{most} in place of {config.skip}: no more can be left out")
     if not most:
         return tuple(kept)
-    found = least_changing(base, ids, kept, most, seed)
-    names = ", ".join(str(number + 1) for number in sorted(found))
-    watch.tell("skip", f"without block {names}: what changes least of what goes through")
-    return tuple(number for number in kept if number not in found)
+    left = least_needed(problem, base, ids, kept, most, seed)
+    names = ", ".join(str(number + 1) for number in kept if number not in left)
+    watch.tell("skip", f"without block {names}: the others tell most of the target as they are")
+    return left
 
 
-def least_changing(
-    base: Backbone, ids: Sequence[Content], kept: Sequence[int], count: int, seed: int
-) -> set[int]:
-    """So many of the blocks, those that change least."""
-    from tunesmith.nn.importance import changes
+def least_needed(
+    problem: Problem,
+    base: Backbone,
+    ids: Sequence[Content],
+    kept: Sequence[int],
+    count: int,
+    seed: int,
+) -> tuple[int, ...]:
+    """What is left of these blocks without so many, none of them trained."""
     from tunesmith.nn.shapes import skippable
+    from tunesmith.nn.shared import without
 
-    drawn = drawn_rows(len(ids), seed)
+    drawn = drawn_rows(len(ids), seed, SHARED_ROWS)
     rows = Rows(
         [ids[row] for row in drawn],
         np.empty((len(drawn), 0), dtype=np.float32),
         getattr(base.encoder, "pad_id", 0),
     )
-    change = changes(base.encoder, rows)
-    order = sorted(skippable(base.encoder, kept), key=lambda number: change[number])
-    return set(order[:count])
+    targets = _targets(problem, drawn)
+    may_go = skippable(base.encoder, kept)
+    return without(base.encoder, rows, targets, tuple(kept), count, may_go)
 
 
-def drawn_rows(count: int, seed: int) -> NDArray[np.int64]:
-    return np.sort(generator(seed, "importance").permutation(count)[:MEASURED_ROWS])
+def _targets(problem: Problem, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What is true of the drawn training rows: zeros and ones, or numbers, (rows, outputs)."""
+    truth = problem.truth("train")[drawn]
+    if truth.ndim == 2:
+        return np.asarray(truth, dtype=np.float64)
+    if not problem.classes:
+        return np.asarray(truth, dtype=np.float64)[:, None]
+    return np.asarray(np.eye(len(problem.classes))[truth])
+
+
+def drawn_rows(count: int, seed: int, most: int = MEASURED_ROWS) -> NDArray[np.int64]:
+    return np.sort(generator(seed, "importance").permutation(count)[:most])
 
 
 def pruned(

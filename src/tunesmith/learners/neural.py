@@ -158,7 +158,9 @@ class Neural(Learner[NeuralConfig]):
     def idle(self, problem: Problem) -> tuple[str, ...]:
         has_one = problem.classes and not problem.several
         of_classes = () if has_one else ("class_weights", "label_smoothing", "focal")
-        return (*idle_of_reading(problem), *of_classes)
+        has_images = bool(problem.data.with_columns(problem.inputs).of_kind("image"))
+        of_texts = ("readout", "heads_kept") if has_images else ()
+        return (*idle_of_reading(problem), *of_classes, *of_texts)
 
     def refuses(self, problem: Problem, config: NeuralConfig) -> str:
         card = card_for(config.backbone)

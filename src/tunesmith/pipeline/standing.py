@@ -32,10 +32,9 @@ QUICK, SUSPECT_SHARE, MOST_SUSPECT_SECONDS = "linear", 0.03, 20.0
 SLACK = 1.4
 """Of what a stage is forecast to take, what is kept for it."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
-SAME_IN_A_SOUP = (
-    *("backbone", "pooling", "head", "max_length", "size"),
-    *("blocks", "skip", "skipped", "heads_kept", "width_kept", "readout"),
-)
+SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length", "size", "blocks", "skipped")
+IN_NO_SOUP = {"skip": 0, "heads_kept": 1.0, "width_kept": 1.0, "readout": "last"}
+"""What two networks may have chosen otherwise where it is not so: their weights do not match."""
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
 
 
@@ -262,8 +261,11 @@ def soup_groups(problem: Problem, results: Sequence[Result]) -> list[list[Result
     for result in keepers(problem, results):
         is_whole = result.trial.share == 1 and Path(result.folder).is_dir()
         is_alone = len(checkpoints(result.trial.config)) == 1  # nothing is embedded beside it
-        if result.trial.learner == "neural" and is_whole and is_alone:
-            kind = tuple(str(result.trial.config[name]) for name in SAME_IN_A_SOUP)
+        config = result.trial.config
+        matches = all(config.get(name, usual) == usual for name, usual in IN_NO_SOUP.items())
+        matches &= config.get("adapter", {}).get("kind") != "Bottleneck"
+        if result.trial.learner == "neural" and is_whole and is_alone and matches:
+            kind = tuple(str(config.get(name)) for name in SAME_IN_A_SOUP)
             found.setdefault(kind, []).append(result)
     return [group[:MOST_IN_A_SOUP] for group in found.values() if len(group) > 1]
 
