@@ -41,11 +41,21 @@ def fit(
     return learners["neural"].fit(problem, config, 3, watch), scores, notes
 
 
-@pytest.mark.parametrize("optimizer", ["AdamW", "SGD", "Lion"])
+SHAPED = [
+    {"adapter": "LoRA", "adapter.LoRA.allocate": True, "adapter.LoRA.rank": 2},
+    {"adapter": "Bottleneck", "readout": "mix", "heads_kept": 0.5, "width_kept": 0.5},
+]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"optimizer": "AdamW"}, {"optimizer": "SGD"}, {"optimizer": "Lion"}, *SHAPED],
+    ids=str,
+)
 def test_what_crashed_goes_on_to_the_very_weights_of_what_did_not(
-    example: Problem, checkpoint: str, tmp_path: Path, optimizer: str
+    example: Problem, checkpoint: str, tmp_path: Path, changed: dict[str, object]
 ) -> None:
-    pins = {"optimizer": optimizer, "inner_dropout": True, "dropout": 0.3}
+    pins = {"inner_dropout": True, "dropout": 0.3, **changed}
     whole, scores, _ = fit(example, checkpoint, None, **pins)
     with pytest.raises(Crash):
         fit(example, checkpoint, tmp_path / "kept", crash_at=4, **pins)
