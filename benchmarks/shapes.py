@@ -4,13 +4,13 @@
     python benchmarks/shapes.py shared FOLDER --place PLACE
 
 FOLDER holds banking77/ with train.csv and test.csv. `cut` fine-tunes all of MiniLM-L6, on all
-training rows or so many, then smaller networks, from its weights or from the checkpoint's,
-by what that answers or by labels alone, and tells
-accuracy on the test rows, with the paired interval of the difference, and time for one row and for
-a batch of 64, of one thread: by the clock, and of the processor, which tells even where other work
-runs beside. `shared` scores all sub-networks of three of the six blocks (the first always among
-them) by shared weights and by training each on 600 rows, and tells how the orders agree (Kendall's
-tau). What is done is kept in PLACE; what was ended (--seconds) goes on from its last epoch.
+training rows or so many, then smaller networks, from its weights or from the checkpoint's, by what
+that answers or by labels alone. It tells accuracy on the test rows, with the paired interval of the
+difference, and time for one row and for a batch of 64, of one thread: by the clock, and of the
+processor, which tells even where other work runs beside. `shared` scores all sub-networks of three
+of the six blocks (the first always among them, frozen) by shared weights and by training each on
+600 rows, and tells how the orders agree (Kendall's tau). What is done is kept in PLACE; what was
+ended (--seconds) goes on from its last epoch.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ HALF = 0.5
 """What the answer of the full network counts beside the label of a training row."""
 SUBSET = 600
 BLOCKS = 6
-BRIEF = {**SETTINGS, "epochs": 3, "patience": 0}
+BRIEF = {**SETTINGS, "epochs": 3, "patience": 0, "depth": 0.67}
 
 
 def taught_by(model: Fitted, problem: Problem) -> Problem:

@@ -3,6 +3,7 @@ file, and what is frozen below still comes from the store."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
 from tunesmith.learners._network_model import NeuralModel
+from tunesmith.learners._shaping import kept_blocks
 from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.plan import plan
 from tunesmith.zoo import encoders, weights
@@ -147,6 +149,26 @@ def test_the_block_that_spoils_what_is_below_is_skipped_first(
     assert model.smaller.blocks == (0, 1, 3, 4)
     assert "without block 3" in told["skip"]
     assert model.settled()["skipped"] == "3"
+
+
+def test_where_time_is_short_the_block_that_changes_least_is_skipped(
+    example: Problem, deep: str, tmp_path: Path
+) -> None:
+    shutil.copytree(deep, tmp_path / "idle")
+    encoder = encoders.load(Path(deep))
+    block = encoder.blocks[2]
+    for linear in (block.attention.output.dense, block.output.dense):
+        linear.weight.data.zero_()
+        linear.bias.data.zero_()
+    save_file(weights.tensors(encoder), tmp_path / "idle" / "model.safetensors")
+    base, told = backbone(str(tmp_path / "idle")), dict[str, str]()
+    now = itertools.count()
+    clock = Clock(100.0, lambda: float(next(now)))
+    config = default(learners["neural"].config, {"backbone": base.card.name, "skip": 1})
+    slow = Watch(clock, lambda score, progress: True, tell=told.__setitem__)
+    ids = base.ids(example.part("train").values("text").tolist(), 32)
+    assert kept_blocks(example, config, base, ids, slow, 0) == (0, 1, 3, 4)
+    assert "no time to try sub-networks" in told["skip"]
 
 
 def test_pruned_heads_and_units_are_those_that_count_least(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 MEASURED_ROWS, SHARED_ROWS = 256, 512
 """Training rows by which importance is measured, and blocks are compared."""
+TIMED_ROWS = 16
+MOST_CHOOSING = 0.05
+"""Of the time that is left, what comparing sub-networks may take."""
 
 
 def why_no_shape(config: NeuralConfig, family: str, count: int) -> str:
@@ -90,33 +93,57 @@ def kept_blocks(
         watch.tell("skip", f"{most} in place of {config.skip}: no more can be left out")
     if not most:
         return tuple(kept)
-    left = least_needed(problem, base, ids, kept, most, seed)
-    names = ", ".join(str(number + 1) for number in kept if number not in left)
-    watch.tell("skip", f"without block {names}: the others tell most of the target as they are")
-    return left
-
-
-def least_needed(
-    problem: Problem,
-    base: Backbone,
-    ids: Sequence[Content],
-    kept: Sequence[int],
-    count: int,
-    seed: int,
-) -> tuple[int, ...]:
-    """What is left of these blocks without so many, none of them trained."""
-    from tunesmith.nn.shapes import skippable
-    from tunesmith.nn.shared import without
-
     drawn = drawn_rows(len(ids), seed, SHARED_ROWS)
     rows = Rows(
         [ids[row] for row in drawn],
         np.empty((len(drawn), 0), dtype=np.float32),
         getattr(base.encoder, "pad_id", 0),
     )
-    targets = _targets(problem, drawn)
+    if _is_quick(base, rows, kept, most, watch):
+        left = least_needed(base, rows, _targets(problem, drawn), kept, most)
+        why = "the others tell most of the target as they are"
+    else:
+        left = least_changing(base, rows, kept, most)
+        why = "what changes least of what goes through, as there is no time to try sub-networks"
+    names = ", ".join(str(number + 1) for number in kept if number not in left)
+    watch.tell("skip", f"without block {names}: {why}")
+    return left
+
+
+def _is_quick(base: Backbone, rows: Rows, kept: Sequence[int], count: int, watch: Watch) -> bool:
+    """Whether sub-networks can be tried in a small share of the time: of those without one block
+    half of the blocks run for each, as they begin alike."""
+    if not watch.clock.has_deadline():
+        return True
+    from tunesmith.nn.features import embed
+
+    few = rows.ids[:TIMED_ROWS]
+    embed(base.encoder, few)
+    began = watch.clock.elapsed()
+    embed(base.encoder, few)
+    each = (watch.clock.elapsed() - began) / max(1, len(few))
+    return each * len(rows) * count * len(kept) / 2 <= MOST_CHOOSING * watch.clock.left()
+
+
+def least_needed(
+    base: Backbone, rows: Rows, targets: NDArray[np.float64], kept: Sequence[int], count: int
+) -> tuple[int, ...]:
+    """What is left of these blocks without so many, none of them trained."""
+    from tunesmith.nn.shapes import skippable
+    from tunesmith.nn.shared import without
+
     may_go = skippable(base.encoder, kept)
     return without(base.encoder, rows, targets, tuple(kept), count, may_go)
+
+
+def least_changing(base: Backbone, rows: Rows, kept: Sequence[int], count: int) -> tuple[int, ...]:
+    """What is left without so many that change least of what goes through them."""
+    from tunesmith.nn.importance import changes
+    from tunesmith.nn.shapes import skippable
+
+    change = changes(base.encoder, rows)
+    gone = sorted(skippable(base.encoder, kept), key=lambda number: change[number])[:count]
+    return tuple(number for number in kept if number not in gone)
 
 
 def _targets(problem: Problem, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
