@@ -120,11 +120,9 @@ def test_auto_says_why_it_leaves_architectures_out(
 ) -> None:
     monkeypatch.setattr(shaping, "WORTH", {})
     model = tuned(tmp_path / "run", checkpoint, trials=1)
-    assert reasons(model) == [
-        "the fixed ones are kept; neural: it has not won beyond the interval elsewhere; "
-        "cell: it has not won beyond the interval elsewhere"
-    ]
-    monkeypatch.setattr(shaping, "WORTH", {"neural": 3.0})
+    told = "it has not won beyond the interval on such data elsewhere"
+    assert reasons(model) == [f"the fixed ones are kept; neural: {told}; cell: {told}"]
+    monkeypatch.setattr(shaping, "WORTH", {("neural", "text"): 3.0})
     model = tuned(tmp_path / "few", checkpoint, trials=1)
     assert reasons(model)[0].startswith(
         "the fixed ones are kept; neural: it takes 40 trials, 1 are planned; cell: "

@@ -67,8 +67,8 @@ def test_ranges_of_the_user_count_before_those_of_the_learner() -> None:
 def test_auto_searches_what_has_won_where_there_is_time(
     problem: Problem, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shaping, "WORTH", {"cell": 6.0, "neural": 12.0})
-    assert beside("auto") == ("cell",)
+    monkeypatch.setattr(shaping, "WORTH", {("cell", "text"): 6.0, ("neural", "text"): 12.0})
+    assert beside("auto", problem) == ("cell",)
     both = opened("auto", until(run, 600.0), problem, CANDIDATES)
     assert both.learners == ("cell", "neural")
     assert both.candidates == CANDIDATES

@@ -314,7 +314,7 @@ def _planned(run: Run, problem: Problem, request: Request) -> Opened:
         problem,
         wanted=request.wanted,
         asked=request.interpretable if isinstance(request.interpretable, str) else "",
-        beside=shaping.beside(request.architecture) if request.wanted is None else (),
+        beside=shaping.beside(request.architecture, problem) if request.wanted is None else (),
         pins=pins,
         clock=run.clock,
         offline=run.offline,

@@ -15,7 +15,7 @@ from tunesmith.core.runfolder import read_json
 from tunesmith.core.space import check_pins, default, to_dict
 from tunesmith.learners import learners
 from tunesmith.pipeline.architectures import FILE
-from tunesmith.pipeline.plan import SEARCHED, Pins, refuse, whole_names
+from tunesmith.pipeline.plan import SEARCHED, Pins, modality_of, refuse, whole_names
 from tunesmith.pipeline.run import Run
 
 AUTO, START, PIN = "auto", "start", "pin"
@@ -23,10 +23,11 @@ HOW = (
     'architecture= takes True, False, "auto", the file or dict of an architecture, or '
     '{"start": FILE} to begin with one.'
 )
-WORTH: Mapping[str, float] = {}
-"""Learners whose architectures have won on held-out rows beyond the interval, and for how many
-trials of theirs there must be time: `auto` searches no others. See docs/architecture-search.md."""
-UNPROVEN = "it has not won beyond the interval elsewhere"
+WORTH: Mapping[tuple[str, str], float] = {}
+"""By learner and what its networks read ("text" or "image"): where its architectures have won on
+held-out rows beyond the interval, and for how many trials of it there must be time then. `auto`
+searches no others. See docs/architecture-search.md."""
+UNPROVEN = "it has not won beyond the interval on such data elsewhere"
 WORTH_TRIALS = 40
 """Where trials are counted and not time, so many are enough."""
 
@@ -126,18 +127,16 @@ class Opened:
     reason: str
 
 
-def beside(asked: Asked) -> tuple[str, ...]:
+def beside(asked: Asked, problem: Problem) -> tuple[str, ...]:
     """Learners that are planned for beside the usual ones."""
     found = given(asked)
     own = () if found is None else (found.learner,)
     if not asked or (isinstance(asked, Mapping) and PIN in asked):
         return own
-    wanted = _worth() if asked == AUTO else SEARCHED
+    kind = modality_of(problem)
+    worth = tuple(name for name in SEARCHED if (name, kind) in WORTH)
+    wanted = worth if asked == AUTO else SEARCHED
     return (*own, *(name for name in wanted if name in learners and name not in own))
-
-
-def _worth() -> tuple[str, ...]:
-    return tuple(name for name in SEARCHED if name in WORTH)
 
 
 def opened(
@@ -194,14 +193,15 @@ def _why_not(name: str, run: Run, problem: Problem, candidates: Sequence[Candida
     """Why `auto` leaves the architectures of a learner out; empty where they are worth the time."""
     if problem.is_few:
         return "with few examples the best of many shapes is so by luck"
-    if name not in WORTH:
+    key = (name, modality_of(problem))
+    if key not in WORTH:
         return UNPROVEN
     if not run.clock.has_deadline():
         most = run.most_trials
         is_worth = most is None or most >= WORTH_TRIALS
         return "" if is_worth else f"it takes {WORTH_TRIALS} trials, {most} are planned"
     seconds = max((one.cost_seconds for one in candidates if one.learner == name), default=0.0)
-    left, wanted = run.clock.left(), WORTH[name] * seconds
+    left, wanted = run.clock.left(), WORTH[key] * seconds
     if left >= wanted:
         return ""
     return f"it takes about {wanted:.0f} s to search, {left:.0f} s are left"
