@@ -2,14 +2,15 @@
 larger ones for what ranks best, and where every side is a dimension like others.
 
     python benchmarks/picture_sides.py fits fashion FOLDER [--seconds 150]
-    python benchmarks/picture_sides.py fits emoji FOLDER [--seconds 90] [--only small usual]
+    python benchmarks/picture_sides.py fits emoji FOLDER [--seconds 90] [--only small] [--beside]
     python benchmarks/picture_sides.py probes fashion FOLDER [--sides 96 160 224 288]
 
 `fashion`: FOLDER holds Fashion-MNIST's four .gz files (Debian's package dataset-fashion-mnist);
 2,000 of its pictures to learn from, 2,000 others to test. `emoji`: the npm package
 emoji-datasource-twitter, nine groups by the picture alone; 1,000 to learn from, the others test.
-Every fit is a process of its own with an empty activation store. `probes`: the answers of a ridge
-classifier on frozen features, by the side at which 1,000 pictures are read, for 1,000 others.
+Every fit is a process of its own with an empty activation store; with `--beside` both at once, with
+one thread each, so that what else the machine does is the same for both. `probes`: the answers of a
+ridge classifier on frozen features, by the side at which 1,000 pictures are read, for 1,000 others.
 """
 
 from __future__ import annotations
@@ -81,25 +82,31 @@ def parts(what: str, folder: Path) -> tuple[Pictures, Pictures]:
     return fashion(folder, "train", LEARN), fashion(folder, "t10k", TEST)
 
 
-def fit(way: str, train: Path, test: Path, seconds: float) -> None:
-    """One line of what came of it, and one for each trial that fine-tuned or read."""
+def begun(way: str, train: Path, test: Path, seconds: float, threads: int) -> subprocess.Popen[str]:
+    """A fit under way, in a process of its own with so many threads; 0 for as many as it likes."""
     place = Path(tempfile.mkdtemp())
     env = {**os.environ, "TUNESMITH_STORE": str(place / "store")}
     env["TUNESMITH_PICTURES"] = str(place / "pictures")
+    if threads:
+        env |= {"TUNESMITH_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     asked = [way, str(train), str(test), f"{seconds:g}", str(place / "run")]
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", FIT, *asked], capture_output=True, text=True, env=env
+    command = [sys.executable, "-c", FIT, *asked]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     )
-    if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
-    value, told = json.loads(done.stdout.splitlines()[-1])
-    took = time.monotonic() - began
-    print(f"{WAYS[way]}: accuracy {value}; {len(told)} trials, {took:.0f} s with testing")
+
+
+def ended(way: str, fit: subprocess.Popen[str]) -> None:
+    """One line of what came of it, and one for each trial that fine-tuned or read."""
+    out, wrong = fit.communicate()
+    if fit.returncode:
+        raise SystemExit(wrong[-2000:])
+    value, told = json.loads(out.splitlines()[-1])
+    print(f"{WAYS[way]}: accuracy {value}; {len(told)} trials")
     for at, learner, side, score, why in told:
         if side is not None:
             said = "failed" if score is None else f"{score:.4f}"
-            print(f"    {at:6.1f} s  {learner} at {side or 'own'}: {said}  {why[:150]}")
+            print(f"    {at:6.1f} s  {learner} at {side or 'own'}: {said}  {why[:150]}", flush=True)
 
 
 def probes(what: str, folder: Path, sides: list[int], names: list[str]) -> None:
@@ -135,6 +142,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--only", nargs="*", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--beside", action="store_true", help="at once, with one thread each")
     parser.add_argument("--sides", type=int, nargs="*", default=[96, 160, 224, 288])
     parser.add_argument("--cards", nargs="*", default=["mobilenet-v2"])
     asked = parser.parse_args()
@@ -146,8 +154,13 @@ def main() -> None:
         written(one, place / name)
         for one, name in zip(parts(asked.data, asked.folder), ("train", "test"), strict=True)
     )
+    if asked.beside:
+        under_way = [(way, begun(way, train, test, asked.seconds, 1)) for way in asked.only]
+        for way, one in under_way:
+            ended(way, one)
+        return
     for way in asked.only:
-        fit(way, train, test, asked.seconds)
+        ended(way, begun(way, train, test, asked.seconds, 0))
 
 
 if __name__ == "__main__":
