@@ -2,15 +2,16 @@
 larger ones for what ranks best, and where every side is a dimension like others.
 
     python benchmarks/picture_sides.py fits fashion FOLDER [--seconds 150]
-    python benchmarks/picture_sides.py fits emoji FOLDER [--seconds 90] [--only small] [--beside]
+    python benchmarks/picture_sides.py fits emoji FOLDER [--seconds 90] [--learners probe]
     python benchmarks/picture_sides.py probes fashion FOLDER [--sides 96 160 224 288]
 
 `fashion`: FOLDER holds Fashion-MNIST's four .gz files (Debian's package dataset-fashion-mnist);
 2,000 of its pictures to learn from, 2,000 others to test. `emoji`: the npm package
 emoji-datasource-twitter, nine groups by the picture alone; 1,000 to learn from, the others test.
 Every fit is a process of its own with an empty activation store; with `--beside` both at once, with
-one thread each, so that what else the machine does is the same for both. `probes`: the answers of a
-ridge classifier on frozen features, by the side at which 1,000 pictures are read, for 1,000 others.
+one thread each, so that what else the machine does is the same for both; with `--learners` of these
+alone. `probes`: the answers of a ridge classifier on frozen features, by the side at which 1,000
+pictures are read, for 1,000 others.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +37,16 @@ WAYS = {"small": "small first, larger for the best", "usual": "sides as before"}
 FIT = """
 import json, sys
 from tunesmith.pipeline import sides
-way, train, test, seconds, folder = sys.argv[1:]
+way, train, test, seconds, folder, *learners = sys.argv[1:]
 if way == "usual":
     sides.LEAST_SIDE = 10**6  # no side is small enough to begin with
 import tunesmith as ts
 from tunesmith.core.events import read_journal
-model = ts.fit(train, "label", budget=seconds + "s", offline=True, folder=folder)
+model = ts.fit(train, "label", budget=seconds + "s", offline=True, folder=folder,
+               learners=learners or None)
 found = model.evaluate(test, metrics=["accuracy"])["accuracy"]
 began, told = {}, []
+from collections.abc import Sequence
 from pathlib import Path
 for event in read_journal(Path(folder) / "journal.jsonl"):
     if event.kind == "trial":
@@ -82,14 +86,22 @@ def parts(what: str, folder: Path) -> tuple[Pictures, Pictures]:
     return fashion(folder, "train", LEARN), fashion(folder, "t10k", TEST)
 
 
-def begun(way: str, train: Path, test: Path, seconds: float, threads: int) -> subprocess.Popen[str]:
+def begun(
+    way: str,
+    train: Path,
+    test: Path,
+    seconds: float,
+    *,
+    threads: int = 0,
+    learners: Sequence[str] = (),
+) -> subprocess.Popen[str]:
     """A fit under way, in a process of its own with so many threads; 0 for as many as it likes."""
     place = Path(tempfile.mkdtemp())
     env = {**os.environ, "TUNESMITH_STORE": str(place / "store")}
     env["TUNESMITH_PICTURES"] = str(place / "pictures")
     if threads:
         env |= {"TUNESMITH_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
-    asked = [way, str(train), str(test), f"{seconds:g}", str(place / "run")]
+    asked = [way, str(train), str(test), f"{seconds:g}", str(place / "run"), *learners]
     command = [sys.executable, "-c", FIT, *asked]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
@@ -102,7 +114,7 @@ def ended(way: str, fit: subprocess.Popen[str]) -> None:
     if fit.returncode:
         raise SystemExit(wrong[-2000:])
     value, told = json.loads(out.splitlines()[-1])
-    print(f"{WAYS[way]}: accuracy {value}; {len(told)} trials")
+    print(f"{WAYS[way]}: accuracy {value}; {len(told)} trials", flush=True)
     for at, learner, side, score, why in told:
         if side is not None:
             said = "failed" if score is None else f"{score:.4f}"
@@ -142,7 +154,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("--only", nargs="*", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--learners", nargs="*", default=[])
     parser.add_argument("--beside", action="store_true", help="at once, with one thread each")
+    parser.add_argument("--rows", type=int, default=0, help="of the first part; 0 for all")
     parser.add_argument("--sides", type=int, nargs="*", default=[96, 160, 224, 288])
     parser.add_argument("--cards", nargs="*", default=["mobilenet-v2"])
     asked = parser.parse_args()
@@ -150,17 +164,18 @@ def main() -> None:
         probes(asked.data, asked.folder, asked.sides, asked.cards)
         return
     place = Path(tempfile.mkdtemp())
-    train, test = (
-        written(one, place / name)
-        for one, name in zip(parts(asked.data, asked.folder), ("train", "test"), strict=True)
-    )
+    (pixels, labels), others = parts(asked.data, asked.folder)
+    few = asked.rows or len(labels)
+    train = written((pixels[:few], labels[:few]), place / "train")
+    test = written(others, place / "test")
     if asked.beside:
-        under_way = [(way, begun(way, train, test, asked.seconds, 1)) for way in asked.only]
+        some = {"threads": 1, "learners": asked.learners}
+        under_way = [(way, begun(way, train, test, asked.seconds, **some)) for way in asked.only]
         for way, one in under_way:
             ended(way, one)
         return
     for way in asked.only:
-        ended(way, begun(way, train, test, asked.seconds, 0))
+        ended(way, begun(way, train, test, asked.seconds, learners=asked.learners))
 
 
 if __name__ == "__main__":

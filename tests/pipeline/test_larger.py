@@ -307,6 +307,9 @@ def test_a_fit_of_so_many_trials_reads_larger_pictures_where_small_ones_did_best
         photos, "label", trials=TRIALS, learners=["probe"], space=space, folder=whole, offline=True
     )
     board = {row["trial"]: row for row in model.leaderboard()}
+    told = {json.dumps(row["config"], sort_keys=True) for row in board.values()}
+    assert len(told) == TRIALS
+    assert {row["config"]["picture_size"] for row in board.values()} == {0}, "says nothing here"
     searched = [row for row in board.values() if row["reason"].startswith("proposed by")]
     assert {row["config"]["size"] for row in searched} == {96}
     larger = [row for row in board.values() if "ranked 1 of" in row["reason"]]

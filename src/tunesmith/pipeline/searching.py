@@ -51,6 +51,8 @@ PATIENCE_TRIALS = 8
 """Of a learner without a gain, for each that runs at a time: the search then leaves it alone."""
 HOW_READ = ("max_length", "size", "picture_size")
 """Of a learner's config, what says how much of a text or a picture is read."""
+BESIDE = ("picture_backbone", "picture_size")
+"""What says nothing where the network of the learner reads the pictures itself."""
 MOST_DRAWS = 30
 MOST_FAILURES, MORE_FAILURES = 2, 30
 """One after another, of one learner, which is then left alone too; more where several run at a
@@ -60,6 +62,9 @@ LIKELY_SHARE = 0.95
 LEAST_SHARE = 0.5
 WHOLE_SHARE = 1.2
 """Of what a learner's trials have cost so far, the time that must be left for one more."""
+LARGER_SHARE = 1.5
+"""Of what a trial with larger pictures is forecast to take, the time that must be left for it: one
+that was forecast at 6.1 s took 9.3, as other work came and went."""
 LOOK_SHARE = 0.25
 """Of the training rows, what a config is fitted to first, where all are dear."""
 LOOK_ROWS, LOOK_ROWS_A_CLASS = 1000, 10
@@ -225,7 +230,7 @@ class Search:
         if not self._growth.is_on:
             return []
         has_clock = self._run.clock.has_deadline()
-        most = self._spare() / WHOLE_SHARE if has_clock else None
+        most = self._spare() / LARGER_SHARE if has_clock else None
         names = [name for name in self._names if not self._has_failed(name)]
         several = [
             larger
@@ -335,10 +340,11 @@ class Search:
         comes up."""
         kind = learners[name].config
         pins = self._fixed(name)
-        for path, value in as_read(self._problem, self._results).items():
-            if path in kind.__dataclass_fields__:
-                pins.setdefault(path, value)
         held: dict[str, Any] = dict(self._first(name))
+        of_others = BESIDE if "size" in held else ()
+        for path, value in as_read(self._problem, self._results).items():
+            if path in kind.__dataclass_fields__ and path not in of_others:
+                pins.setdefault(path, value)
         if self._reads_anew_too_long(name):
             best = self._best_of(name).trial.config
             held |= {read: best[read] for read in HOW_READ if read in best}
