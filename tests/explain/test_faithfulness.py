@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
+from tunesmith.core.explaining import Credits
 from tunesmith.explain import explainers, faithfulness
 from tunesmith.explain.choosing import (
     AUTO,
@@ -17,6 +18,7 @@ from tunesmith.explain.choosing import (
     explained,
     names_for,
     preferred,
+    rivals,
 )
 
 from .made import Made
@@ -83,12 +85,24 @@ def test_auto_takes_the_method_whose_order_does_best_and_says_what_the_others_ca
     assert chosen.best.gain >= 0.99 * max(gains.values())
 
 
-def test_of_gains_that_are_as_good_as_equal_the_first_is_taken():
-    assert preferred([0.2, 0.1995, 0.1]) == 0
-    assert preferred([0.1995, 0.2, 0.1]) == 0
-    assert preferred([0.15, 0.2, 0.1]) == 1
-    assert preferred([-0.2, -0.1999]) == 0
-    assert preferred([-0.2, -0.1]) == 1
+def test_methods_are_rivals_until_rows_tell_them_apart():
+    assert rivals([[0.2], [0.1995], [0.1]]) == [0, 1]
+    assert rivals([[-0.2], [-0.1]]) == [1]
+    assert rivals([[0.20, 0.30, 0.25], [0.24, 0.22, 0.30], [0.0, 0.01, 0.0]]) == [0, 1]
+    assert rivals([[0.20, 0.30, 0.25], [0.15, 0.24, 0.20]]) == [0]
+
+
+def test_of_equals_the_first_is_taken_unless_its_pieces_share_their_credit():
+    def told(name: str, credits: NDArray[np.float64], gain: float) -> Tried:
+        shares = np.array([0.0, 1.0])
+        curves = faithfulness.Curves(shares, -np.full(2, gain), np.full(2, gain))
+        return Tried(name, Credits(credits), curves, 0.1)
+
+    alike, apart = np.repeat(WEIGHTS[::2], 2), WEIGHTS
+    assert preferred([[told("a", apart, 0.2)], [told("b", apart, 0.201)]]) == 0
+    assert preferred([[told("a", alike, 0.2)], [told("b", apart, 0.199)]]) == 1
+    assert preferred([[told("a", alike, 0.2)], [told("b", alike, 0.199)]]) == 0
+    assert preferred([[told("a", alike, 0.2)], [told("b", apart, 0.1)]]) == 0
 
 
 def test_without_time_for_all_one_explanation_is_there_and_the_rest_is_refused_with_the_reason():

@@ -21,6 +21,7 @@ import tunesmith as ts
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.events import Event
 from tunesmith.predictor import Predictor
+from tunesmith.report.page import _is_narrow
 from tunesmith.report.section import Chart, Code, Section, Table, Words, said, table
 from tunesmith.report.written import as_markdown, escaped
 
@@ -126,6 +127,15 @@ def test_the_policy_allows_the_script_of_the_page_and_no_other(page: str) -> Non
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     mark = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert html.unescape(page).count(f"script-src 'sha256-{mark}'") == 1
+
+
+def test_a_table_stands_beside_another_only_where_it_is_seen_whole() -> None:
+    heads = {"metric": None, "value": 4, "low": 4, "high": 4, "rows": None}
+    assert _is_narrow(table("scores", heads, [["balanced_accuracy", 0.9, 0.8, 0.95, 155]]))
+    wide = {"line": None, "given": None, "its probability": 3, "likelier": None}
+    wide |= {"its probability then": 3, "flagged": None}
+    assert not _is_narrow(table("suspects", wide, [[1, "yes", 0.1, "no", 0.9, "yes"]]))
+    assert not _is_narrow(table("words", {"word": None}, [["x" * 40]]))
 
 
 def test_headings_go_down_one_by_one_and_names_are_given_once(page: str) -> None:

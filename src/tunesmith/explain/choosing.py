@@ -19,10 +19,12 @@ from tunesmith.explain.faithfulness import Curves
 
 AUTO = "auto"
 SHAP = "shap"
-OF_CONTENTS = ("partition-shap", "grad-cam", "integrated-gradients", "lime", "occlusion")
+OF_PICTURES = ("lime", "partition-shap", "grad-cam", "integrated-gradients", "occlusion")
+OF_TEXTS = ("partition-shap", "grad-cam", "integrated-gradients", "lime", "occlusion")
 OF_CELLS = ("tree", "permutation-shap", "lime", "occlusion")
-"""What `auto` looks at, in the order in which it takes equals: of texts and pictures, and of
-tables."""
+"""What `auto` looks at, in the order in which it takes equals: of rows with pictures, with texts,
+and of tables. Halves of a text are phrases, more or less; halves of a picture are no parts of
+what it shows, and a rectangle's credit by them rests on a few coalitions, by `lime` on all."""
 TESTED_SHARE = 0.25
 """Of the time, what random orders may take at most."""
 TESTED_TYPICAL = 8
@@ -30,6 +32,7 @@ TESTED_TYPICAL = 8
 and orders evens out what single cells do."""
 WORKED_SHARE = 0.85
 """Of the time that is left, what is planned: a guess of what an evaluation costs may be short."""
+DIGITS, COARSE_SHARE = 9, 0.5
 EQUAL = 0.01
 """Share of the best gain by which another may be less and count as equal."""
 DEEPER = 1.3
@@ -54,6 +57,19 @@ class Tried:
     def gain(self) -> float:
         return self.curves.gain
 
+    @property
+    def is_coarse(self) -> bool:
+        """Whether most of the credit lies with pieces that have the very same as others, as where
+        halves were not halved any further. The steps of the test are too wide to tell these from
+        credit of single pieces."""
+        sizes = np.abs(self.credits.credits)
+        _, which, counts = np.unique(
+            np.round(sizes / (sizes.max(initial=0.0) or 1.0), DIGITS),
+            return_inverse=True,
+            return_counts=True,
+        )
+        return bool(sizes[counts[which] > 1].sum() > COARSE_SHARE * sizes.sum())
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -72,12 +88,12 @@ def names_for(method: str, game: Game) -> tuple[str, ...]:
     Raises:
         ConfigError: There is no such method.
     """
-    is_cut = any(piece.place for piece in game.pieces)
+    cut = {piece.kind for piece in game.pieces if piece.place}
     if method == AUTO:
-        return OF_CONTENTS if is_cut else OF_CELLS
+        return OF_PICTURES if "image" in cut else OF_TEXTS if cut else OF_CELLS
     if method == SHAP:
         few = len(game.pieces) <= EXACT_PIECES
-        return ("kernel-shap",) if few else ("partition-shap" if is_cut else "permutation-shap",)
+        return ("kernel-shap",) if few else ("partition-shap" if cut else "permutation-shap",)
     if method not in explainers:
         known = [AUTO, SHAP, *explainers]
         raise ConfigError(
@@ -128,15 +144,32 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
     if not found:
         told = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ConfigError(f"This row cannot be explained so. {told}.")
-    best = found[preferred([one.gain for one in found])]
+    best = found[preferred([[one] for one in found])]
     return deepened(game, Chosen(best, tuple(found), refused, random), seed=seed, clock=clock)
 
 
-def preferred(gains: Sequence[float]) -> int:
-    """The place of the gain that counts as the best: the first of those that are as good as equal,
-    since methods stand in the order in which equals are taken."""
-    best = max(gains)
-    return next(place for place, gain in enumerate(gains) if gain >= best - EQUAL * abs(best))
+def preferred(tried: Sequence[Sequence[Tried]]) -> int:
+    """The place of the method that counts as the best, of what each said of the same rows. Of those
+    whose gain cannot be told from the best one the first that tells pieces apart, since they stand
+    in the order in which equals are taken."""
+    equals = rivals([[one.gain for one in rows] for rows in tried])
+    fine = [place for place in equals if not any(one.is_coarse for one in tried[place])]
+    return (fine or equals)[0]
+
+
+def rivals(gains: Sequence[Sequence[float]]) -> list[int]:
+    """The places of the methods whose mean gain, of several rows each, is as good as the best one,
+    or within what it changes from row to row (paired, 95 %)."""
+    from scipy.stats import t
+
+    each = np.array(gains, dtype=np.float64)
+    best = each[int(each.mean(axis=1).argmax())]
+    lacks, rows = best - each, each.shape[1]
+    room = np.full(len(each), EQUAL * abs(best.mean()))
+    if rows > 1:
+        spread = lacks.std(axis=1, ddof=1) / np.sqrt(rows)
+        room = np.maximum(room, float(t.ppf(0.95, rows - 1)) * spread)
+    return [int(place) for place in np.flatnonzero(lacks.mean(axis=1) <= room)]
 
 
 def deepened(game: Game, chosen: Chosen, *, seed: int, clock: Clock) -> Chosen:

@@ -22,6 +22,7 @@ from tunesmith.explain.choosing import (
     explained,
     names_for,
     preferred,
+    rivals,
 )
 from tunesmith.explain.faithfulness import of_many, of_one
 from tunesmith.explain.game import RowGame
@@ -37,6 +38,8 @@ CELL_SECONDS = 0.3
 """For a row, by default: of texts, of pictures, of other columns."""
 CHOOSING_ROWS = 3
 """Of several rows, on so many of which the method is chosen for all."""
+RACING_ROWS = 8
+"""On so many at most, where some methods cannot be told apart by fewer."""
 SPARE = 1.2
 """Times what a method took, that must be left for the check of it."""
 
@@ -160,23 +163,38 @@ def _explained(
     def of(game: RowGame, names: Sequence[str]) -> Chosen:
         return explained(game, names, seed=seed, clock=Clock(seconds))
 
-    first = [of(game, names_for(method, game)) for game in games[:CHOOSING_ROWS]]
+    found = [of(game, names_for(method, game)) for game in games[:CHOOSING_ROWS]]
     if len(games) == 1:
-        return first
-    gains: dict[str, list[float]] = {}
-    for chosen in first:
-        for one in chosen.tried:
-            gains.setdefault(one.method, []).append(one.gain)
-    in_all = {name: np.mean(told) for name, told in gains.items() if len(told) == len(first)}
-    if not in_all:  # each row has a method of its own, such as those without a picture
-        return first + [of(game, names_for(method, game)) for game in games[CHOOSING_ROWS:]]
-    best = list(in_all)[preferred([float(gain) for gain in in_all.values()])]
-    rest = [of(game, (best,)) for game in games[CHOOSING_ROWS:]]
+        return found
+    left = _told_of_all(found)
+    if not left:  # each row has a method of its own, such as those without a picture
+        return found + [of(game, names_for(method, game)) for game in games[CHOOSING_ROWS:]]
+    while len(found) < min(RACING_ROWS, len(games)):
+        near = rivals([[one.gain for one in rows] for rows in left.values()])
+        if len(near) == 1:
+            break
+        names = [name for place, name in enumerate(left) if place in near]
+        more = [*found, of(games[len(found)], names)]
+        told = _told_of_all(more)
+        if not told:  # none of them had its turn for this row too
+            break
+        found, left = more, told
+    best = list(left)[preferred(list(left.values()))]
+    rest = [of(game, (best,)) for game in games[len(found) :]]
     kept = [
         deepened(game, _by(chosen, best), seed=seed, clock=Clock(min(seconds, clock.left())))
-        for game, chosen in zip(games, first, strict=False)
+        for game, chosen in zip(games, found, strict=False)
     ]
     return kept + rest
+
+
+def _told_of_all(found: Sequence[Chosen]) -> dict[str, list[Tried]]:
+    """What each method that came to its turn for all of some rows said of them."""
+    each: dict[str, list[Tried]] = {}
+    for chosen in found:
+        for one in chosen.tried:
+            each.setdefault(one.method, []).append(one)
+    return {name: told for name, told in each.items() if len(told) == len(found)}
 
 
 def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | None:

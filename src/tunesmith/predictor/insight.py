@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.errors import TunesmithError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Part
@@ -20,8 +21,10 @@ from tunesmith.predictor.labelled import Labelled
 from tunesmith.report.facts import Facts
 from tunesmith.report.section import Block, Cell, Section, Words, table
 
-ROWS = 16
-"""Explained, spread evenly over the rows."""
+ROWS, FEWEST_ROWS = 16, 4
+"""Explained, spread evenly over the rows: so many where there is time, and at least."""
+EACH_ASKED = 200
+"""Answers that the explanation of a row takes at least, of a text or a picture."""
 EXPLAIN_SHARE = 0.8
 MOST_ANSWERED = 1_000
 """Rows that are answered anew for the slices, where the run left no answers."""
@@ -59,8 +62,9 @@ def with_insight(
     unexplained: list[str] = []
     rows = known.told.rows
     inputs = rows.with_columns([column.name for column in model.inputs])
-    places = np.unique(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(np.int64))
     try:
+        count = min(_affordable(model, inputs, EXPLAIN_SHARE * seconds), len(rows))
+        places = np.unique(np.linspace(0, len(rows) - 1, count).astype(np.int64))
         explained = explain_rows(
             model,
             inputs.take(places),
@@ -76,6 +80,16 @@ def with_insight(
         unexplained.append(f"No sorts of rows could be looked for: {error}")
         slices = None
     return replace(facts, explained=explained, slices=slices, unexplained=" ".join(unexplained))
+
+
+def _affordable(model: Model, inputs: Dataset, seconds: float) -> int:
+    """How many rows can be explained in so many seconds, by what answers take."""
+    some = inputs.take(np.arange(min(ROWS, len(inputs))))
+    model.predict(some)  # what is loaded at first is not counted
+    clock = Clock()
+    model.predict(some)
+    each = clock.elapsed() / len(some)
+    return int(np.clip(seconds / max(EACH_ASKED * each, 1e-9), FEWEST_ROWS, ROWS))
 
 
 def _errors(facts: Facts, model: Model, known: Known, inputs: Dataset, seed: int) -> Errors:

@@ -25,6 +25,8 @@ MOST_ROWS = 200
 """Of a table that are shown."""
 MOST_NARROW, LONGEST_NARROW = 6, 26
 """Columns, and letters of a cell, of a table that has room beside another block."""
+WIDTH_LETTERS, GAP_LETTERS = 58, 1.4
+"""Of half the page on a desk; and between two columns."""
 DARK = """
   --ground: #14171c; --raised: #1c2128; --ink: #e6e9ee; --soft: #a7b0bd; --line: #363e4a;
   --accent: #8ab8ff; --warn: #2f2713; --warn-line: #d9a441; --heat: 110 168 254;
@@ -105,10 +107,13 @@ def _is_number(table: Table, column: int) -> bool:
 
 
 def _is_narrow(table: Table) -> bool:
-    """Whether a table can stand beside another block: a few columns of short words."""
-    words = [text for row in table.rows[:MOST_ROWS] for text in table.said(row)]
-    longest = max(map(len, [*words, *(head.name for head in table.heads)]), default=0)
-    return len(table.heads) <= MOST_NARROW and longest <= LONGEST_NARROW
+    """Whether a table can stand beside another block and be seen whole: few columns of words that
+    are short, and together no wider than half of the page."""
+    said = [[head.name for head in table.heads]]
+    said += [list(table.said(row)) for row in table.rows[:MOST_ROWS]]
+    longest = [max(map(len, column)) for column in zip(*said, strict=True)]
+    is_short = len(longest) <= MOST_NARROW and max(longest, default=0) <= LONGEST_NARROW
+    return is_short and sum(longest) + GAP_LETTERS * len(longest) <= WIDTH_LETTERS
 
 
 def _total(row: Sequence[Cell]) -> float:
