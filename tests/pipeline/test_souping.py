@@ -131,6 +131,24 @@ def test_two_that_err_in_opposite_ways_are_right_together(
     assert np.allclose(answers, wanted, atol=1e-4)
 
 
+def test_trials_of_another_version_have_at_their_defaults_what_they_do_not_tell(
+    run: Run, problem: Problem, first: Result
+) -> None:
+    later = ("blocks", "skip", "skipped", "heads_kept", "width_kept", "readout")
+    told = {name: v for name, v in first.trial.config.items() if name not in later}
+    old = replace(first, trial=replace(first.trial, number=2, config=told))
+    assert soup_groups(problem, [first, old]) == [[first, old]]
+
+
+def test_bottlenecks_are_averaged_with_their_like_alone(problem: Problem, first: Result) -> None:
+    def narrow(number: int, width: int) -> Result:
+        config = {**first.trial.config, "adapter": {"kind": "Bottleneck", "width": width}}
+        return replace(first, trial=replace(first.trial, number=number, config=config))
+
+    some = [first, narrow(2, 8), narrow(3, 16), narrow(4, 8)]
+    assert soup_groups(problem, some) == [[some[1], some[3]]]
+
+
 def test_who_would_spoil_it_is_left_out(run: Run, problem: Problem, first: Result) -> None:
     both = [changed(run, problem, first, 2 + i, moved(sign)) for i, sign in enumerate((1.0, -1.0))]
     spoiled = changed(run, problem, first, 4, turned_round)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith import zoo
 from tunesmith.core.records import Problem, Result
+from tunesmith.core.space import from_dict, to_dict
 from tunesmith.data.folds import COUNT as USUAL_FOLDS
 from tunesmith.ensemble.greedy import MOST_MEMBERS
 from tunesmith.learners import learners
@@ -256,18 +257,24 @@ def _ranked_of(problem: Problem, results: Sequence[Result], learner: str) -> lis
 
 def soup_groups(problem: Problem, results: Sequence[Result]) -> list[list[Result]]:
     """The kept trials that tuned one kind of network from one checkpoint on all rows, best first,
-    where there are two or more: their weights can be averaged."""
+    where there are two or more: their weights can be averaged. What the config of another version
+    does not tell is at its default."""
     found: dict[tuple[str, ...], list[Result]] = {}
     for result in keepers(problem, results):
         is_whole = result.trial.share == 1 and Path(result.folder).is_dir()
         is_alone = len(checkpoints(result.trial.config)) == 1  # nothing is embedded beside it
-        config = result.trial.config
-        matches = all(config.get(name, usual) == usual for name, usual in IN_NO_SOUP.items())
-        matches &= config.get("adapter", {}).get("kind") != "Bottleneck"
-        if result.trial.learner == "neural" and is_whole and is_alone and matches:
-            kind = tuple(str(config.get(name)) for name in SAME_IN_A_SOUP)
-            found.setdefault(kind, []).append(result)
+        if result.trial.learner == "neural" and is_whole and is_alone:
+            config = to_dict(from_dict(learners["neural"].config, result.trial.config))
+            if all(config[name] == usual for name, usual in IN_NO_SOUP.items()):
+                found.setdefault(_kind_in_a_soup(config), []).append(result)
     return [group[:MOST_IN_A_SOUP] for group in found.values() if len(group) > 1]
+
+
+def _kind_in_a_soup(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What networks have alike whose weights can be averaged. Bottlenecks stay in a network, all
+    other adapters do not."""
+    stays = config["adapter"] if config["adapter"]["kind"] == "Bottleneck" else ""
+    return (*(str(config[name]) for name in SAME_IN_A_SOUP), str(stays))
 
 
 def soup_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
