@@ -76,12 +76,18 @@ def test_who_is_no_network_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 SHAPES = learners["neural"].shapes
+ALONE = SHAPES.keys() - learners["neural"].usual.keys()
+"""What is searched nowhere else."""
 
 
 def shape(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Of a line of a leaderboard, what is searched where an architecture is."""
     every = (row["config"][name] for name in SHAPES)
     return tuple(one["kind"] if isinstance(one, dict) else one for one in every)
+
+
+def alone(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row["config"][name] for name in sorted(ALONE))
 
 
 QUICK = {"epochs": 1, "patience": 0, "depth": 0.5, "optimizer": "AdamW", "adapter": "LoRA"}
@@ -111,7 +117,7 @@ def test_true_searches_the_shapes_of_learners_and_false_does_not(
     again = ts.resume(tmp_path / "on", trials=1, source=table())  # what is open stays open
     assert len({shape(one) for one in again.leaderboard()}) >= 3
     off = tuned(tmp_path / "off", checkpoint, architecture=False)
-    assert {shape(one) for one in off.leaderboard()} == {shape(first)}
+    assert {alone(one) for one in off.leaderboard()} == {alone(first)}
     assert reasons(off) == ["not searched"]
 
 
@@ -184,6 +190,29 @@ def test_true_tries_cells_beside_the_usual_learners(checkpoint: str, tmp_path: P
     assert order.index("probe") < order.index("cell") < order.index("neural")
     searches = [one["config"].get("search") for one in planned["candidates"]]
     assert [one for one in searches if one] == ["none", "darts"]
+
+
+def test_a_cell_is_tried_where_it_is_asked_for(checkpoint: str, tmp_path: Path) -> None:
+    space = {"cell": {"backbone": checkpoint, "epochs": 0}}
+    told: dict[str, Any] = {"space": space, "trials": 1, "offline": True, "learners": ["cell"]}
+    model = ts.fit(table(), "label", folder=tmp_path / "run", **told)
+    assert [one["learner"] for one in model.leaderboard()] == ["cell"]
+    assert reasons(model) == ["searched: cell"]
+
+
+def test_what_is_begun_with_is_as_pinned_in_all_else(checkpoint: str, tmp_path: Path) -> None:
+    start = {"start": {**PLAIN, "backbone": checkpoint}}
+    space = {"neural": {"epochs": 1, "patience": 0, "lr": 0.00123, "depth": [0.0, 0.5]}}
+    told: dict[str, Any] = {"learners": ["neural"], "trials": 1, "offline": True}
+    model = ts.fit(
+        table(), "label", folder=tmp_path / "run", space=space, architecture=start, **told
+    )
+    (one,) = model.leaderboard()
+    config = one["config"]
+    assert (config["lr"], config["epochs"], config["depth"]) == (0.00123, 1, 0.0)
+    wrong = {"neural": {"depth": 0.5}}
+    with pytest.raises(ConfigError, match="leave one of them away"):
+        ts.fit(table(), "label", folder=tmp_path / "no", space=wrong, architecture=start, **told)
 
 
 WRONG: dict[str, Any] = {

@@ -89,6 +89,15 @@ def test_pictures_of_another_size_are_read(name: str) -> None:
     assert made.pool(made(pixels(96)), "mean").shape == (2, made.width)
 
 
+def test_sides_that_are_read_are_of_whole_patches() -> None:
+    sides = (64, 96, 160, 224, 384)
+    assert [encoder("resnet10t").readable(side) for side in sides] == list(sides)
+    assert {encoder("eva02_tiny_patch14_224").readable(side) for side in sides} == {56}
+    of_patches = encoder("vit_small_patch14_dinov2")
+    assert [of_patches.readable(side) for side in sides] == [70, 98, 154, 224, 378]
+    assert [of_patches.readable(side) for side in (1, of_patches.size)] == [14, 56]
+
+
 def test_quarters_are_the_means_over_the_four_parts_of_a_map(picture_checkpoint: str) -> None:
     from tunesmith.nn.features import embed
     from tunesmith.zoo.backbones import backbone

@@ -319,8 +319,8 @@ def _planned(run: Run, problem: Problem, request: Request) -> Opened:
         clock=run.clock,
         offline=run.offline,
     )
-    named = {*(request.wanted or ()), *pins}
-    found = shaping.opened(request.architecture, run, problem, candidates, named)
+    asked, wanted = request.architecture, request.wanted
+    found = shaping.opened(asked, run, problem, candidates, pins, wanted)
     names = sorted({candidate.learner for candidate in found.candidates})
     whole = shaping.widened(pins, found.learners)
     check_search(request.search, names, problem, whole, max(1, len(request.goals)))

@@ -3,7 +3,7 @@ what it fixes, and with what it begins."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tunesmith.core.architecture import Architecture
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.records import Candidate, Problem
 from tunesmith.core.runfolder import read_json
-from tunesmith.core.space import check_pins, default, to_dict
+from tunesmith.core.space import Range, check_pins, default, to_dict
 from tunesmith.learners import learners
 from tunesmith.pipeline.architectures import FILE
 from tunesmith.pipeline.plan import SEARCHED, Pins, modality_of, refuse, whole_names
@@ -94,12 +94,16 @@ def with_given(asked: Asked, pins: Pins, wanted: Sequence[str] | None = None) ->
     own, fixed = pins.get(found.learner, {}), _made_of(found)
     check_pins(learners[found.learner].config, fixed)
     for path, value in fixed.items():
-        if path in own and own[path] != value and PIN in asked:  # type: ignore[operator]
+        if path in own and not _allows(own[path], value):
             raise ConfigError(
-                f"The architecture has {found.learner}.{path}={value!r}, and the space fixes it to "
+                f"The architecture has {found.learner}.{path}={value!r}, and the space has "
                 f"{own[path]!r}: leave one of them away."
             )
-    return {**pins, found.learner: {**fixed, **own}} if PIN in asked else pins  # type: ignore[operator]
+    return {**pins, found.learner: {**own, **fixed}} if PIN in asked else pins  # type: ignore[operator]
+
+
+def _allows(pin: Any, value: Any) -> bool:
+    return bool(pin.allows(value)) if isinstance(pin, Range) else bool(pin == value)
 
 
 def _made_of(architecture: Architecture) -> dict[str, Any]:
@@ -144,10 +148,11 @@ def opened(
     run: Run,
     problem: Problem,
     candidates: Sequence[Candidate],
-    named: Collection[str] = (),
+    pins: Pins,
+    wanted: Sequence[str] | None = None,
 ) -> Opened:
-    """What of the candidates is searched as an architecture. Learners that the user `named` are
-    tried whatever they are worth.
+    """What of the candidates is searched as an architecture. `wanted` are the learners that were
+    asked for, all usual ones if None.
 
     Raises:
         ConfigError: It was asked for, and none of them has any.
@@ -165,12 +170,14 @@ def opened(
                 f"({tried}) has any. Of all learners {able or 'none'} has; they read texts or "
                 "pictures. Leave `architecture` away."
             )
-        return Opened(shaped, _begun(asked, problem, every), f"asked for: {', '.join(shaped)}")
+        return Opened(
+            shaped, _begun(asked, problem, every, pins), f"asked for: {', '.join(shaped)}"
+        )
     worth: list[str] = []
     told: list[str] = []
     for name in shaped:
-        is_named = name in SEARCHED and name in named
-        why = "" if is_named else _why_not(name, run, problem, every)
+        is_asked = name in SEARCHED and name in (wanted or pins)
+        why = "" if is_asked else _why_not(name, run, problem, every)
         (told if why else worth).append(f"{name}: {why}" if why else name)
     kept = tuple(one for one in every if one.learner not in SEARCHED or one.learner in worth)
     reason = f"searched: {', '.join(worth)}" if worth else "the fixed ones are kept"
@@ -208,14 +215,16 @@ def _why_not(name: str, run: Run, problem: Problem, candidates: Sequence[Candida
 
 
 def _begun(
-    asked: Asked, problem: Problem, candidates: tuple[Candidate, ...]
+    asked: Asked, problem: Problem, candidates: tuple[Candidate, ...], pins: Pins
 ) -> tuple[Candidate, ...]:
-    """The candidates with the architecture to begin with before all others that read by a
-    checkpoint."""
+    """The candidates with the architecture to begin with, all else as pinned, before all others
+    that read by a checkpoint."""
     found = given(asked)
     if found is None:
         return candidates
-    config = to_dict(default(learners[found.learner].config, _made_of(found)))
+    config = to_dict(
+        default(learners[found.learner].config, {**pins.get(found.learner, {}), **_made_of(found)})
+    )
     alike = (one.cost_seconds for one in candidates if one.learner == found.learner)
     first = Candidate(
         found.learner, config, "the architecture to begin with", next(alike, 0.0), is_given=True
