@@ -240,11 +240,16 @@ def test_under_a_deadline_the_first_configs_are_small_unless_a_side_is_asked_for
     def begun(
         clock: Clock, search: str = "auto", **pins: Any
     ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-        told = {name: {"backbone": checkpoint, **pins} for name in ("probe", "neural")}
+        told = {name: {"backbone": checkpoint, **pins} for name in ("probe", "cell", "neural")}
         wanted = ["probe", "neural"]
         planned, _ = plan(photographed, wanted=wanted, pins=told, clock=clock, offline=True)
         embedded = {"pictures": "embedding", "picture_backbone": checkpoint, "picture_size": 0}
-        found = (*planned, Candidate("lightgbm", embedded, "trees"))
+        cells = to_dict(default(learners["cell"].config, told["cell"]))
+        found = (
+            *planned,
+            Candidate("cell", cells, "cells"),
+            Candidate("lightgbm", embedded, "trees"),
+        )
         limit = clock.limit_seconds
         small = begun_small(
             found,

@@ -30,11 +30,12 @@ from tunesmith.zoo.pictures import side_of
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "probe": ("backbone", "size"),
+    "cell": ("backbone", "size"),
     "neural": ("backbone", "size"),
     "fusion": ("picture_backbone", "picture_size"),
 }
 """By learner: the fields that say who reads pictures, and at which side."""
-BEGIN_SMALL = ("probe", "neural")
+BEGIN_SMALL = ("probe", "cell", "neural")
 """Learners whose first configs are read small; a fusion begins at what there is time for, as its
 heads take next to nothing beside the reading."""
 LEAST_SIDE = 96
