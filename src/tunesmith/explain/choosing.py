@@ -19,12 +19,11 @@ from tunesmith.explain.faithfulness import Curves
 
 AUTO = "auto"
 SHAP = "shap"
-OF_PICTURES = ("lime", "partition-shap", "grad-cam", "integrated-gradients", "occlusion")
-OF_TEXTS = ("partition-shap", "grad-cam", "integrated-gradients", "lime", "occlusion")
+OF_CONTENTS = ("lime", "partition-shap", "grad-cam", "integrated-gradients", "occlusion")
 OF_CELLS = ("tree", "permutation-shap", "lime", "occlusion")
-"""What `auto` looks at, in the order in which it takes equals: of rows with pictures, with texts,
-and of tables. Halves of a text are phrases, more or less; halves of a picture are no parts of
-what it shows, and a rectangle's credit by them rests on a few coalitions, by `lime` on all."""
+"""What `auto` looks at, in the order in which it takes equals: of texts and pictures, and of
+tables. Half a text is hardly a phrase and half a picture no part of what it shows, and what a piece
+gets by halves rests on a few coalitions, by `lime` on all."""
 TESTED_SHARE = 0.25
 """Of the time, what random orders may take at most."""
 TESTED_TYPICAL = 8
@@ -33,6 +32,8 @@ and orders evens out what single cells do."""
 WORKED_SHARE = 0.85
 """Of the time that is left, what is planned: a guess of what an evaluation costs may be short."""
 DIGITS, COARSE_SHARE = 9, 0.5
+MUCH_LESS = 0.1
+"""Share of the best gain by which another may be less however few rows there are to tell."""
 EQUAL = 0.01
 """Share of the best gain by which another may be less and count as equal."""
 DEEPER = 1.3
@@ -88,12 +89,12 @@ def names_for(method: str, game: Game) -> tuple[str, ...]:
     Raises:
         ConfigError: There is no such method.
     """
-    cut = {piece.kind for piece in game.pieces if piece.place}
+    is_cut = any(piece.place for piece in game.pieces)
     if method == AUTO:
-        return OF_PICTURES if "image" in cut else OF_TEXTS if cut else OF_CELLS
+        return OF_CONTENTS if is_cut else OF_CELLS
     if method == SHAP:
         few = len(game.pieces) <= EXACT_PIECES
-        return ("kernel-shap",) if few else ("partition-shap" if cut else "permutation-shap",)
+        return ("kernel-shap",) if few else ("partition-shap" if is_cut else "permutation-shap",)
     if method not in explainers:
         known = [AUTO, SHAP, *explainers]
         raise ConfigError(
@@ -150,9 +151,12 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
 
 def preferred(tried: Sequence[Sequence[Tried]]) -> int:
     """The place of the method that counts as the best, of what each said of the same rows. Of those
-    whose gain cannot be told from the best one the first that tells pieces apart, since they stand
-    in the order in which equals are taken."""
-    equals = rivals([[one.gain for one in rows] for rows in tried])
+    whose gain cannot be told from the best one, and is not much less, the first that tells pieces
+    apart, since they stand in the order in which equals are taken."""
+    gains = [[one.gain for one in rows] for rows in tried]
+    means = np.mean(gains, axis=1)
+    least = means.max() - MUCH_LESS * abs(means.max())
+    equals = [place for place in rivals(gains) if means[place] >= least]
     fine = [place for place in equals if not any(one.is_coarse for one in tried[place])]
     return (fine or equals)[0]
 

@@ -38,6 +38,9 @@ CELL_SECONDS = 0.3
 """For a row, by default: of texts, of pictures, of other columns."""
 CHOOSING_ROWS = 3
 """Of several rows, on so many of which the method is chosen for all."""
+CHOOSING_SHARE = 0.3
+"""Of the time for all rows, what these may take where that is more than theirs, so that methods are
+compared by what they say when one has a row's time for itself."""
 RACING_ROWS = 8
 """On so many at most, where some methods cannot be told apart by fewer."""
 SPARE = 1.2
@@ -160,10 +163,11 @@ def _explained(
     """Each row by the one method that does best on the first of them, where there are several.
     These shared their time among methods: what the other rows leave of all goes to them."""
 
-    def of(game: RowGame, names: Sequence[str]) -> Chosen:
-        return explained(game, names, seed=seed, clock=Clock(seconds))
+    def of(game: RowGame, names: Sequence[str], most: float = seconds) -> Chosen:
+        return explained(game, names, seed=seed, clock=Clock(most))
 
-    found = [of(game, names_for(method, game)) for game in games[:CHOOSING_ROWS]]
+    most = max(seconds, CHOOSING_SHARE * clock.limit_seconds / CHOOSING_ROWS)
+    found = [of(game, names_for(method, game), most) for game in games[:CHOOSING_ROWS]]
     if len(games) == 1:
         return found
     left = _told_of_all(found)
@@ -180,7 +184,10 @@ def _explained(
             break
         found, left = more, told
     best = list(left)[preferred(list(left.values()))]
-    rest = [of(game, (best,)) for game in games[len(found) :]]
+    rest = []
+    for place in range(len(found), len(games)):
+        share = clock.left() / (len(games) - place)
+        rest.append(of(games[place], (best,), min(seconds, max(share, seconds / 2))))
     kept = [
         deepened(game, _by(chosen, best), seed=seed, clock=Clock(min(seconds, clock.left())))
         for game, chosen in zip(games, found, strict=False)
