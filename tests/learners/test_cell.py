@@ -41,6 +41,10 @@ def test_a_vector_that_there_is_not_is_refused_before_any_training(example: Prob
         learners["cell"].refuses(example, CellConfig(reads="median:-1"))
 
 
+def test_what_changes_nothing_is_a_field(example: Problem) -> None:
+    assert set(learners["cell"].idle(example)) <= set(CellConfig.__dataclass_fields__)
+
+
 @pytest.mark.parametrize("joined", ["side by side", "mixed"])
 def test_an_architecture_makes_the_config_that_made_it(
     example: Problem, checkpoint: str, joined: str

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tunesmith.nn.cells import Cell, CellShape
     from tunesmith.nn.loop import Settings
 
-STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-"""Inverse strengths of the plane that a cell begins with, as of the probe."""
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
+"""Inverse strengths of the plane that a cell begins with; many rows never want the strongest."""
 MANY_ROWS = 2000
 WARMUP = 0.06
 START_ITERATIONS = 40
@@ -302,7 +302,7 @@ def _key(seen: Floats, train: Numbers, problem: Problem, told: Any) -> bytes:
 def _strengths(config: CellConfig, rows: int) -> tuple[float, ...]:
     if config.strength:
         return (config.strength,)
-    return STRENGTHS[2:] if rows > MANY_ROWS else STRENGTHS
+    return STRENGTHS[1:] if rows > MANY_ROWS else STRENGTHS
 
 
 def _taught(

@@ -19,6 +19,9 @@ from tunesmith.learners._regularised import (
     unscaled,
 )
 
+FEW_ITERATIONS = 50
+"""Up to which features are taken as they are."""
+
 
 def planes_on(
     problem: Problem,
@@ -33,6 +36,7 @@ def planes_on(
 ) -> Any:
     """Planes over standardised features and dense inputs, along the path of strengths; of classes
     after so many iterations at most."""
+    turned = most_iterations > FEW_ITERATIONS
     both = np.concatenate([seen, dense], axis=1)
     truth, weights = problem.truth("train")[rows], problem.weight("train")
     weights = None if weights is None else weights[rows]
@@ -45,6 +49,7 @@ def planes_on(
             balanced=balanced,
             most_iterations=most_iterations,
             row_weights=weights,
+            turned=turned,
         )
     if problem.classes:
         return logistic_path(
@@ -56,6 +61,7 @@ def planes_on(
             balanced=balanced,
             most_iterations=most_iterations,
             row_weights=weights,
+            turned=turned,
         )
     mean, scale = target_scale(problem)
     return ridge_path(

@@ -56,16 +56,18 @@ def logistic_path(
     balanced: bool,
     most_iterations: int = 200,
     row_weights: NDArray[np.float64] | None = None,
+    turned: bool = True,
 ) -> Iterator[Plane]:
     """Multinomial logistic regression at each inverse strength C in turn, each starting from the
     last. Ends early at the deadline, after at least one. `row_weights` say how much each row
-    counts, with a mean of about one."""
+    counts, with a mean of about one. Few rows of many features are `turned` into the space of the
+    rows first, which pays where there are more than a few iterations."""
     seen, places = np.unique(codes, return_inverse=True)
     weights = np.ones(len(places)) if row_weights is None else row_weights
     if len(seen) < 2 or not features.shape[1]:
         yield _shares(features.shape[1], classes, codes, weights)
         return
-    features, back = _within_rows(features)
+    features, back = _within_rows(features) if turned else (features, None)
     outputs = len(seen) if len(seen) > 2 else 1
     if balanced:
         counts = np.maximum(np.bincount(places, weights), 1e-12)
@@ -88,11 +90,12 @@ def logistic_paths(
     balanced: bool,
     most_iterations: int = 200,
     row_weights: NDArray[np.float64] | None = None,
+    turned: bool = True,
 ) -> Iterator[Plane]:
     """Logistic regression of each label by itself (one against the rest) as one plane, at each
     inverse strength in turn; `truth` has shape (rows, labels). Ends early at the deadline, after at
     least one."""
-    inside, back = _within_rows(features)
+    inside, back = _within_rows(features) if turned else (features, None)
     paths = [
         logistic_path(
             inside,
@@ -103,6 +106,7 @@ def logistic_paths(
             balanced=balanced,
             most_iterations=most_iterations,
             row_weights=row_weights,
+            turned=turned,
         )
         for there in truth.T
     ]

@@ -16,7 +16,7 @@ from tunesmith.learners._cell_form import cell_config
 from tunesmith.learners._cell_model import CellModel
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
-from tunesmith.zoo.backbones import idle_of_reading, why_not_read
+from tunesmith.zoo.backbones import why_not_read
 
 
 @config
@@ -101,10 +101,9 @@ class CellLearner(Learner[CellConfig]):
         return why_not_read(problem.data.with_columns(problem.inputs))
 
     def idle(self, problem: Problem) -> tuple[str, ...]:
-        is_text = not problem.data.with_columns(problem.inputs).of_kind("image")
-        of_pictures = ("quarters",) if is_text else ()
-        of_classes = () if problem.classes else ("balanced",)
-        return (*idle_of_reading(problem), *of_pictures, *of_classes)
+        images = problem.data.with_columns(problem.inputs).of_kind("image")
+        reading = ("max_length",) if images else ("size", "quarters")
+        return (*reading, *(() if problem.classes else ("balanced",)))
 
     def refuses(self, problem: Problem, config: CellConfig) -> str:
         from tunesmith.learners._cell_form import spelled
