@@ -31,6 +31,7 @@ def spelled(config: CellConfig, count: int, *, of_pictures: bool) -> str:
         return _distinct(config.reads, count, of_pictures=of_pictures)
     means = [f"mean:-{1 + number * config.every}" for number in range(config.layers)]
     ends = [] if config.ends == NONE else config.ends.split(JOINT)
+    ends = [end for end in ends if end == "max" or not of_pictures]
     quarters = _quarters(config.quarters, count) if of_pictures else []
     return _distinct(JOINT.join([*means, *ends, *quarters]), count, of_pictures=of_pictures)
 

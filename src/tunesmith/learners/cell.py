@@ -40,13 +40,13 @@ class CellConfig:
     search: Annotated[str, Choice("none", "darts")] = "none"
     """Take the cell as told here, or find its reads, joining, depth, width, activation, norm and
     skips by gradient first."""
-    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12), Field(ge=1)] = 3
+    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12), Field(ge=1)] = 4
     """From how many layers the mean is read, from the last one downwards."""
     every: Annotated[int, Choice(1, 2, 3), Field(ge=1)] = 1
     """Of these layers one in so many."""
-    ends: Annotated[str, Choice("none", "max", "first", "final", "max+first")] = "max"
+    ends: Annotated[str, Choice("none", "max", "first", "final", "max+first")] = "max+first"
     """What is read of the last layer besides: the largest of each number, the first place, the
-    final one."""
+    final one; of pictures the largest alone, as no place of most networks stands for the whole."""
     quarters: Annotated[int, Choice(0, 1, 2, 4, 6)] = 4
     """Of pictures, of how many layers the means over the four quarters are read: where in it
     something is. They are spread from the one before the last to a third of the depth."""
