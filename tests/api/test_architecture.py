@@ -253,8 +253,12 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"architecture": "nowhere.json"}, "no architecture in nowhere.json"),
+        ({"architecture": "nowhere.json"}, "no architecture in 'nowhere.json'"),
         ({"architecture": 3}, "cannot be 3"),
+        ({"architecture": "long" * 100}, "no architecture in 'long"),
+        ({"architecture": {**PLAIN, "backbone": "all-MiniLM-L6-v2"}}, "all-MiniLM-L6-v2 has 6"),
+        ({"space": {"neural": {"adapter.Bottleneck.width": 0}}}, "width cannot be 0"),
+        ({"space": {"cell": {"reads": "mean:--1"}}}, "is called 'mean:--1'"),
         ({"architecture": True, "learners": ["linear"]}, "There is no architecture to search"),
         ({"architecture": PLAIN, "learners": ["linear"]}, "name it too"),
         ({"architecture": PLAIN, "space": {"neural": {"pooling": "max"}}}, "leave one of them"),

@@ -85,6 +85,16 @@ def test_what_no_network_can_be_is_refused(change: dict[str, Any], told: str) ->
     assert told in str(error.value)
 
 
+def test_what_is_wrong_is_told_in_short() -> None:
+    nested: Any = 1
+    for _ in range(800):
+        nested = {"blocks": nested}
+    for wrong, told in ((nested, "nested too deep"), ({"blocks": "x" * 9999}, "blocks cannot be")):
+        with pytest.raises(ConfigError, match=told) as error:
+            Architecture.from_dict({**FOUND.to_dict(), **wrong})
+        assert len(str(error.value)) < 200
+
+
 @pytest.mark.parametrize("plain", [{}, {"learner": "cell"}])
 def test_a_missing_field_is_named(plain: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="It has no field"):

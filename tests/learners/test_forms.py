@@ -59,6 +59,34 @@ def test_a_fine_tuned_network_tells_its_blocks_and_makes_the_same_again(
     assert (config.depth, config.adapter.rank, config.head) == (0.5, 4, 128)
 
 
+TOP = Block(2, trains=True)
+ODD: dict[str, tuple[str, dict[str, Any], str]] = {
+    "lower trains": ("neural", {"blocks": (Block(1, trains=True), Block(2))}, "the top blocks"),
+    "frozen": ("neural", {"blocks": (Block(1, adapter="lora", rank=4), TOP)}, "block 1 has lora"),
+    "rank": ("neural", {"blocks": (Block(1), replace(TOP, adapter="lora"))}, "rank of one"),
+    "narrow": ("neural", {"blocks": (Block(1), replace(TOP, adapter="bottleneck"))}, "rank of one"),
+    "bend": ("neural", {"cell": (Layer("linear", 8, "tanh"),)}, "with gelu"),
+    "norm": ("neural", {"cell": (Layer("linear", 8, norm="layer"),)}, "nothing else"),
+    "plane": ("probe", {"cell": (Layer("linear", 8),)}, "one plane"),
+    "mixed": ("probe", {"reads": (Read(2, "mean", 1.0),)}, "side by side"),
+    "lower end": ("cell", {"reads": (Read(1, "max"),)}, "cannot read max of layer 1"),
+    "twice": ("cell", {"reads": (Read(2, "mean"), Read(2, "mean"))}, "each vector once"),
+    "deep": (
+        "cell",
+        {"blocks": tuple(map(Block, range(1, 31))), "reads": (Read(25, "mean"),)},
+        "cannot read mean of layer 25",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_no_part_of_an_architecture_is_passed_over_in_silence(name: str) -> None:
+    learner, change, told = ODD[name]
+    plain = Architecture(learner, "b", (Block(1), Block(2)), (Read(2, "mean"),), (), 3)
+    with pytest.raises(ConfigError, match=told):
+        learners[learner].shaped(replace(plain, **change))
+
+
 def test_shapes_that_a_learner_cannot_make_are_refused() -> None:
     blocks = (Block(1), Block(2))
     plain = Architecture("neural", "b", blocks, (Read(2, "mean"),), (), 3)

@@ -22,8 +22,9 @@ from tunesmith.core.errors import ConfigError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.learners import learners
-from tunesmith.learners._network_model import NeuralModel
+from tunesmith.learners._network_model import NeuralModel, settled_blocks
 from tunesmith.learners._shaping import kept_blocks
+from tunesmith.nn.inside import Shape
 from tunesmith.nn.shards import Store, using
 from tunesmith.pipeline.plan import plan
 from tunesmith.zoo import encoders, weights
@@ -169,6 +170,12 @@ def test_where_time_is_short_the_block_that_changes_least_is_skipped(
     ids = base.ids(example.part("train").values("text").tolist(), 32)
     assert kept_blocks(example, config, base, ids, slow, 0) == (0, 1, 3, 4)
     assert "no time to try sub-networks" in told["skip"]
+
+
+def test_a_fit_to_all_rows_leaves_out_the_same_blocks_the_last_one_too() -> None:
+    cut = Shape(6, (0, 1, 3, 4))  # the last one left out is above all others
+    assert settled_blocks(cut) == {"blocks": 1.0, "skip": 0, "skipped": "3, 6"}
+    assert settled_blocks(None) == {}
 
 
 def test_pruned_heads_and_units_are_those_that_count_least(

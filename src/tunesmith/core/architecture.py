@@ -4,6 +4,7 @@ and the cell on top. It is data: JSON, a text, a drawing, and what another fit c
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -154,6 +155,8 @@ class Architecture:
             return pydantic.TypeAdapter(Architecture).validate_python(_tupled(plain))
         except pydantic.ValidationError as error:
             raise ConfigError(f"This is no architecture. {_explain(error)}") from error
+        except RecursionError as error:
+            raise ConfigError("This is no architecture: it is nested too deep.") from error
 
     def text(self) -> str:
         """As lines, from the answer down to the input, as it is drawn."""
@@ -251,4 +254,4 @@ def _explain(error: pydantic.ValidationError) -> str:
         known = [field.name for field in dataclasses.fields(owner)]
         name = str(problem["loc"][-1])
         return f"There is no field {where!r}.{did_you_mean(name, known)}"
-    return f"{where or 'It'} cannot be {problem['input']!r}: {problem['msg']}."
+    return f"{where or 'It'} cannot be {reprlib.repr(problem['input'])}: {problem['msg']}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ JOINT = "+"
 MOST_DEPTH = 3
 MOST_QUARTERS, LOWEST_QUARTERS = 6, 3
 """Layers of which a search may read quarters; and below which share of the depth none is."""
+PLACE = re.compile(r"-?[0-9]{1,4}")
+"""A layer by number, of the last ones from -1 down."""
 
 
 def spelled(config: CellConfig, count: int, *, of_pictures: bool) -> str:
@@ -66,7 +69,7 @@ def _distinct(readout: str, count: int, *, of_pictures: bool) -> str:
     layered = ("mean", QUARTERS) if of_pictures else ("mean",)
     for one in vectors(readout):
         kind, _, place = one.partition(":")
-        if one not in ENDS and not (kind in layered and place.lstrip("-").isdigit()):
+        if one not in ENDS and not (kind in layered and PLACE.fullmatch(place)):
             more = f", of pictures {QUARTERS}:-1" if of_pictures else ""
             raise ConfigError(
                 f"Nothing of a network of {'pictures' if of_pictures else 'texts'} is called "
@@ -124,15 +127,22 @@ def cell_config(architecture: Architecture) -> Mapping[str, Any]:
     for block in architecture.blocks:
         if block != Block(block.number):
             raise ConfigError(f"The learner 'cell' cannot change block {block.number}.")
-    words = []
+    from tunesmith.nn.features import layers_of
+
+    words, stored = [], layers_of(count)
     for read in architecture.reads:
         is_layered = read.pooling in ("mean", "quarters")
-        if not is_layered and (read.layer < count or read.pooling not in _ENDS):
+        is_end = read.pooling in _ENDS and read.layer == count
+        if not is_end and not (is_layered and read.layer in stored):
             raise ConfigError(
-                f"The learner 'cell' cannot read {read.pooling} of layer {read.layer}."
+                f"The learner 'cell' cannot read {read.pooling} of layer {read.layer}: of the last "
+                f"it reads {', '.join(_ENDS)}, and the mean (of pictures the quarters too) of the layers "
+                f"{', '.join(map(str, stored))}."
             )
         place = f":{read.layer - count - 1}" if is_layered else ""
         words.append(f"{read.pooling}{place}")
+    if len(words) != len({*words}):
+        raise ConfigError("The learner 'cell' reads each vector once.")
     found: dict[str, Any] = {"reads": JOINT.join(words), "search": NONE}
     found["joined"] = SIDE if architecture.reads[0].weight is None else MIXED
     if architecture.backbone:

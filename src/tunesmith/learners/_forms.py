@@ -55,6 +55,11 @@ def probe_config(architecture: Architecture) -> Mapping[str, Any]:
     from tunesmith.nn.features import READOUTS, parts
 
     _refuse_changed(architecture, "probe")
+    if architecture.cell or any(read.weight is not None for read in architecture.reads):
+        raise ConfigError(
+            "The learner 'probe' reads vectors side by side and has no cell, but one plane: "
+            "'cell' mixes them and has layers."
+        )
     wanted = {(read.pooling, read.layer) for read in architecture.reads}
     count = len(architecture.blocks)
     for name in ("several", "deep", "last", "ends"):
@@ -133,9 +138,19 @@ def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
             "The learner 'neural' reads the last layer alone, or a mix of the one at the cut and "
             "of all that the trained blocks leave, pooled alike."
         )
-    if len(cell) > 1 or any(layer.kind != "linear" for layer in cell):
-        raise ConfigError("The head of the learner 'neural' has one linear layer at most.")
+    for layer in cell:
+        plain = Layer("linear", layer.width, layer.activation or "gelu")
+        if (
+            len(cell) > 1
+            or plain.activation != "gelu"
+            or replace(layer, activation="gelu") != plain
+        ):
+            raise ConfigError(
+                "The head of the learner 'neural' has one linear layer at most, with gelu, and "
+                "nothing else: its dropout is a field of the config."
+            )
     trained = sum(block.trains for block in kept)
+    _refuse_odd(kept, trained)
     share = trained / max(1, count)
     same = [depth for depth in DEPTHS if blocks_of(depth, count) == trained]
     depth = min(same, key=lambda one: abs(one - share), default=share)
@@ -152,6 +167,34 @@ def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
     if top.adapter == "bottleneck":
         found["adapter.Bottleneck.width"] = top.rank
     return _with_backbone(architecture, found)
+
+
+def _refuse_odd(kept: tuple[Block, ...], trained: int) -> None:
+    """Refuse trained blocks that are not the top ones, and adapters that differ among them, are in
+    others, or have no rank.
+
+    Raises:
+        ConfigError: Names the block.
+    """
+    first = len(kept) - trained
+    for place, block in enumerate(kept):
+        if block.trains != (place >= first):
+            raise ConfigError(
+                f"The learner 'neural' trains the top blocks, as many as wanted: block "
+                f"{block.number} {'trains' if block.trains else 'does not, and others below do'}."
+            )
+        if block.adapter != (kept[-1].adapter if block.trains else ""):
+            raise ConfigError(
+                "The learner 'neural' puts the same adapter into all blocks that train, and none "
+                f"into others: block {block.number} has {block.adapter or 'none'}."
+            )
+    ranks = {block.rank for block in kept[first:]}
+    is_one = len(ranks) == 1 or kept[-1].adapter != "bottleneck"
+    if kept[-1].adapter in ("lora", "bottleneck") and not (max(ranks) and is_one):
+        raise ConfigError(
+            f"The adapter {kept[-1].adapter} has a rank of one at least, and a bottleneck the same "
+            "in all blocks that train."
+        )
 
 
 def _is_mix(architecture: Architecture) -> bool:

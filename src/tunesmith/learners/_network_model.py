@@ -21,6 +21,7 @@ from tunesmith.learners._forms import restored_form
 from tunesmith.learners._insight import Cell, Insight, Insightful, answered
 from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
 from tunesmith.modalities.inputs import Inputs, distinct
+from tunesmith.nn.adapters import MOST_WIDTH
 from tunesmith.nn.augment import Recipe
 from tunesmith.nn.batches import Content, Rows
 from tunesmith.nn.inside import Shape
@@ -31,10 +32,6 @@ from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
     from tunesmith.nn.network import Network
-
-
-MOST_WIDTH = 4096
-"""Of a narrow network: more would take memory before a byte of its weights is looked at."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,11 @@ class NeuralModel(Insightful):
     tested: Recipe = PLAIN
     """How these views are made."""
     form: Architecture | None = None
+    """Its architecture."""
     smaller: Shape | None = None
     """What is left of the checkpoint, where something was taken away."""
     bottleneck: int = 0
     """Width of the narrow networks in the trained blocks; 0 where there are none."""
-    """Its architecture."""
 
     def architecture(self) -> Architecture | None:
         return self.form
@@ -203,11 +200,13 @@ class NeuralModel(Insightful):
 
 
 def settled_blocks(smaller: Shape | None) -> dict[str, Any]:
-    """Of a config, which blocks of those kept were skipped."""
+    """Of a config, which blocks there are: one name for all that were cut off or skipped, so that
+    what most folds did fits together."""
     if smaller is None:
         return {}
-    gone = {*range(smaller.blocks[-1])} - {*smaller.blocks}
-    return {"skipped": ", ".join(str(number + 1) for number in sorted(gone))}
+    gone = {*range(smaller.of)} - {*smaller.blocks}
+    named = ", ".join(str(number + 1) for number in sorted(gone))
+    return {"blocks": 1.0, "skip": 0, "skipped": named}
 
 
 def _is_same(one: Dataset, other: Dataset) -> bool:

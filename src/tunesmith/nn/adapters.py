@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import Field
+
 from tunesmith.core.errors import ConfigError, need
 from tunesmith.core.space import Choice, Linear, config
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from tunesmith.nn.inside import Inside
 
 Blocks = Sequence["torch.nn.Module"]
+MOST_WIDTH = 4096
+"""Of a bottleneck: more would take memory before a byte of its weights is looked at."""
 NAMED = "bert, roberta, electra, distilbert, mpnet, deberta-v2, llama, qwen, ViT of timm"
 """Whose blocks are known by the names of what is inside."""
 
@@ -81,7 +85,7 @@ class Bottleneck:
     Source: Houlsby et al., "Parameter-Efficient Transfer Learning for NLP", ICML 2019, section 2.1.
     """
 
-    width: Annotated[int, Choice(8, 16, 32, 64)] = 16
+    width: Annotated[int, Choice(8, 16, 32, 64), Field(ge=1, le=MOST_WIDTH)] = 16
     """Numbers in the narrow place."""
 
     def apply(self, blocks: Blocks, targets: Sequence[str], inside: Inside | None = None) -> None:

@@ -3,11 +3,13 @@ what it fixes, and with what it begins."""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith import zoo
 from tunesmith.core.architecture import Architecture
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean
 from tunesmith.core.records import Candidate, Problem
@@ -58,9 +60,12 @@ def _read(told: Any) -> Architecture:
         raise ConfigError(f"An architecture cannot be {told!r}. {HOW}")
     place = Path(told)
     inside = (place / FILE, place / "best" / FILE)
-    file = next((one for one in inside if one.is_file()), place)
-    if not file.is_file():
-        raise ConfigError(f"There is no architecture in {told}. {HOW}")
+    try:
+        file = next((one for one in (*inside, place) if one.is_file()), None)
+    except OSError:  # such as of a name that is too long
+        file = None
+    if file is None:
+        raise ConfigError(f"There is no architecture in {reprlib.repr(str(told))}. {HOW}")
     try:
         return Architecture.from_dict(read_json(file))
     except DataError as error:
@@ -110,7 +115,8 @@ def _made_of(architecture: Architecture) -> dict[str, Any]:
     """What of its learner's config makes an architecture.
 
     Raises:
-        ConfigError: The learner is not known, cannot make it, or its checkpoint is not known.
+        ConfigError: The learner is not known, cannot make it, or its checkpoint is not known or has
+            another number of blocks.
     """
     name = architecture.learner
     if name not in learners:
@@ -118,8 +124,14 @@ def _made_of(architecture: Architecture) -> dict[str, Any]:
             f"The architecture is of a learner {name!r}, which there is not."
             f"{did_you_mean(name, learners)}"
         )
-    fixed = dict(learners[name].shaped(architecture))
-    return dict(whole_names({name: fixed})[name])
+    fixed = dict(whole_names({name: learners[name].shaped(architecture)})[name])
+    card = zoo.card_for(fixed["backbone"]) if "backbone" in fixed else None
+    if card and card.blocks and card.blocks != len(architecture.blocks):
+        raise ConfigError(
+            f"The architecture has {len(architecture.blocks)} blocks, and its backbone {card.name} "
+            f"has {card.blocks}: tell of each, and of what is removed by kept=false."
+        )
+    return fixed
 
 
 @dataclass(frozen=True)
