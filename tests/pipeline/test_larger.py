@@ -276,6 +276,28 @@ def test_under_a_deadline_the_first_configs_are_small_unless_a_side_is_asked_for
         assert untouched[0] == untouched[1]
 
 
+def test_networks_of_one_size_alone_begin_with_it(photographed: Problem, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from tunesmith.zoo import pictures
+
+    told = {
+        "architecture": "swin_tiny_patch4_window7_224",
+        "pretrained_cfg": {"input_size": [3, 224, 224]},
+        "model_args": {"embed_dim": 12, "depths": [1, 1], "img_size": 224},
+    }
+    torch.manual_seed(0)
+    weights = pictures._made(told, tmp_path).state_dict()
+    save_file({n: w.contiguous() for n, w in weights.items()}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    pins = {"probe": {"backbone": str(tmp_path)}}
+    config = to_dict(default(learners["probe"].config, pins["probe"]))
+    found = (Candidate("probe", config, "frozen features, about 60 s", 60.0),)
+    clock = Clock(600.0)
+    assert begun_small(found, photographed, pins, lambda name: pins[name], clock, "auto") == found
+
+
 def test_who_saw_larger_pictures_ends_no_trial(run: Run, problem: Problem) -> None:
     history = History(run, problem, lambda found: None)
     for number, side in enumerate((96, 160, 0), 1):

@@ -26,7 +26,7 @@ from tunesmith.learners import learners
 from tunesmith.learners._with_embeddings import NONE
 from tunesmith.pipeline.reading_costs import SIDES, START_SECONDS, USUAL_SIDE
 from tunesmith.search import named
-from tunesmith.zoo.pictures import side_of
+from tunesmith.zoo.pictures import reads_any_size, side_of
 
 FIELDS: Mapping[str, tuple[str, str]] = {
     "probe": ("backbone", "size"),
@@ -193,6 +193,8 @@ def _first_side(
         return None
     mark = dimensions(learners[name].config, ranges(name)).get("size")
     card = zoo.card_for(str(candidate.config["backbone"]))
+    if not reads_any_size(card.family):
+        return None
     own = side_of(card, zoo.folder(card.name)) if zoo.is_here(card) else 0
     if mark is None or not own:
         return None

@@ -168,6 +168,15 @@ def side_of(card: Card, folder: Path) -> int:
         return 0
 
 
+def reads_any_size(family: str) -> bool:
+    """Whether networks of a card's family read pictures of other sides than their own."""
+    from tunesmith.nn.picture_families import FAMILIES
+    from tunesmith.nn.picture_towers import TOWERS
+
+    found = FAMILIES.get(family) or TOWERS.get(family)
+    return found is not None and found.any_size
+
+
 def save_shape(encoder: PictureEncoder, folder: Path) -> None:
     """Write the config.json that `shaped` makes the same network from."""
     write_json(folder / "config.json", encoder.shape)
