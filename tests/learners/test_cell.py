@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,18 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch, Weights
+from tunesmith.core.costs import Costs
 from tunesmith.core.errors import BudgetError, ConfigError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
+from tunesmith.learners._cell_course import _PLANES
 from tunesmith.learners._cell_form import candidates, cell_config, spelled
 from tunesmith.learners._darts import halves
 from tunesmith.learners.cell import CellConfig
 from tunesmith.pipeline.frame import frame
+from tunesmith.tasks.classification import reviews
 
 
 def watch() -> Watch:
@@ -69,6 +73,18 @@ def test_an_architecture_makes_the_config_that_made_it(
     assert same is not None
     assert same.cell == found.cell
     assert {(r.layer, r.pooling) for r in same.reads} == {(r.layer, r.pooling) for r in found.reads}
+
+
+def test_planes_are_remembered_for_the_same_costs_alone(checkpoint: str) -> None:
+    dice = np.random.default_rng(0)
+    data = reviews(dice, 60)
+    plain = frame(data, "label", seed=0)
+    config = default(CellConfig, {"backbone": checkpoint, "epochs": 0, "depth": 0})
+    _PLANES.clear()
+    for count, fixed in enumerate((1.0, 1.0, 50.0)):
+        problem = replace(plain, costs=Costs(((0.0, fixed), (1.0, 0.0))))
+        learners["cell"].fit(problem, config, 0, watch())
+        assert len(_PLANES) == max(1, count)
 
 
 def test_a_search_by_gradient_tells_its_course_and_settles_a_cell_without_search(

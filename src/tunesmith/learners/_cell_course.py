@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
-from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.records import Dataset, Part, Problem
 from tunesmith.core.seeds import derive, generator
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._boosting import class_weights
@@ -26,6 +26,7 @@ from tunesmith.learners._regularised import Plane, best_on_path, unscaled
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._table_course import taken
 from tunesmith.learners._valid_first import read_all, unknown
+from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.optim import AdamW, factor
 from tunesmith.zoo.backbones import Backbone, backbone, cuts, features, features_within
@@ -45,6 +46,7 @@ PLANE_SHARE = 0.5
 """Of the time left, what the plane that a cell begins with may take."""
 LEAST_SCALE = 1e-4
 MOST_PLANES = 16
+PARTS: tuple[Part, ...] = ("train", "valid")
 _PLANES: dict[bytes, tuple[Plane, float]] = {}
 Floats = NDArray[np.float32]
 
@@ -261,7 +263,7 @@ def _plane(
     found last are remembered."""
     seen, looked = _joined(cell, train), _joined(cell, valid)
     strengths = _strengths(config, len(seen))
-    key = _key(seen, train, problem, (strengths, config.balanced))
+    key = _key((seen, looked), (train, valid), problem, (strengths, config.balanced))
     if key in _PLANES:
         return _PLANES[key]
     clock = watch.clock
@@ -288,11 +290,19 @@ def _plane(
     return plane, strengths[place]
 
 
-def _key(seen: Floats, train: Numbers, problem: Problem, told: Any) -> bytes:
-    found = hashlib.blake2b(repr((told, problem.seed, problem.metric, problem.target)).encode())
+def _key(
+    joined: tuple[Floats, Floats], numbers: tuple[Numbers, Numbers], problem: Problem, told: Any
+) -> bytes:
+    """All that the choice of a plane hangs on: what is read and true of the training and of the
+    valid rows, and by what answers are scored."""
+    scored = (told, problem.seed, problem.metric, id(get(problem.metric)), problem.target)
+    found = hashlib.blake2b(repr((scored, problem.costs)).encode())
+    priced = problem.row_costs("valid")
     parts: Sequence[Any] = (
-        *(seen, train.dense, train.rows, problem.truth("train"), problem.weight("train")),
-        *(problem.parts["train"], problem.parts["valid"], problem.truth("valid")),
+        *(*joined, *(one.dense for one in numbers), numbers[0].rows),
+        *(one for name in PARTS for one in (problem.truth(name), problem.weight(name))),
+        *(problem.parts["train"], problem.parts["valid"]),
+        *(() if priced is None else (cells for *_, cells in priced.amounts)),
     )
     for one in parts:
         found.update(b"" if one is None else np.ascontiguousarray(one).tobytes())

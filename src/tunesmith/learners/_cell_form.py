@@ -136,8 +136,8 @@ def cell_config(architecture: Architecture) -> Mapping[str, Any]:
         if not is_end and not (is_layered and read.layer in stored):
             raise ConfigError(
                 f"The learner 'cell' cannot read {read.pooling} of layer {read.layer}: of the last "
-                f"it reads {', '.join(_ENDS)}, and the mean (of pictures the quarters too) of the layers "
-                f"{', '.join(map(str, stored))}."
+                f"it reads {', '.join(_ENDS)}, and the mean (of pictures the quarters too) of the "
+                f"layers {', '.join(map(str, stored))}."
             )
         place = f":{read.layer - count - 1}" if is_layered else ""
         words.append(f"{read.pooling}{place}")
