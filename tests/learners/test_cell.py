@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch, Weights
 from tunesmith.core.costs import Costs
-from tunesmith.core.errors import BudgetError, ConfigError
+from tunesmith.core.errors import BudgetError, ConfigError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
@@ -73,6 +75,22 @@ def test_an_architecture_makes_the_config_that_made_it(
     assert same is not None
     assert same.cell == found.cell
     assert {(r.layer, r.pooling) for r in same.reads} == {(r.layer, r.pooling) for r in found.reads}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"width": 10**12}, {"depth": 10**9}, {"norm": "none"}, {"widths": [3]}, {"more": 1}],
+)
+def test_a_cell_that_tells_of_other_weights_than_it_has_is_refused(
+    example: Problem, checkpoint: str, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    config = default(CellConfig, {"backbone": checkpoint, "epochs": 0, "width": 64})
+    learners["cell"].fit(example, config, 0, watch()).save(tmp_path)
+    file = tmp_path / "model.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({**told, "cell": {**told["cell"], **wrong}}))
+    with pytest.raises(WeightsError, match="do not fit"):
+        learners["cell"].load(tmp_path)
 
 
 def test_planes_are_remembered_for_the_same_costs_alone(checkpoint: str) -> None:

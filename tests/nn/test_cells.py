@@ -98,3 +98,8 @@ def test_shrinking_drops_the_least_option_of_every_choice_with_more_than_two() -
     assert "silu" not in network.left[supernet.ACTIVATION]
     assert len(network.left[supernet.WIDTH]) == 2
     assert len(network.left[supernet.RESIDUAL]) == 2
+
+
+def test_layers_skip_from_the_second_on_whatever_they_are_given() -> None:
+    cell = Cell(CellShape((64,), 0, 2, depth=3, width=64, residual=True))
+    assert [layer.skips for layer in cell.layers] == [False, True, True]

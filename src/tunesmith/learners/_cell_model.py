@@ -189,17 +189,30 @@ def cell_logits(cell: Any, numbers: NDArray[np.float32]) -> torch.Tensor:
 
 
 def _restored_cell(folder: Path, told: Mapping[str, Any]) -> Cell:
+    """The cell of a folder that anyone may have written: no memory is taken for shapes that the
+    file of its weights does not have.
+
+    Raises:
+        WeightsError: They do not fit.
+    """
     import torch
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     from tunesmith.nn.cells import Cell, CellShape
     from tunesmith.nn.devices import device
 
-    shape = CellShape(**{**told, "widths": tuple(told["widths"])})
-    cell = Cell(shape)
-    tensors = load_file(folder / "cell.safetensors")
     try:
-        cell.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    except RuntimeError as error:
-        raise WeightsError(f"The weights of a cell do not fit it: {error}") from error
+        tensors = load_file(folder / "cell.safetensors")
+        shape = CellShape(**{**told, "widths": tuple(told["widths"])})
+        if shape.depth > len(tensors):
+            raise ValueError(f"it tells of {shape.depth} layers")
+        with torch.device("meta"):
+            cell = Cell(shape)
+        state = {name: torch.from_numpy(value) for name, value in tensors.items()}
+        cell.load_state_dict(state, assign=True)
+    except (RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise WeightsError(
+            f"{folder} holds weights of a cell that do not fit it: {error}"
+        ) from error
     return cell.requires_grad_(False).to(device()).eval()

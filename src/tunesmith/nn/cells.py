@@ -88,16 +88,16 @@ class Reading(nn.Module):
 
 
 class Hidden(nn.Module):
-    """One layer: a plane, its norm, its activation, and what it was given beside it where it skips
-    and the widths are alike."""
+    """One layer: a plane, its norm, its activation, and what it was given beside it where it
+    skips."""
 
-    def __init__(self, inside: int, shape: CellShape) -> None:
+    def __init__(self, inside: int, shape: CellShape, *, skips: bool) -> None:
         super().__init__()
         self.plane = nn.Linear(inside, shape.width)
         self.norm = NORMS[shape.norm](shape.width)
         self.activation = ACTIVATIONS[shape.activation]()
         self.drop = nn.Dropout(shape.dropout)
-        self.skips = shape.residual and inside == shape.width
+        self.skips = skips
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.drop(self.activation(self.norm(self.plane(rows))))
@@ -114,7 +114,10 @@ class Cell(TabularNetwork):
         self.reading = Reading(shape)
         self.drop = nn.Dropout(shape.dropout)
         widths = [shape.inside, *[shape.width] * shape.depth]
-        self.layers = nn.ModuleList(Hidden(inside, shape) for inside in widths[:-1])
+        self.layers = nn.ModuleList(
+            Hidden(inside, shape, skips=shape.residual and number > 0)
+            for number, inside in enumerate(widths[:-1])
+        )
         self.output = nn.Linear(shape.width, shape.outputs, bias=False) if shape.depth else None
         self.plane = nn.Linear(shape.inside, shape.outputs)
         if self.output is not None:
