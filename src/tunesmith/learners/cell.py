@@ -84,8 +84,9 @@ class CellConfig:
     """Epochs after which training ends though the schedule goes on; 0 for no such end."""
     patience: int = 4
     """Looks at the valid rows without a gain before it ends; 0 never looks."""
-    search_epochs: Annotated[int, Field(ge=2)] = 6
-    """Times through half of the training rows that a search by gradient takes."""
+    search_epochs: Annotated[int, Field(ge=2)] = 4
+    """Times through half of the training rows that a search by gradient takes, more where they are
+    few."""
 
 
 @learners.add("cell")

@@ -29,6 +29,8 @@ MOST_ASKED = 1024
 """Rows on which it is looked what the going of an option costs."""
 SETTLING = 0.25
 """Of the steps so far, how many more there are for the weights to get used to what is chosen."""
+LEARNED = 1 / (1 + SETTLING)
+"""Of the whole work, the share that is done when the choosing begins."""
 NOTES = 20
 """So many times the weights of the options are told on the way."""
 Numbers = NDArray[np.int64]
@@ -100,7 +102,7 @@ def search(
         network.skip_drop.p = SKIP_DROP * max(0.0, 1 - progress / STAGES[-1])
         if progress * NOTES >= told:
             told = int(progress * NOTES) + 1
-            yield Note(progress, network.weights())
+            yield Note(LEARNED * progress, network.weights())
         if progress >= WARMUP:
             learning.step_options(next(asked))
         learning.step_weights(next(batches), progress)
@@ -112,11 +114,12 @@ def search(
     choices = [str(one) for one in generator.permutation(list(network.options))]
     looked = generator.permutation(ask)[:MOST_ASKED]
     ends = np.linspace(0, SETTLING * number, len(choices) + 1).round().astype(int)
-    for choice, steps in zip(choices, np.diff(ends), strict=True):
+    for place, (choice, steps) in enumerate(zip(choices, np.diff(ends), strict=True), start=1):
         select(network, choice, lesson, looked)
         for _ in range(steps):
             learning.step_weights(next(batches), 1.0)
-    yield Note(1.0, network.weights())
+        chosen = place / len(choices)
+        yield Note(LEARNED * (1 - chosen) + chosen, network.weights())
 
 
 def shrink(network: Supernet) -> None:
