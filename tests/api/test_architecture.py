@@ -66,6 +66,10 @@ def test_a_fitted_network_is_told_drawn_and_written(
     assert capsys.readouterr().out == found.text() + "\n"
     assert files[0].read_text() == (best / "architecture.svg").read_text()
     assert json.loads(files[1].read_text()) == found.to_dict()
+    files[0].unlink()
+    assert command("architecture", tmp_path / "run", "--svg", files[0], "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out) == found.to_dict()
+    assert files[0].is_file()
 
 
 def test_who_is_no_network_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,6 +171,8 @@ def test_an_architecture_is_kept_or_begun_with_by_another_fit(
         assert (config["adapter"]["rank"], config["backbone"]) == (4, checkpoint)
     assert kept.architecture is not None
     assert kept.architecture.blocks == found.blocks
+    best = max(kept.leaderboard(), key=lambda one: one["score"])
+    assert kept.architecture.measured.score == pytest.approx(best["score"])
     assert reasons(kept) == ["fixed as given, for the learner 'neural'"]
 
     start = {"start": found.to_dict()}
@@ -258,6 +264,8 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
         ({"architecture": "long" * 100}, "no architecture in 'long"),
         ({"architecture": {**PLAIN, "backbone": "all-MiniLM-L6-v2"}}, "all-MiniLM-L6-v2 has 6"),
         ({"space": {"neural": {"adapter.Bottleneck.width": 0}}}, "width cannot be 0"),
+        ({"space": {"probe": {"size": -3}}}, "size cannot be -3"),
+        ({"space": {"neural": {"size": [96, 100_000]}}}, "size cannot be 100000"),
         ({"space": {"cell": {"reads": "mean:--1"}}}, "is called 'mean:--1'"),
         ({"architecture": True, "learners": ["linear"]}, "There is no architecture to search"),
         ({"architecture": PLAIN, "learners": ["linear"]}, "name it too"),

@@ -37,11 +37,9 @@ def architecture(
         raise ConfigError(
             f"{run} answers by no network whose architecture is told; see its leaderboard."
         )
-    if json_file == "-":
-        print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
-        return
-    print(found.text())
+    is_printed = json_file == "-"
+    print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if is_printed else found.text())
     if svg is not None:
         write_bytes(Path(svg), drawn(found).encode())
-    if json_file is not None:
+    if json_file is not None and not is_printed:
         write_json(Path(json_file), found.to_dict())

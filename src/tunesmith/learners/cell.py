@@ -16,7 +16,7 @@ from tunesmith.learners._cell_form import cell_config
 from tunesmith.learners._cell_model import CellModel
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
-from tunesmith.zoo.backbones import why_not_read
+from tunesmith.zoo.backbones import MOST_SIDE, why_not_read
 
 
 @config
@@ -27,7 +27,7 @@ class CellConfig:
     """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     text_backbone: str = ""
     """Where `backbone` reads pictures: the checkpoint that reads texts beside them; empty for the

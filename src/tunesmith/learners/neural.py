@@ -23,7 +23,7 @@ from tunesmith.nn.augment import MOST_STEADY, POLICIES, Policy
 from tunesmith.nn.feed import Mix
 from tunesmith.nn.optim import SGD, AdamW, Lion
 from tunesmith.zoo import card_for
-from tunesmith.zoo.backbones import backbone, idle_of_reading, why_not_read
+from tunesmith.zoo.backbones import MOST_SIDE, backbone, idle_of_reading, why_not_read
 
 POOLS = ("mean", "first", "final", "max", "attention", "generalised")
 
@@ -96,7 +96,7 @@ class NeuralConfig:
     """Looks at the valid rows without a gain before it ends; 0 never looks."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224, 288, 384)] = 0
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224, 288, 384), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     text_backbone: str = ""
     """Where `backbone` reads pictures: the checkpoint that reads texts beside them, frozen; empty

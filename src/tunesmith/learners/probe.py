@@ -49,6 +49,7 @@ from tunesmith.nn.augment import MOST_STEADY, Policy, Recipe, View
 from tunesmith.nn.shards import active
 from tunesmith.zoo import weights
 from tunesmith.zoo.backbones import (
+    MOST_SIDE,
     Backbone,
     backbone,
     cuts,
@@ -79,7 +80,7 @@ class ProbeConfig:
     """The checkpoint: a name of the zoo, a folder, or hub:OWNER/NAME@REVISION."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224, 288, 384)] = 0
+    size: Annotated[int, Choice(0, 64, 96, 128, 160, 224, 288, 384), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     text_backbone: str = ""
     """Where `backbone` reads pictures: the checkpoint that reads texts beside them, frozen; empty

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.core.architecture import Architecture, Measured
 from tunesmith.core.contracts import Fitted
+from tunesmith.core.records import Result
 from tunesmith.core.runfolder import read_json, write_bytes, write_json
 from tunesmith.report.architecture import svg
 
@@ -20,11 +22,16 @@ def write(folder: Path, fitted: Fitted, measured: Measured) -> None:
         write_json(folder / FILE, found.with_measured(measured).to_dict())
 
 
-def measured_in(folder: Path) -> Measured:
-    """What was measured of the model of a folder, but for the number of its weights."""
-    found = read(folder)
-    told = Measured() if found is None else found.measured
-    return Measured(None, told.latency_ms, told.memory_mb, told.score, told.metric)
+def measured_of(result: Result) -> Measured:
+    """What was measured of the model of a trial, but for the number of its weights."""
+    value = result.score
+    return Measured(
+        None,
+        1000 * result.predict_seconds,
+        result.memory_bytes / 1e6 if result.memory_bytes else None,
+        None if value is None or math.isnan(value.value) else value.value,
+        "" if value is None else value.metric,
+    )
 
 
 def read(folder: Path) -> Architecture | None:

@@ -230,7 +230,7 @@ def _refit_one(
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
         folder.mkdir(parents=True)
         fitted.save(folder)
-        architectures.write(folder, fitted, architectures.measured_in(Path(result.folder)))
+        architectures.write(folder, fitted, architectures.measured_of(result))
     except Exception as error:  # the model that was scored is at hand, whatever went wrong
         why = f"{type(error).__name__}: {error}"
         run.note(f"trial {trial.number} could not be fitted to all rows: {why}")

@@ -66,6 +66,10 @@ def why_not(problem_texts: Sequence[str]) -> str:
     return ""
 
 
+MOST_SIDE = 4096
+"""Pixels of a side of pictures that a network may be asked to read: more would fill the memory."""
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A checkpoint as it came, in memory. The encoder is shared: copy it before training it."""
