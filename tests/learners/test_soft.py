@@ -54,6 +54,21 @@ def test_repeated_rows_are_one_with_the_shares_of_all(
     assert np.allclose(weights, 1)
 
 
+def test_a_row_that_counts_nothing_teaches_nothing(example: Problem, answers: np.ndarray) -> None:
+    told = soft(example, answers)
+    assert told.weights is not None
+    weights, rows = told.weights.copy(), told.parts["train"]
+    first = told.data.lines == told.data.lines[rows[0]]
+    weights[first] = 0.0
+    problem, shares = merged(replace(told, weights=weights))
+    counts = problem.weight("train")
+    assert shares is not None
+    assert counts is not None
+    assert np.isfinite(shares).all()
+    assert counts[0] == 0
+    assert (counts[1:] > 0).all()
+
+
 def test_other_rows_are_left_as_they_are(example: Problem) -> None:
     assert merged(example) == (example, None)
     weighed = replace(example, weights=np.ones(len(example.data)))

@@ -39,7 +39,8 @@ def merged(problem: Problem) -> tuple[Problem, Shares | None]:
     weights = problem.weights.copy()
     weights[rows[last]] = whole / whole.mean()
     kept = replace(problem, parts={**problem.parts, "train": rows[last]}, weights=weights)
-    return kept, np.asarray(shares / whole[:, None], dtype=np.float32)
+    sums = np.where(whole > 0, whole, 1.0)  # rows that count nothing have no shares
+    return kept, np.asarray(shares / sums[:, None], dtype=np.float32)
 
 
 def _differ(one: Any, other: Any) -> bool:
