@@ -27,7 +27,6 @@ from tunesmith.core.space import Choice, Int, default, to_dict  # noqa: E402
 from tunesmith.data.read import read  # noqa: E402
 from tunesmith.learners import learners  # noqa: E402
 from tunesmith.learners.fusion import FusionConfig  # noqa: E402
-from tunesmith.learners.neural import NeuralConfig  # noqa: E402
 from tunesmith.pipeline.frame import frame  # noqa: E402
 from tunesmith.pipeline.gain import gain_of_larger, gain_of_one_more  # noqa: E402
 from tunesmith.pipeline.history import History  # noqa: E402
@@ -36,7 +35,13 @@ from tunesmith.pipeline.plan import fixed, plan  # noqa: E402
 from tunesmith.pipeline.results import Results  # noqa: E402
 from tunesmith.pipeline.run import Run  # noqa: E402
 from tunesmith.pipeline.searching import Search  # noqa: E402
-from tunesmith.pipeline.sides import Ladder, begun_small, pictures_side, sides_worth  # noqa: E402
+from tunesmith.pipeline.sides import (  # noqa: E402
+    FIELDS,
+    Ladder,
+    begun_small,
+    pictures_side,
+    sides_worth,
+)
 from tunesmith.pipeline.standing import rank_key  # noqa: E402
 from tunesmith.pipeline.tune import _is_fair  # noqa: E402
 
@@ -298,13 +303,15 @@ def test_networks_of_one_size_alone_begin_with_it(photographed: Problem, tmp_pat
     assert begun_small(found, photographed, pins, lambda name: pins[name], clock, "auto") == found
 
 
-def test_who_saw_larger_pictures_ends_no_trial(run: Run, problem: Problem) -> None:
+@pytest.mark.parametrize("name", ["neural", "fusion"])
+def test_who_saw_larger_pictures_ends_no_trial(run: Run, problem: Problem, name: str) -> None:
+    usual, (_, path) = to_dict(default(learners[name].config, {})), FIELDS[name]
     history = History(run, problem, lambda found: None)
     for number, side in enumerate((96, 160, 0), 1):
-        trial = Trial(number, "neural", {**to_dict(NeuralConfig()), "size": side}, "", 0)
+        trial = Trial(number, name, {**usual, path: side}, "", 0)
         history.place(trial)
         history.results.add(Result(trial, "failed"))
-    mine = Trial(9, "neural", {**to_dict(NeuralConfig()), "size": 160}, "", 0)
+    mine = Trial(9, name, {**usual, path: 160}, "", 0)
     assert [_is_fair(mine, history, Curve(place, ())) for place in range(3)] == [True, True, False]
 
 

@@ -20,6 +20,7 @@ from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.sharing import told_of_sharing
+from tunesmith.pipeline.sides import FIELDS
 from tunesmith.pipeline.souping import souped
 from tunesmith.pipeline.stacking import stacked
 from tunesmith.pipeline.standing import soup_groups, soup_seconds, spare_seconds, stack_seconds
@@ -133,7 +134,8 @@ def _is_fair(trial: Trial, history: History, other: Curve) -> bool:
     """Whether the course of another trial says what this one should have come to by now: not where
     that one saw larger pictures."""
     seen = history.at_place(trial.learner, other.number).trial.config
-    mine, its = (int(config.get("size", 0)) or USUAL_SIDE for config in (trial.config, seen))
+    _, side = FIELDS.get(trial.learner, ("", "size"))
+    mine, its = (int(config.get(side, 0)) or USUAL_SIDE for config in (trial.config, seen))
     return mine >= its
 
 
