@@ -126,6 +126,8 @@ def why_not(config: Mapping[str, Any]) -> str:
     for name, whole in WHOLE.items():
         if config.get(name, whole) != whole:
             return f"there is no code for {name} = {config[name]!r}"
+    if config["pooling"] == "generalised":
+        return "there is no code for generalised pooling"
     if adapter != "Full":
         return f"there is no code for the adapter {adapter}"
     return "" if optimizer in OPTIMIZERS else f"there is no code for the optimiser {optimizer}"
