@@ -125,6 +125,18 @@ def test_true_searches_the_shapes_of_learners_and_false_does_not(
     assert reasons(off) == ["not searched"]
 
 
+def test_a_run_of_a_version_without_architectures_goes_on(checkpoint: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    tuned(folder, checkpoint, trials=1)
+    for name, gone in (("candidates", ("opened", "architecture")), ("request", ("architecture",))):
+        file = folder / f"{name}.json"
+        told = json.loads(file.read_text())
+        file.write_text(json.dumps({key: told[key] for key in told if key not in gone}))
+    again = ts.resume(folder, trials=1, source=table())
+    assert len(again.leaderboard()) == 2
+    assert "architecture" not in again.summary["reasons"], "nothing was decided"
+
+
 def test_auto_says_why_it_leaves_architectures_out(
     checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,9 +271,9 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"architecture": "nowhere.json"}, "no architecture in 'nowhere.json'"),
+        ({"architecture": "nowhere.json"}, "no architecture in nowhere.json"),
         ({"architecture": 3}, "cannot be 3"),
-        ({"architecture": "long" * 100}, "no architecture in 'long"),
+        ({"architecture": "long" * 100}, "no architecture in long"),
         ({"architecture": {**PLAIN, "backbone": "all-MiniLM-L6-v2"}}, "all-MiniLM-L6-v2 has 6"),
         ({"space": {"neural": {"adapter.Bottleneck.width": 0}}}, "width cannot be 0"),
         ({"space": {"probe": {"size": -3}}}, "size cannot be -3"),

@@ -271,7 +271,7 @@ def _procedure(run: Run, problem: Problem, request: Request, recorded: Recorded)
     tuning = nested.own_share(run, request.nested)
     planned = _planned(tuning, problem, request)
     candidates = planned.candidates
-    if any("backbone" in one.config for one in candidates):
+    if planned.reason and any("backbone" in one.config for one in candidates):
         reasons = {**problem.reasons, "architecture": planned.reason}
         problem = replace(problem, reasons=reasons)
     depths = {c.config["depth"] for c in candidates if "depth" in c.config}

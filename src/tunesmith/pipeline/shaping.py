@@ -3,7 +3,6 @@ what it fixes, and with what it begins."""
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,9 @@ searches no others. See docs/architecture-search.md."""
 UNPROVEN = "it has not won beyond the interval on such data elsewhere"
 WORTH_TRIALS = 40
 """Where trials are counted and not time, so many are enough."""
+
+MOST_LETTERS = 200
+"""Of a name that is told in an error: it may be a whole file by mistake."""
 
 Asked = bool | str | Mapping[str, Any]
 """As a request has it: True, False, "auto", {"pin": architecture} or {"start": architecture}."""
@@ -65,7 +67,9 @@ def _read(told: Any) -> Architecture:
     except OSError:  # such as of a name that is too long
         file = None
     if file is None:
-        raise ConfigError(f"There is no architecture in {reprlib.repr(str(told))}. {HOW}")
+        name = str(told)
+        shown = name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}…"
+        raise ConfigError(f"There is no architecture in {shown or 'a file without a name'}. {HOW}")
     try:
         return Architecture.from_dict(read_json(file))
     except DataError as error:
