@@ -22,7 +22,7 @@ from tunesmith.nn.network import Network
 from tunesmith.nn.picture_encoder import PictureEncoder
 from tunesmith.nn.rollout import rolled_out
 
-POINTS, MOST_POINTS = 6, 120
+POINTS, MOST_POINTS = 6, 240
 """Of a piece of the way from nothing to the row, at which gradients are taken; and of all of it."""
 NEAR = 0.02
 """By what share of the difference that they explain credits may miss it."""
