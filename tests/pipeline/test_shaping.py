@@ -19,7 +19,8 @@ from tunesmith.pipeline import shaping
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.shaping import asked_of, beside, opened, widened, with_given
 
-FOUND = Architecture("neural", "all-MiniLM-L6-v2", (Block(1), Block(2)), (Read(2, "max"),), (), 3)
+BLOCKS = tuple(map(Block, range(1, 7)))
+FOUND = Architecture("neural", "all-MiniLM-L6-v2", BLOCKS, (Read(6, "max"),), (), 3)
 CANDIDATES = (
     Candidate("linear", {}, "quick"),
     Candidate("cell", {"backbone": "b"}, "a cell", 10.0),
@@ -69,27 +70,26 @@ def test_auto_searches_what_has_won_where_there_is_time(
 ) -> None:
     monkeypatch.setattr(shaping, "WORTH", {("cell", "text"): 6.0, ("neural", "text"): 12.0})
     assert beside("auto", problem) == ("cell",)
-    both = opened("auto", until(run, 600.0), problem, CANDIDATES)
+    both = opened("auto", until(run, 600.0), problem, CANDIDATES, {})
     assert both.learners == ("cell", "neural")
     assert both.candidates == CANDIDATES
-    cells = opened("auto", until(run, 200.0), problem, CANDIDATES)
+    cells = opened("auto", until(run, 200.0), problem, CANDIDATES, {})
     assert cells.learners == ("cell",)
     assert cells.reason == (
         "searched: cell; neural: it takes about 480 s to search, 200 s are left"
     )
-    none = opened("auto", until(run, 50.0), problem, CANDIDATES)
+    none = opened("auto", until(run, 50.0), problem, CANDIDATES, {})
     assert none.learners == ()
     assert [one.learner for one in none.candidates] == ["linear", "neural"]
     assert none.reason.startswith("the fixed ones are kept; cell: it takes about 60 s")
-    few = opened("auto", until(run, 600.0), replace(problem, is_few=True), CANDIDATES)
+    few = opened("auto", until(run, 600.0), replace(problem, is_few=True), CANDIDATES, {})
     assert "few examples" in few.reason
 
 
 def test_one_to_begin_with_comes_before_all_that_read_by_a_checkpoint(
     problem: Problem, run: Run
 ) -> None:
-    whole = replace(FOUND, blocks=tuple(map(Block, range(1, 7))), reads=(Read(6, "max"),))
-    found = opened({"start": whole.to_dict()}, until(run, 600.0), problem, CANDIDATES)
+    found = opened({"start": FOUND.to_dict()}, until(run, 600.0), problem, CANDIDATES, {})
     order = [(one.learner, one.is_given) for one in found.candidates]
     assert order == [("linear", False), ("neural", True), ("cell", False), ("neural", False)]
     assert found.candidates[1].config["pooling"] == "max"

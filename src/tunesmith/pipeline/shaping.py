@@ -24,7 +24,7 @@ HOW = (
     'architecture= takes True, False, "auto", the file or dict of an architecture, or '
     '{"start": FILE} to begin with one.'
 )
-WORTH: Mapping[tuple[str, str], float] = {}
+WORTH: Mapping[tuple[str, str], float] = {("cell", "text"): 6.0, ("cell", "image"): 4.0}
 """By learner and what its networks read ("text" or "image"): where its architectures have won on
 held-out rows beyond the interval, and for how many trials of it there must be time then. `auto`
 searches no others. See docs/architecture-search.md."""
