@@ -92,12 +92,23 @@ def test_methods_are_rivals_until_rows_tell_them_apart():
     assert rivals([[0.20, 0.30, 0.25], [0.15, 0.24, 0.20]]) == [0]
 
 
-def test_of_equals_the_first_is_taken_unless_its_pieces_share_their_credit():
-    def told(name: str, credits: NDArray[np.float64], gain: float) -> Tried:
-        shares = np.array([0.0, 1.0])
-        curves = faithfulness.Curves(shares, -np.full(2, gain), np.full(2, gain))
-        return Tried(name, Credits(credits), curves, 0.1)
+def told(name: str, credits: NDArray[np.float64], gain: float) -> Tried:
+    shares = np.array([0.0, 1.0])
+    curves = faithfulness.Curves(shares, -np.full(2, gain), np.full(2, gain))
+    return Tried(name, Credits(credits), curves, 0.1)
 
+
+def test_a_gain_that_is_no_number_is_the_worst_of_all():
+    nothing = np.nan
+    assert rivals([[nothing], [0.1], [0.2]]) == [2]
+    assert rivals([[nothing, 0.3], [0.1, 0.2]]) == [1]
+    assert rivals([[nothing], [nothing]]) == []
+    assert preferred([[told("a", WEIGHTS, nothing)], [told("b", WEIGHTS, 0.1)]]) == 1
+    assert preferred([[told("a", WEIGHTS, nothing)], [told("b", WEIGHTS, -0.1)]]) == 1
+    assert preferred([[told("a", WEIGHTS, nothing)], [told("b", WEIGHTS, nothing)]]) == 0
+
+
+def test_of_equals_the_first_is_taken_unless_its_pieces_share_their_credit():
     alike, apart = np.repeat(WEIGHTS[::2], 2), WEIGHTS
     assert preferred([[told("a", apart, 0.2)], [told("b", apart, 0.201)]]) == 0
     assert preferred([[told("a", alike, 0.2)], [told("b", apart, 0.199)]]) == 1

@@ -152,9 +152,13 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
 def preferred(tried: Sequence[Sequence[Tried]]) -> int:
     """The place of the method that counts as the best, of what each said of the same rows. Of those
     whose gain cannot be told from the best one, and is not much less, the first that tells pieces
-    apart, since they stand in the order in which equals are taken."""
+    apart, since they stand in the order in which equals are taken. A gain that is no number is
+    the worst; the first method where no other is known of any."""
     gains = [[one.gain for one in rows] for rows in tried]
     means = np.mean(gains, axis=1)
+    if not np.isfinite(means).any():
+        return 0
+    means = np.where(np.isfinite(means), means, -inf)
     least = means.max() - MUCH_LESS * abs(means.max())
     equals = [place for place in rivals(gains) if means[place] >= least]
     fine = [place for place in equals if not any(one.is_coarse for one in tried[place])]
@@ -163,11 +167,13 @@ def preferred(tried: Sequence[Sequence[Tried]]) -> int:
 
 def rivals(gains: Sequence[Sequence[float]]) -> list[int]:
     """The places of the methods whose mean gain, of several rows each, is as good as the best one,
-    or within what it changes from row to row (paired, 95 %)."""
+    or within what it changes from row to row (paired, 95 %); of one whose gain is no number
+    nothing is known, and it is none."""
     from scipy.stats import t
 
     each = np.array(gains, dtype=np.float64)
-    best = each[int(each.mean(axis=1).argmax())]
+    means = each.mean(axis=1)
+    best = each[int(np.where(np.isfinite(means), means, -inf).argmax())]
     lacks, rows = best - each, each.shape[1]
     room = np.full(len(each), EQUAL * abs(best.mean()))
     if rows > 1:
@@ -194,7 +200,7 @@ def deepened(game: Game, chosen: Chosen, *, seed: int, clock: Clock) -> Chosen:
     except BudgetError:
         return chosen
     whole = replace(found, seconds=best.seconds + found.seconds)
-    if whole.gain < best.gain:
+    if whole.gain < best.gain or not isfinite(whole.gain):
         return chosen
     others = tuple(whole if one is best else one for one in chosen.tried)
     return Chosen(whole, others, chosen.refused, chosen.random)

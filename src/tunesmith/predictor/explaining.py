@@ -175,7 +175,7 @@ def _explained(
         return found + [of(game, names_for(method, game)) for game in games[CHOOSING_ROWS:]]
     while len(found) < min(RACING_ROWS, len(games)):
         near = rivals([[one.gain for one in rows] for rows in left.values()])
-        if len(near) == 1:
+        if len(near) <= 1:  # told apart, or nothing can be
             break
         names = [name for place, name in enumerate(left) if place in near]
         more = [*found, of(games[len(found)], names)]
