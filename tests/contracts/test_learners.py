@@ -11,9 +11,9 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
-from tunesmith.core.errors import DataError
+from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.records import Problem
-from tunesmith.core.space import default
+from tunesmith.core.space import check_pins, default, leaves
 from tunesmith.learners import learners
 from tunesmith.metrics import get
 
@@ -57,6 +57,15 @@ def quality(example: Problem, model: Fitted) -> float:
     metric = get(example.metric)
     value = metric.score(example.truth("test"), model.predict(example.part("test")), None)
     return value if metric.higher_is_better else -value
+
+
+@pytest.mark.parametrize("name", [*learners])
+@pytest.mark.parametrize("side", [-1, 4097])
+def test_no_learner_reads_pictures_of_sides_that_there_are_not(name: str, side: int) -> None:
+    kind = learners[name].config
+    for field in {"size", "picture_size"} & {*leaves(kind())}:
+        with pytest.raises(ConfigError, match=field):
+            check_pins(kind, {field: side})
 
 
 @pytest.mark.parametrize("name", PROPOSED)

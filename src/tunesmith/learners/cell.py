@@ -35,7 +35,7 @@ class CellConfig:
     picture_backbone: str = ""
     """Where `backbone` reads texts: the one that reads pictures beside them; empty for the smallest
     on this machine."""
-    picture_size: int = 0
+    picture_size: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
     search: Annotated[str, Choice("none", "darts")] = "none"
     """Take the cell as told here, or find its reads, joining, depth, width, activation, norm and

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
@@ -24,6 +25,7 @@ from tunesmith.learners._nodes import NO_SET, Nodes
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import TableLearner
 from tunesmith.modalities.columns import Columns
+from tunesmith.zoo.backbones import MOST_SIDE
 
 MOST_ROWS_A_TREE = 100_000
 BLOCK_ROWS = 1_000
@@ -53,7 +55,7 @@ class ForestConfig:
     """What stands for a picture: nothing, or frozen features of an encoder."""
     picture_backbone: str = ""
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     trees: int = 300
     """Fewer where the time is over before."""

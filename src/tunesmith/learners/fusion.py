@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import WeightsError
@@ -21,7 +22,7 @@ from tunesmith.learners._frozen import lightest, lightest_of_pictures
 from tunesmith.learners._insight import Insight, Insightful, redrawn_plane
 from tunesmith.learners._regularised import Plane
 from tunesmith.learners._shelf import learners
-from tunesmith.zoo.backbones import why_no_pictures, why_not
+from tunesmith.zoo.backbones import MOST_SIDE, why_no_pictures, why_not
 
 if TYPE_CHECKING:
     from tunesmith.nn.fusion import FusionShape
@@ -82,7 +83,7 @@ class FusionConfig:
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
     max_length: Annotated[int, Choice(64, 128, 256)] = 128
     """Tokens of a text that are read."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     texts: Annotated[str, Choice("together", "apart")] = "together"
     """Several columns of texts as one text, or each by itself."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
@@ -29,6 +30,7 @@ from tunesmith.learners._lightgbm_nodes import lightgbm_nodes
 from tunesmith.learners._nodes import Nodes
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import TableLearner
+from tunesmith.zoo.backbones import MOST_SIDE
 
 FILE = "model.txt"
 GROUP_ROWS = 20
@@ -74,7 +76,7 @@ class LightgbmConfig:
     """What stands for a picture: nothing, or frozen features of an encoder."""
     picture_backbone: str = ""
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     rising: int = 0
     """Of so many first columns of numbers the answer may only rise."""

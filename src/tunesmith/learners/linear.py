@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError
@@ -33,6 +34,7 @@ from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._with_embeddings import TableLearner, idle_pictures
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.zoo.backbones import MOST_SIDE
 
 STRENGTHS = (1.0, 5.0, 20.0, 80.0)
 MOST_TERMS = 200_000
@@ -64,7 +66,7 @@ class LinearConfig:
     """What stands for a picture: nothing, or frozen features of an encoder."""
     picture_backbone: str = ""
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     strength: float = 0.0
     """Inverse strength of the regularisation; 0 lets the valid rows choose it on a path."""

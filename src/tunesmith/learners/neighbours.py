@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError
@@ -24,6 +25,7 @@ from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.learners._with_embeddings import TableLearner, idle_contents
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.modalities.topics import Topics
+from tunesmith.zoo.backbones import MOST_SIDE
 
 MOST_ROWS = 50_000
 COUNTS = (1, 2, 5, 10, 20, 40, 80, 160, 320)
@@ -52,7 +54,7 @@ class NeighboursConfig:
     """What stands for a picture: nothing, or frozen features of an encoder."""
     picture_backbone: str = ""
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     count: int = 0
     """Rows that answer; 0 lets the valid rows choose."""

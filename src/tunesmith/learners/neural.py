@@ -104,7 +104,7 @@ class NeuralConfig:
     picture_backbone: str = ""
     """Where `backbone` reads texts: the one that reads pictures beside them, frozen; empty for the
     smallest on this machine."""
-    picture_size: int = 0
+    picture_size: Annotated[int, Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a side of those pictures; 0 for as many as that one was trained with."""
     progressive: bool = False
     """Half that side at first, then three quarters, then all of it, where the network reads other

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.predictions import ClassScores, Prediction, Values
@@ -26,6 +27,7 @@ from tunesmith.learners._table_course import taken
 from tunesmith.learners._tabular_inputs import TabularInputs
 from tunesmith.learners._with_embeddings import TableLearner, idle_contents
 from tunesmith.nn.optim import AdamW, factor
+from tunesmith.zoo.backbones import MOST_SIDE
 
 if TYPE_CHECKING:
     from torch import nn
@@ -205,7 +207,7 @@ class TabularConfig:
     """What stands for a picture: nothing, or frozen features of an encoder."""
     picture_backbone: str = ""
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     clip: float = 1.0
     """Longest gradient; longer ones are scaled down. 0 for no limit."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.records import Problem
@@ -30,6 +31,7 @@ from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import TableLearner
 from tunesmith.learners._xgboost_nodes import xgboost_nodes
 from tunesmith.modalities.columns import Columns
+from tunesmith.zoo.backbones import MOST_SIDE
 
 FILE = "model.ubj"
 
@@ -69,7 +71,7 @@ class XgboostConfig:
     """What stands for a picture: nothing, or frozen features of an encoder."""
     picture_backbone: str = ""
     """The checkpoint that reads pictures; empty for the smallest on this machine."""
-    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224)] = 0
+    picture_size: Annotated[int, Choice(0, 64, 96, 128, 160, 224), Field(ge=0, le=MOST_SIDE)] = 0
     """Pixels of a picture's side; 0 for as many as the checkpoint was trained with."""
     rounds: int = 0
     """Trees (for each class); 0 lets the valid rows end the training."""
