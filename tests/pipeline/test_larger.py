@@ -315,6 +315,20 @@ def test_who_saw_larger_pictures_ends_no_trial(run: Run, problem: Problem, name:
     assert [_is_fair(mine, history, Curve(place, ())) for place in range(3)] == [True, True, False]
 
 
+def test_a_side_that_is_the_checkpoints_own_counts_as_that(
+    run: Run, problem: Problem, checkpoint: str
+) -> None:
+    usual = {**to_dict(default(learners["neural"].config, {})), "backbone": checkpoint}
+    history = History(run, problem, lambda found: None)
+    for number, side in enumerate((0, 224), 1):
+        trial = Trial(number, "neural", {**usual, "size": side}, "", 0)
+        history.place(trial)
+        history.results.add(Result(trial, "failed"))
+    for mine, fair in ((0, [True, False]), (160, [True, False]), (128, [False, False])):
+        trial = Trial(9, "neural", {**usual, "size": mine}, "", 0)
+        assert [_is_fair(trial, history, Curve(place, ())) for place in range(2)] == fair
+
+
 SCRIPT = """
 import os, signal, sys, tunesmith as ts
 count = 0

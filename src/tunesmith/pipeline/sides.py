@@ -19,6 +19,7 @@ import numpy as np
 from tunesmith import zoo
 from tunesmith.core.clock import Clock
 from tunesmith.core.dimensions import dimensions
+from tunesmith.core.errors import TunesmithError
 from tunesmith.core.records import Candidate, Problem
 from tunesmith.core.space import Choice, Range
 from tunesmith.data.picture_headers import shorter_side
@@ -119,6 +120,20 @@ def _values(mark: Range) -> tuple[int, ...]:
     ends = (int(mark.low), int(mark.high))
     usual = [side for side in (*SIDES, *MORE_SIDES) if ends[0] < side < ends[1]]
     return tuple(dict.fromkeys([ends[0], *usual, ends[1]]))
+
+
+def side_read(name: str, config: Mapping[str, Any]) -> int:
+    """The pixels of a side that a learner reads with a config: those of its checkpoint where the
+    config says 0, the usual ones where nobody knows these."""
+    who, side = FIELDS.get(name, ("", "size"))
+    pixels, checkpoint = int(config.get(side, 0)), str(config.get(who, ""))
+    if pixels or not checkpoint:
+        return pixels or USUAL_SIDE
+    try:
+        card = zoo.card_for(checkpoint)
+        return (side_of(card, zoo.folder(card.name)) if zoo.is_here(card) else 0) or USUAL_SIDE
+    except TunesmithError:  # what reads has gone from this machine
+        return USUAL_SIDE
 
 
 def sides_worth(problem: Problem, values: Sequence[int]) -> tuple[int, ...]:

@@ -15,12 +15,11 @@ from tunesmith.pipeline.hanging import limit_of
 from tunesmith.pipeline.history import Better, History
 from tunesmith.pipeline.plan import Pins
 from tunesmith.pipeline.propose import Proposals
-from tunesmith.pipeline.reading_costs import USUAL_SIDE
 from tunesmith.pipeline.recorded import NOTHING, Recorded
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.sharing import told_of_sharing
-from tunesmith.pipeline.sides import FIELDS
+from tunesmith.pipeline.sides import side_read
 from tunesmith.pipeline.souping import souped
 from tunesmith.pipeline.stacking import stacked
 from tunesmith.pipeline.standing import soup_groups, soup_seconds, spare_seconds, stack_seconds
@@ -134,8 +133,7 @@ def _is_fair(trial: Trial, history: History, other: Curve) -> bool:
     """Whether the course of another trial says what this one should have come to by now: not where
     that one saw larger pictures."""
     seen = history.at_place(trial.learner, other.number).trial.config
-    _, side = FIELDS.get(trial.learner, ("", "size"))
-    mine, its = (int(config.get(side, 0)) or USUAL_SIDE for config in (trial.config, seen))
+    mine, its = (side_read(trial.learner, config) for config in (trial.config, seen))
     return mine >= its
 
 
