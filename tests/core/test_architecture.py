@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,19 @@ def test_it_is_told_from_the_answer_down() -> None:
         "backbone      all-MiniLM-L6-v2",
         "measured      accuracy 0.913, 22,000,000 parameters, 4.25 ms an answer, 90 MB",
     ]
+
+
+def test_names_steer_no_terminal() -> None:
+    steering = "\x1b[2Jgone\u202e\x9b1m"
+    found = replace(FOUND, backbone=steering, measured=Measured(score=0.5, metric=steering))
+    shown = "\\x1b[2Jgone\\u202e\\x9b1m"
+    assert found.text().splitlines()[-2:] == [
+        f"backbone      {shown}",
+        f"measured      {shown} 0.5",
+    ]
+    with pytest.raises(ConfigError) as error:
+        replace(found, reads=(Read(5, "mean"),))
+    assert f"{shown} has 4 blocks" in str(error.value)
 
 
 def test_blocks_that_are_alike_are_told_once() -> None:

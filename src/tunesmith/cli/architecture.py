@@ -38,7 +38,7 @@ def architecture(
             f"{run} answers by no network whose architecture is told; see its leaderboard."
         )
     is_printed = json_file == "-"
-    print(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) if is_printed else found.text())
+    print(json.dumps(found.to_dict(), indent=1) if is_printed else found.text())
     if svg is not None:
         write_bytes(Path(svg), drawn(found).encode())
     if json_file is not None and not is_printed:

@@ -13,6 +13,7 @@ import pydantic
 from pydantic import Field
 
 from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.core.printable import printable
 from tunesmith.core.space import config
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -117,8 +118,8 @@ class Architecture:
         for read in self.reads:
             if read.layer > len(self.blocks):
                 raise ConfigError(
-                    f"Layer {read.layer} cannot be read: {self.backbone or 'the backbone'} has "
-                    f"{len(self.blocks)} blocks."
+                    f"Layer {read.layer} cannot be read: "
+                    f"{printable(self.backbone) or 'the backbone'} has {len(self.blocks)} blocks."
                 )
             if read.layer and not self.blocks[read.layer - 1].kept:
                 raise ConfigError(f"Layer {read.layer} cannot be read: its block is removed.")
@@ -173,7 +174,7 @@ class Architecture:
         for first, last, block in runs(self.blocks):
             number = f"{first}" if first == last else f"{last} to {first}"
             yield f"block {number:<8}{told_block(block)}"
-        yield f"backbone      {self.backbone or 'unnamed'}"
+        yield f"backbone      {printable(self.backbone) or 'unnamed'}"
         if told := told_measured(self.measured):
             yield f"measured      {told}"
 
@@ -214,7 +215,9 @@ def told_block(block: Block) -> str:
 def told_measured(measured: Measured) -> str:
     """The measured facts in words."""
     told = (
-        None if measured.score is None else f"{measured.metric or 'score'} {measured.score:.4g}",
+        None
+        if measured.score is None
+        else f"{printable(measured.metric) or 'score'} {measured.score:.4g}",
         None if measured.parameters is None else f"{measured.parameters:,} parameters",
         None if measured.latency_ms is None else f"{measured.latency_ms:.3g} ms an answer",
         None if measured.memory_mb is None else f"{measured.memory_mb:,.0f} MB",
