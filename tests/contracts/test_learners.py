@@ -68,6 +68,18 @@ def test_no_learner_reads_pictures_of_sides_that_there_are_not(name: str, side: 
             check_pins(kind, {field: side})
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        *(("cell", field) for field in ("width", "layers", "every", "quarters", "depth")),
+        *(("neural", field) for field in ("head", "adapter.LoRA.rank", "adapter.Bottleneck.width")),
+    ],
+)
+def test_no_network_is_so_large_that_it_fills_the_memory(name: str, field: str) -> None:
+    with pytest.raises(ConfigError, match=field.rpartition(".")[2]):
+        check_pins(learners[name].config, {field: 10**12})
+
+
 @pytest.mark.parametrize("name", PROPOSED)
 def test_every_learner_keeps_its_contract(
     name: str, example: Problem, checkpoint: str, tmp_path: Path

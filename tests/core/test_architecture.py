@@ -79,6 +79,8 @@ GONE: Any = [{"number": 1, "kept": False}]
     ("change", "told"),
     [
         ({"cell": [{"kind": "linear", "width": 0}]}, "cell.0.width cannot be 0"),
+        ({"cell": [{"kind": "linear", "width": 10**12}]}, "65,536 are the most"),
+        ({"blocks": [{"number": 1, "rank": 10**12}]}, "blocks.0.rank cannot be 1000000000000"),
         ({"cell": [{"kind": "linaer", "width": 8}]}, "'linear', 'conv'"),
         ({"blocks": [], "reads": []}, "reads nothing"),
         ({"reads": [{"layer": 5, "pooling": "mean"}]}, "has 4 blocks"),
@@ -97,6 +99,10 @@ def test_what_no_network_can_be_is_refused(change: dict[str, Any], told: str) ->
     with pytest.raises(ConfigError, match=None) as error:
         Architecture.from_dict({**FOUND.to_dict(), **change})
     assert told in str(error.value)
+
+
+def test_a_skip_is_as_wide_as_what_it_is_given() -> None:
+    assert replace(FOUND, cell=(Layer("skip", 100_000),)).cell[0].width == 100_000
 
 
 def test_what_is_wrong_is_told_in_short() -> None:

@@ -18,6 +18,8 @@ from tunesmith.core.space import config
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+MOST_WIDTH = 65_536
+"""Of a layer, a head or an addition: more would fill the memory before anything is learned."""
 Amount = Annotated[float, Field(ge=0)]
 Adapter = Literal["", "lora", "bias", "bottleneck", "scaling"]
 Pooling = Literal["mean", "max", "first", "final", "attention", "generalised", "quarters", "all"]
@@ -39,7 +41,7 @@ class Block:
     kept: bool = True
     trains: bool = False
     adapter: Adapter = ""
-    rank: Annotated[int, Field(ge=0)] = 0
+    rank: Annotated[int, Field(ge=0, le=MOST_WIDTH)] = 0
     heads: Share = 1.0
     hidden: Share = 1.0
     activation: Activation = ""
@@ -123,6 +125,12 @@ class Architecture:
                 )
             if read.layer and not self.blocks[read.layer - 1].kept:
                 raise ConfigError(f"Layer {read.layer} cannot be read: its block is removed.")
+        for layer in self.cell:
+            if layer.width > MOST_WIDTH and layer.kind != "skip":  # which has no weights
+                raise ConfigError(
+                    f"A {layer.kind} layer of the cell is {layer.width:,} numbers wide: "
+                    f"{MOST_WIDTH:,} are the most."
+                )
         weights = [read.weight for read in self.reads if read.weight is not None]
         if weights and (len(weights) < len(self.reads) or not sum(weights)):
             raise ConfigError(

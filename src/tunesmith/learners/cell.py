@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tunesmith.core.architecture import Architecture
+from tunesmith.core.architecture import MOST_WIDTH, Architecture
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.records import Problem
 from tunesmith.core.space import Choice, Int, Linear, Log, config
@@ -17,6 +17,9 @@ from tunesmith.learners._cell_model import CellModel
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.zoo.backbones import MOST_SIDE, why_not_read
+
+MOST_LAYERS = 1000
+"""That are read, and that a cell has: more than any network."""
 
 
 @config
@@ -40,14 +43,14 @@ class CellConfig:
     search: Annotated[str, Choice("none", "darts")] = "none"
     """Take the cell as told here, or find its reads, joining, depth, width, activation, norm and
     skips by gradient first."""
-    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12), Field(ge=1)] = 4
+    layers: Annotated[int, Choice(1, 2, 3, 4, 6, 8, 12), Field(ge=1, le=MOST_LAYERS)] = 4
     """From how many layers the mean is read, from the last one downwards."""
-    every: Annotated[int, Choice(1, 2, 3), Field(ge=1)] = 1
+    every: Annotated[int, Choice(1, 2, 3), Field(ge=1, le=MOST_LAYERS)] = 1
     """Of these layers one in so many."""
     ends: Annotated[str, Choice("none", "max", "first", "final", "max+first")] = "max+first"
     """What is read of the last layer besides: the largest of each number, the first place, the
     final one; of pictures the largest alone, as no place of most networks stands for the whole."""
-    quarters: Annotated[int, Choice(0, 1, 2, 4, 6)] = 4
+    quarters: Annotated[int, Choice(0, 1, 2, 4, 6), Field(ge=0, le=MOST_LAYERS)] = 4
     """Of pictures, of how many layers the means over the four quarters are read: where in it
     something is. They are spread from the one before the last to a third of the depth."""
     reads: str = ""
@@ -55,9 +58,9 @@ class CellConfig:
     joined: Annotated[str, Choice("side by side", "mixed")] = "side by side"
     """How the vectors come together: side by side, or summed by learned shares, where they are of
     one width."""
-    depth: Annotated[int, Int(0, 3), Field(ge=0)] = 1
+    depth: Annotated[int, Int(0, 3), Field(ge=0, le=MOST_LAYERS)] = 1
     """Layers of the cell beside the plane over what is read."""
-    width: Annotated[int, Choice(64, 128, 256), Field(ge=1)] = 128
+    width: Annotated[int, Choice(64, 128, 256), Field(ge=1, le=MOST_WIDTH)] = 128
     """Width of its layers."""
     activation: Annotated[str, Choice("gelu", "relu", "silu", "tanh")] = "gelu"
     """What bends between them."""

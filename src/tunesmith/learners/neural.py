@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tunesmith.core.architecture import Architecture
+from tunesmith.core.architecture import MOST_WIDTH, Architecture
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Problem
@@ -56,7 +56,7 @@ class NeuralConfig:
     pooling: Annotated[str, Choice(*POOLS)] = "mean"
     """How the vectors of the tokens become one; "generalised" learns what lies between the mean and
     the largest, and is searched where an architecture is."""
-    head: Annotated[int, Choice(0, 128, 512), Field(ge=0)] = 0
+    head: Annotated[int, Choice(0, 128, 512), Field(ge=0, le=MOST_WIDTH)] = 0
     """Width of the head's hidden layer; 0 for none."""
     head_start: Annotated[str, Choice("probe", "random")] = "probe"
     """Begin with the head that suits the frozen encoder (with mean pooling and no hidden layer), as

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Blocks = Sequence["torch.nn.Module"]
 MOST_WIDTH = 4096
-"""Of a bottleneck: more would take memory before a byte of its weights is looked at."""
+"""Of a bottleneck or an addition: more would take memory before a byte of its weights is looked at.
+"""
 NAMED = "bert, roberta, electra, distilbert, mpnet, deberta-v2, llama, qwen, ViT of timm"
 """Whose blocks are known by the names of what is inside."""
 
@@ -46,7 +47,7 @@ class LoRA:
     Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022.
     """
 
-    rank: Annotated[int, Choice(4, 8, 16, 32)] = 8
+    rank: Annotated[int, Choice(4, 8, 16, 32), Field(ge=1, le=MOST_WIDTH)] = 8
     """Width of the addition."""
     alpha: Annotated[float, Choice(8.0, 16.0, 32.0)] = 16.0
     """The addition counts alpha / rank."""
