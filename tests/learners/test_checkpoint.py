@@ -71,6 +71,20 @@ def test_what_crashed_goes_on_to_the_very_weights_of_what_did_not(
     np.testing.assert_array_equal(whole.predict(valid).array(), again.predict(valid).array())
 
 
+@pytest.mark.parametrize("crash_at", [1, 2])
+def test_ranks_are_settled_before_the_first_state_is_kept(
+    example: Problem, checkpoint: str, tmp_path: Path, crash_at: int
+) -> None:
+    """What counts for ranks before they are settled is in no state, and need not be."""
+    _, scores, notes = fit(example, checkpoint, None, **SHAPED[0])
+    with pytest.raises(Crash):
+        fit(example, checkpoint, tmp_path, crash_at=crash_at, **SHAPED[0])
+    _, told, again = fit(example, checkpoint, tmp_path, **SHAPED[0])
+    assert told == scores
+    assert ("resumed" in again) == ("ranks" not in again) == (crash_at == 2)
+    assert again.get("ranks", notes["ranks"]) == notes["ranks"]
+
+
 def test_a_state_of_another_config_or_a_broken_one_is_not_taken(
     example: Problem, checkpoint: str, tmp_path: Path
 ) -> None:
