@@ -11,11 +11,13 @@ import pytest
 
 from tunesmith.core.architecture import Architecture, Block, Read
 from tunesmith.core.clock import Clock
+from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.records import Candidate, Problem
 from tunesmith.core.space import Choice
 from tunesmith.learners import learners
 from tunesmith.pipeline import shaping
+from tunesmith.pipeline.plan import fixed
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.shaping import asked_of, beside, opened, widened, with_given
 
@@ -55,6 +57,19 @@ def test_one_to_keep_becomes_pins_and_one_to_begin_with_does_not() -> None:
     assert kept["lr"] == 1e-4
     assert (kept["pooling"], kept["backbone"], kept["depth"]) == ("max", "all-MiniLM-L6-v2", 0.0)
     assert with_given({"start": FOUND.to_dict()}, own) == own
+
+
+def test_what_is_spelled_out_is_not_searched_another_way(example: Problem) -> None:
+    six, reads = tuple(map(Block, range(1, 7))), (Read(6, "mean"), Read(5, "mean"))
+    form = Architecture("cell", "all-MiniLM-L6-v2", six, reads, (), 3)
+    kept = with_given({"pin": form.to_dict()}, {"cell": {"ends": Choice("none", "max")}})
+    for pins, gone in (({}, False), (kept, True)):
+        ranges = dimensions(learners["cell"].config, fixed("cell", example, pins))
+        assert ("lr" in ranges, "width" in ranges) == (True, True)
+        assert {"layers", "every", "ends"}.isdisjoint(ranges) == gone
+    given = {"neural": {"skipped": "2", "skip": Choice(0, 1)}}
+    assert fixed("neural", example, given)["skip"] == 0
+    assert fixed("neural", example, {"neural": {"skipped": "2", "skip": 1}})["skip"] == 1
 
 
 def test_ranges_of_the_user_count_before_those_of_the_learner() -> None:

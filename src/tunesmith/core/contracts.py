@@ -243,6 +243,9 @@ class Learner(ABC, Generic[C]):
     each is at its default."""
     usual: Mapping[str, Range] = MappingProxyType({})
     """Dimensions that are searched in these narrower ranges where no architecture is."""
+    replaced: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """Of a field that says itself what others say where it is empty: those others, which change
+    nothing where it is pinned."""
     labels: Literal["none", "each", "together"] = "none"
     """What it makes of several labels a row: nothing; a model of each label, present or absent; or
     one model of all, whose truth and answers are matrices."""

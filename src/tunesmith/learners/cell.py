@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -97,6 +98,7 @@ class CellLearner(Learner[CellConfig]):
     """Layers read, joined and bent as searched, over a plane that the cell begins with."""
 
     config = CellConfig
+    replaced = MappingProxyType({"reads": ("layers", "every", "ends", "quarters")})
     labels = "together"
 
     def suits(self, problem: Problem) -> str:

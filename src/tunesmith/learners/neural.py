@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -149,6 +150,7 @@ class Neural(Learner[NeuralConfig]):
     can_go_on = True
     shapes = SHAPES
     usual = USUAL
+    replaced = MappingProxyType({"skipped": ("skip",)})
     labels = "together"
     version = 4
 

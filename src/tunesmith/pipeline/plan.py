@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from tunesmith import zoo
@@ -12,7 +13,7 @@ from tunesmith.core.clock import UNLIMITED, Clock
 from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.records import Candidate, Card, Problem
-from tunesmith.core.space import Choice, check_pins, default, from_dict, space, to_dict
+from tunesmith.core.space import Choice, Range, check_pins, default, from_dict, space, to_dict
 from tunesmith.data.languages import detect, suits_language
 from tunesmith.learners import learners
 from tunesmith.learners._per_label import suits
@@ -168,12 +169,20 @@ def modality_of(problem: Problem) -> str:
 def fixed(
     name: str, problem: Problem, pins: Pins, limit_seconds: float = UNLIMITED
 ) -> dict[str, Any]:
-    """Of a learner's config what the user pinned, and what changes nothing on this problem, or is
-    not worth a trial in so little time, at its default; ranges as the time allows."""
+    """Of a learner's config what the user pinned, and what changes nothing on this problem or
+    beside these pins, or is not worth a trial in so little time, at its default; ranges as the time
+    allows."""
     usual = to_dict(default(learners[name].config, {}))
     idle = {path: usual[path] for path in learners[name].idle(problem) if path in usual}
     narrowed = {**learners[name].usual, **_seen_within(name, problem, limit_seconds)}
-    return {**narrowed, **idle, **pins.get(name, {})}
+    own = pins.get(name, {})
+    spelled_out = [many for field, many in learners[name].replaced.items() if own.get(field)]
+    replaced = {
+        path: usual[path]
+        for path in chain(*spelled_out)
+        if isinstance(own.get(path), Range) or path not in own
+    }
+    return {**narrowed, **idle, **own, **replaced}
 
 
 def _seen_within(name: str, problem: Problem, limit_seconds: float) -> dict[str, Any]:
