@@ -22,6 +22,7 @@ from tunesmith.learners import learners  # noqa: E402
 from tunesmith.nn.shards import Store, using  # noqa: E402
 from tunesmith.nn.tally import FROZEN  # noqa: E402
 from tunesmith.pipeline.frame import frame  # noqa: E402
+from tunesmith.pipeline.plan import plan  # noqa: E402
 
 GIB = 2**30
 PINS: dict[str, dict[str, Any]] = {
@@ -182,6 +183,24 @@ def test_upper_blocks_of_a_network_of_pictures_are_cut_off(
     expected = model.predict(problem.data).array()
     assert np.allclose(opened.predict(problem.data).array(), expected, atol=1e-4)
     assert sum(one.numel() for one in opened.network.encoder.parameters()) == count
+
+
+@pytest.mark.parametrize("adapter", ["LoRA", "Scaling", "Bottleneck"])
+def test_an_adapter_that_has_nowhere_to_go_is_left_out_and_refused_where_it_is_pinned(
+    problem: Problem, picture_checkpoint: str, adapter: str
+) -> None:
+    model, notes = fitted(problem, "neural", picture_checkpoint, {"adapter": adapter})
+    assert notes["adapter"].startswith(f"{adapter} is left out, every weight may change: ")
+    form = model.architecture()
+    assert [(one.trains, one.adapter, one.rank) for one in form.blocks[-2:]] == [(True, "", 0)] * 2
+    plain, _ = fitted(problem, "neural", picture_checkpoint)
+    answers = plain.predict(problem.data).array()
+    assert np.allclose(model.predict(problem.data).array(), answers, atol=1e-4)
+    asked = {"neural": {"backbone": picture_checkpoint, "adapter": adapter}}
+    with pytest.raises(ConfigError, match=f"ResNet cannot have the adapter {adapter}"):
+        plan(problem, wanted=("neural",), pins=asked, clock=Clock(), offline=True)
+    head = {**asked["neural"], "depth": 0.0}  # nothing trains there that it would go to
+    assert plan(problem, wanted=("neural",), pins={"neural": head}, clock=Clock(), offline=True)
 
 
 def test_a_block_that_changes_the_size_of_pictures_is_not_skipped(

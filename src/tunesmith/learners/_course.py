@@ -21,6 +21,7 @@ from tunesmith.learners._forms import tuned_form
 from tunesmith.learners._head_start import start_head
 from tunesmith.learners._network_model import NeuralModel
 from tunesmith.learners._pace import Pace, look_seconds
+from tunesmith.learners._possible import possible
 from tunesmith.learners._seeing import Seeing, by_views, look_ahead
 from tunesmith.learners._shaping import kept_blocks, pruned
 from tunesmith.learners._soft import merged
@@ -57,6 +58,7 @@ def fit(
     ids = whole.ids(inputs.contents(train), length)
     kept = kept_blocks(problem, config, whole, ids, watch, seed)
     base = whole.with_blocks(kept)
+    config = possible(config, base.encoder, watch)
     seeing = Seeing.of(problem, config, base, watch)
     below, is_stored, forward = look_ahead(problem, config, base, inputs, seeing, ids, watch, seed)
     network, shape, head_start = _build(asked, config, base, inputs, watch)

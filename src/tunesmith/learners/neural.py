@@ -16,6 +16,7 @@ from tunesmith.core.records import Problem
 from tunesmith.core.seeds import derive
 from tunesmith.core.space import Choice, Int, Linear, Log, Range, config
 from tunesmith.learners._forms import tuned_config
+from tunesmith.learners._possible import why_impossible
 from tunesmith.learners._shaping import why_no_shape
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
@@ -166,7 +167,7 @@ class Neural(Learner[NeuralConfig]):
 
     def refuses(self, problem: Problem, config: NeuralConfig) -> str:
         card = card_for(config.backbone)
-        why = why_no_shape(config, card.family, card.blocks)
+        why = why_no_shape(config, card.family, card.blocks) or why_impossible(config, card.family)
         return f"{card.name}: {why}" if why else ""
 
     def shaped(self, architecture: Architecture) -> Mapping[str, Any]:

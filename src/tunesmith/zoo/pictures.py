@@ -19,6 +19,7 @@ from tunesmith.zoo.weights import read_tensors, refuse_larger, restored, weight_
 
 if TYPE_CHECKING:
     from tunesmith.nn.picture_encoder import PictureEncoder
+    from tunesmith.nn.picture_families import Family
 
 VERSION = 1
 """Raise it when the resulting bytes change."""
@@ -170,11 +171,16 @@ def side_of(card: Card, folder: Path) -> int:
 
 def reads_any_size(family: str) -> bool:
     """Whether networks of a card's family read pictures of other sides than their own."""
+    found = family_of(family)
+    return found is not None and found.any_size
+
+
+def family_of(name: str) -> Family | None:
+    """How networks of a card's family are taken apart; None where they read no pictures."""
     from tunesmith.nn.picture_families import FAMILIES
     from tunesmith.nn.picture_towers import TOWERS
 
-    found = FAMILIES.get(family) or TOWERS.get(family)
-    return found is not None and found.any_size
+    return FAMILIES.get(name) or TOWERS.get(name)
 
 
 def save_shape(encoder: PictureEncoder, folder: Path) -> None:

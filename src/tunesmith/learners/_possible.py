@@ -1,0 +1,67 @@
+"""What of a config for fine-tuning a checkpoint cannot have. What is pinned so is refused before
+any training; what a search proposes is left out, and the trial's record says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.contracts import Watch
+from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
+from tunesmith.nn.inside import INSIDE, Inside
+from tunesmith.zoo.backbones import blocks_of
+
+if TYPE_CHECKING:
+    from tunesmith.learners.neural import NeuralConfig
+
+NOWHERE = "the blocks have no map of attention that additions of low rank go to"
+UNKNOWN = "the blocks are not known from inside"
+UNBIASED = "the blocks have no biases"
+
+
+def why_impossible(config: NeuralConfig, family: str) -> str:
+    """Why a config cannot be had by checkpoints of a family; empty where it can, and where that is
+    told by their weights alone."""
+    from tunesmith.zoo.pictures import family_of
+
+    of_pictures, adapter, why = family_of(family), config.adapter, ""
+    if not family or not config.depth:
+        return ""
+    if isinstance(adapter, LoRA) and of_pictures is not None and not of_pictures.lora_targets:
+        why = NOWHERE
+    if isinstance(adapter, Bottleneck | Scaling) and family not in INSIDE:
+        why = UNKNOWN
+    named = type(adapter).__name__
+    return f"{family} cannot have the adapter {named}: {why}. Choose Full or BitFit" if why else ""
+
+
+def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
+    """The config without what the encoder cannot have: all of the trained blocks changes in place
+    of an adapter that has nowhere to go."""
+    from tunesmith.nn.shapes import inside_of
+
+    trained = blocks_of(config.depth, len(encoder.blocks))
+    blocks = [*encoder.blocks][len(encoder.blocks) - trained :]
+    why = _lacking(config.adapter, blocks, encoder.lora_targets, inside_of(encoder))
+    if why:
+        left_out = type(config.adapter).__name__
+        watch.tell("adapter", f"{left_out} is left out, every weight may change: {why}")
+        config = replace(config, adapter=Full())
+    return config
+
+
+def _lacking(
+    adapter: object, blocks: Sequence[Any], targets: Sequence[str], inside: Inside | None
+) -> str:
+    """What blocks lack that an adapter needs; empty where they have it, or there are none."""
+    if isinstance(adapter, LoRA):
+        ends = tuple(f".{one}" for one in targets)
+        names = ([f".{name}" for name, _ in block.named_modules()] for block in blocks)
+        return "" if all(any(one.endswith(ends) for one in some) for some in names) else NOWHERE
+    if isinstance(adapter, Bottleneck | Scaling):
+        return UNKNOWN if blocks and inside is None else ""
+    if isinstance(adapter, BitFit):
+        every = [name for block in blocks for name, _ in block.named_parameters()]
+        return UNBIASED if blocks and not any(name.endswith("bias") for name in every) else ""
+    return ""
