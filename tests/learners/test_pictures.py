@@ -203,6 +203,22 @@ def test_an_adapter_that_has_nowhere_to_go_is_left_out_and_refused_where_it_is_p
     assert plan(problem, wanted=("neural",), pins={"neural": head}, clock=Clock(), offline=True)
 
 
+@pytest.mark.parametrize("pooling", ["attention", "final", "first"])
+def test_pictures_that_cannot_be_pooled_so_are_pooled_by_their_mean_and_that_is_told(
+    problem: Problem, picture_checkpoint: str, pooling: str
+) -> None:
+    model, notes = fitted(problem, "neural", picture_checkpoint, {"pooling": pooling})
+    assert notes["pooling"].startswith(f"the mean in place of {pooling!r}: ")
+    plain, none = fitted(problem, "neural", picture_checkpoint)
+    assert "pooling" not in none
+    assert model.architecture() == plain.architecture()
+    answers = plain.predict(problem.data).array()
+    assert np.allclose(model.predict(problem.data).array(), answers, atol=1e-4)
+    asked = {"neural": {"backbone": picture_checkpoint, "pooling": pooling}}
+    with pytest.raises(ConfigError, match=f"ResNet cannot pool as {pooling!r}"):
+        plan(problem, wanted=("neural",), pins=asked, clock=Clock(), offline=True)
+
+
 def test_a_block_that_changes_the_size_of_pictures_is_not_skipped(
     problem: Problem, picture_checkpoint: str
 ) -> None:

@@ -74,6 +74,8 @@ def test_every_family_is_tried() -> None:
 @torch.no_grad()
 def test_the_first_token_is_apart_from_the_places() -> None:
     made = encoder("vit_tiny_patch16_224")
+    assert "first" in made.pools
+    assert "first" not in encoder("swin_tiny_patch4_window7_224").pools
     hidden = made(pixels(made.size))
     assert torch.equal(made.pool(hidden, "first"), hidden[:, 0])
     assert torch.allclose(made.pool(hidden, "mean"), hidden[:, 1:].mean(dim=1))

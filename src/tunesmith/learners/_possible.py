@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 NOWHERE = "the blocks have no map of attention that additions of low rank go to"
 UNKNOWN = "the blocks are not known from inside"
 UNBIASED = "the blocks have no biases"
+UNPOOLED = {
+    "attention": "attention over the places of a picture is not made",
+    "final": "the places of a picture have no last one",
+    "first": "no token of its own stands for the whole picture",
+}
+"""Why networks of pictures do not pool so; the first token is there in some."""
 
 
 def why_impossible(config: NeuralConfig, family: str) -> str:
@@ -26,6 +32,11 @@ def why_impossible(config: NeuralConfig, family: str) -> str:
     from tunesmith.zoo.pictures import family_of
 
     of_pictures, adapter, why = family_of(family), config.adapter, ""
+    if of_pictures is not None and config.pooling in UNPOOLED:
+        has_tokens = of_pictures.layout == "tokens"  # one of them may stand for the whole
+        if not (has_tokens and config.pooling == "first"):
+            told = UNPOOLED[config.pooling]
+            return f"{family} cannot pool as {config.pooling!r}: {told}. Choose mean or max"
     if not family or not config.depth:
         return ""
     if isinstance(adapter, LoRA) and of_pictures is not None and not of_pictures.lora_targets:
@@ -38,8 +49,14 @@ def why_impossible(config: NeuralConfig, family: str) -> str:
 
 def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
     """The config without what the encoder cannot have: all of the trained blocks changes in place
-    of an adapter that has nowhere to go."""
+    of an adapter that has nowhere to go, and pictures are pooled by their mean."""
     from tunesmith.nn.shapes import inside_of
+
+    if getattr(encoder, "reads_pictures", False) and config.pooling not in encoder.pools:
+        watch.tell(
+            "pooling", f"the mean in place of {config.pooling!r}: {UNPOOLED[config.pooling]}"
+        )
+        config = replace(config, pooling="mean")
 
     trained = blocks_of(config.depth, len(encoder.blocks))
     blocks = [*encoder.blocks][len(encoder.blocks) - trained :]

@@ -188,6 +188,7 @@ class Network(nn.Module):
         if self.pool.kind == "generalised":
             places = self.encoder.places(hidden)
             return self.pool(places, places.new_ones(places.shape[:2]))  # type: ignore[no-any-return]
+        # Networks that were saved with other pools have learned with the mean too.
         kind = self.pool.kind if self.pool.kind in ("max", "first") else "mean"
         return self.encoder.pool(hidden, kind).float()  # type: ignore[no-any-return]
 

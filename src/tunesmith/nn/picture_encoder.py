@@ -115,6 +115,13 @@ class PictureEncoder(nn.Module):
         """What follows the last block."""
         return self.run(self.stem(pixels))
 
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """How one vector comes of the places: "first" where a token of its own stands for the
+        whole."""
+        has_own = self.family.layout == "tokens" and self.family.own_tokens(self.model)
+        return ("mean", "max", "generalised", *(("first",) if has_own else ()))
+
     def pool(self, hidden: Hidden, kind: str) -> torch.Tensor:
         """One vector a picture, (batch, channels): "mean" or "max" over places, or the "first"
         token where the family has one of its own for the whole, else the mean."""
