@@ -51,12 +51,17 @@ def test_an_architecture_comes_from_a_value_a_dict_a_file_or_a_run(tmp_path: Pat
         asked_of(file)
 
 
-def test_one_to_keep_becomes_pins_and_one_to_begin_with_does_not() -> None:
+def test_one_to_keep_becomes_pins_and_one_to_begin_with_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     own = {"neural": {"lr": 1e-4}}
     kept = with_given({"pin": FOUND.to_dict()}, own)["neural"]
     assert kept["lr"] == 1e-4
     assert (kept["pooling"], kept["backbone"], kept["depth"]) == ("max", "all-MiniLM-L6-v2", 0.0)
-    assert with_given({"start": FOUND.to_dict()}, own) == own
+    for is_one_here, more in ((True, {}), (False, {"backbone": "all-MiniLM-L6-v2"})):
+        monkeypatch.setattr(shaping.zoo, "is_here", lambda card, found=is_one_here: found)
+        begun = with_given({"start": FOUND.to_dict()}, own)
+        assert begun == {"neural": {**own["neural"], **more}}
 
 
 def test_what_is_spelled_out_is_not_searched_another_way(example: Problem) -> None:

@@ -86,7 +86,8 @@ def given(asked: Asked) -> Architecture | None:
 
 
 def with_given(asked: Asked, pins: Pins, wanted: Sequence[str] | None = None) -> Pins:
-    """The pins with what fixes the architecture that was given; one to begin with is checked.
+    """The pins with what fixes the architecture that was given; one to begin with is checked, and
+    where no checkpoint is on this machine but its own, that is fixed.
 
     Raises:
         ConfigError: Its learner is not known, is not `wanted` or cannot make it, or a pin says
@@ -108,7 +109,16 @@ def with_given(asked: Asked, pins: Pins, wanted: Sequence[str] | None = None) ->
                 f"The architecture has {found.learner}.{path}={value!r}, and the space has "
                 f"{own[path]!r}: leave one of them away."
             )
-    return {**pins, found.learner: {**own, **fixed}} if PIN in asked else pins  # type: ignore[operator]
+    if PIN in asked:  # type: ignore[operator]
+        return {**pins, found.learner: {**own, **fixed}}
+    if not found.backbone or "backbone" in own or _are_here(zoo.card_for(found.backbone).modality):
+        return pins
+    return {**pins, found.learner: {**own, "backbone": found.backbone}}
+
+
+def _are_here(modality: str) -> bool:
+    """Whether any checkpoint that has a name is on this machine."""
+    return any(zoo.is_here(card) for card in zoo.cards(modality))
 
 
 def _allows(pin: Any, value: Any) -> bool:
