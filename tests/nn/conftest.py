@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class TinyEncoder(nn.Module):
-    """Follows `EncoderLike`."""
+    """What is needed of a backbone: a stem, ordered blocks and what lies between them."""
 
     width = WIDTH
     lora_targets = ("query", "value")

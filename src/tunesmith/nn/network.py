@@ -6,28 +6,13 @@ Imports torch: import this file where it is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
 from tunesmith.nn.batches import Batch
 from tunesmith.nn.tally import FROZEN
-
-
-class EncoderLike(Protocol):
-    """What is needed of a backbone: a stem, ordered blocks and what lies between them."""
-
-    blocks: nn.ModuleList
-    width: int
-    lora_targets: Sequence[str]
-
-    def stem(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor: ...
-    def context(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> Any: ...
-    def run(
-        self, hidden: torch.Tensor, context: Any, start: int = 0, stop: int | None = None
-    ) -> torch.Tensor: ...
-
 
 POOLS = ("mean", "first", "final", "max", "attention", "generalised")
 LAST = 5.0
