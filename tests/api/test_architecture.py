@@ -142,7 +142,7 @@ def test_auto_says_why_it_leaves_architectures_out(
 ) -> None:
     monkeypatch.setattr(shaping, "WORTH", {})
     model = tuned(tmp_path / "run", checkpoint, trials=1)
-    told = "it has not won beyond the interval on such data elsewhere"
+    told = "it has not been worth its time on such data elsewhere"
     assert reasons(model) == [f"the fixed ones are kept; neural: {told}; cell: {told}"]
     monkeypatch.setattr(shaping, "WORTH", {("neural", "text"): 3.0})
     model = tuned(tmp_path / "few", checkpoint, trials=1)

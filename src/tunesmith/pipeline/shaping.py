@@ -24,11 +24,11 @@ HOW = (
     'architecture= takes True, False, "auto", the file or dict of an architecture, or '
     '{"start": FILE} to begin with one.'
 )
-WORTH: Mapping[tuple[str, str], float] = {("cell", "text"): 6.0, ("cell", "image"): 4.0}
+WORTH: Mapping[tuple[str, str], float] = {("cell", "text"): 6.0}
 """By learner and what its networks read ("text" or "image"): where its architectures have won on
 held-out rows beyond the interval, and for how many trials of it there must be time then. `auto`
 searches no others. See docs/architecture-search.md."""
-UNPROVEN = "it has not won beyond the interval on such data elsewhere"
+UNPROVEN = "it has not been worth its time on such data elsewhere"
 WORTH_TRIALS = 40
 """Where trials are counted and not time, so many are enough."""
 

@@ -36,9 +36,10 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "fusion": ("picture_backbone", "picture_size"),
 }
 """By learner: the fields that say who reads pictures, and at which side."""
-BEGIN_SMALL = ("probe", "cell", "neural")
-"""Learners whose first configs are read small; a fusion begins at what there is time for, as its
-heads take next to nothing beside the reading."""
+BEGIN_SMALL = ("probe", "cell")
+"""Learners whose first configs are read small: what is frozen is read once. What is fine-tuned
+begins at the side there is time for, until it is shown that small pictures pay there too, and so
+does a fusion, whose heads take next to nothing beside the reading."""
 LEAST_SIDE = 96
 """The side to begin with, unless smaller ones are asked for: at 64 a network's last blocks see two
 by two places."""
