@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,21 +51,12 @@ TRIALS = 7
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+def checkpoint(picture_checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A ResNet of four small blocks with random weights, for pictures of 160 pixels."""
-    import torch
-    from safetensors.torch import save_file
-
-    from tunesmith.zoo import pictures
-
-    folder = tmp_path_factory.mktemp("middling")
-    told = {
-        "architecture": "resnet10t",
-        "pretrained_cfg": {"input_size": [3, 160, 160]},
-        "model_args": {"channels": [4, 4, 8, 8]},
-    }
-    torch.manual_seed(0)
-    save_file(pictures._made(told, folder).state_dict(), folder / "model.safetensors")
+    folder = tmp_path_factory.mktemp("middling") / "resnet"
+    shutil.copytree(picture_checkpoint, folder)
+    told = json.loads((folder / "config.json").read_text())
+    told["pretrained_cfg"]["input_size"] = [3, 160, 160]
     (folder / "config.json").write_text(json.dumps(told))
     return str(folder)
 
@@ -92,6 +84,17 @@ def made(number: int, checkpoint: str, size: int, value: float, **facts: Any) ->
 
 def sides(ladder: Ladder) -> list[int]:
     return [pixels for _, pixels in ladder.rungs]
+
+
+def test_under_a_deadline_fine_tuning_goes_on_at_the_side_that_it_began_with(
+    run: Run, photographed: Problem, checkpoint: str
+) -> None:
+    read_by = {"backbone": checkpoint}
+    begun = made(1, checkpoint, 128, 0.8, learner="neural")
+    for limit, side in ((Clock(600.0), 128), (Clock(), 96)):
+        timed = growth(replace(run, clock=limit), photographed, begun)
+        assert timed.first("neural", read_by) == {"size": side}
+        assert timed.first("probe", read_by) == {"size": 96}
 
 
 def test_the_usual_sides_double_the_pixels_and_stop_where_nothing_more_is_to_be_seen() -> None:

@@ -20,26 +20,25 @@ from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._boosting import class_weights
 from tunesmith.learners._cell_form import MIXED, NONE, SIDE, candidates, spelled
 from tunesmith.learners._cell_model import CellModel
+from tunesmith.learners._frozen_model import over
 from tunesmith.learners._pace import Pace
 from tunesmith.learners._probe_planes import planes_on
 from tunesmith.learners._regularised import Plane, best_on_path, unscaled
 from tunesmith.learners._steering import by_likelihood, selection_score
-from tunesmith.learners._table_course import taken
-from tunesmith.learners._valid_first import read_all, unknown
+from tunesmith.learners._table_course import settings, taken
+from tunesmith.learners._valid_first import read_train
 from tunesmith.metrics import get
 from tunesmith.modalities.inputs import Inputs
-from tunesmith.nn.optim import AdamW, factor
-from tunesmith.zoo.backbones import Backbone, backbone, cuts, features, features_within
+from tunesmith.nn.optim import AdamW
+from tunesmith.zoo.backbones import Backbone, backbone, features
 
 if TYPE_CHECKING:
     from tunesmith.learners.cell import CellConfig
     from tunesmith.nn.cells import Cell, CellShape
-    from tunesmith.nn.loop import Settings
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 """Inverse strengths of the plane that a cell begins with; many rows never want the strongest."""
 MANY_ROWS = 2000
-WARMUP = 0.06
 START_ITERATIONS = 40
 """For each plane to begin with: it is learned on from there."""
 PLANE_SHARE = 0.5
@@ -136,22 +135,10 @@ def _read(
     """What is read of the training rows, as many as there is time for, and of the valid ones."""
     from tunesmith.nn.features import JOINT, width
 
-    length, keep = base.length(config), cuts(base, watch.depths)
-    train, valid = problem.part("train"), problem.part("valid")
-    looked = inputs.contents(valid)
-    each = read_all(base, looked, length, watch, seed, keep, readout)
-    after = each and each * unknown(base, inputs.contents(problem.part("test")), length)
-    rows, seen = features_within(
-        base,
-        inputs.contents(train),
-        max_length=length,
-        clock=watch.clock.until(after) if after else watch.clock,
-        seed=seed,
-        readout=readout,
-        keep=keep,
-    )
+    length, train, valid = base.length(config), problem.part("train"), problem.part("valid")
+    rows, seen = read_train(problem, base, inputs, length, readout, watch, seed, valid_too=True)
     widths = tuple(width(base.encoder, one) for one in readout.split(JOINT))
-    at_valid = features(base, looked, max_length=length, readout=readout)
+    at_valid = features(base, inputs.contents(valid), max_length=length, readout=readout)
     if watch.clock.is_over():
         raise BudgetError("reading took all the time")
 
@@ -180,17 +167,11 @@ def _fitted(
     cell.to(devices.device())
     mean, scale = target_scale(problem)
     model = CellModel(
-        problem.classes,
-        inputs,
-        base.encoder,
-        base.reader,
-        base.length(config),
-        train.readout,
-        cell,
-        mean,
-        scale,
-        trunk=base.trunk,
-        source=base.source,
+        **over(base, problem.classes, inputs, base.length(config)),
+        readout=train.readout,
+        cell=cell,
+        mean=mean,
+        scale=scale,
         several=problem.several,
     )
     course = _taught(problem, model, config, train, valid.whole, seed, watch)
@@ -343,7 +324,8 @@ def _taught(
         (watch.clock.elapsed() - began) * bool(config.patience),
         watch,
     )
-    told = settings(problem, model, config, train.rows, pace)
+    truth, weights = truth_of(problem, config, train.rows)
+    told = settings(truth, len(problem.classes), weights, config.batch_size, pace)
     cell = model.cell
     optimizer = AdamW(weight_decay=config.weight_decay).build(cell.groups(config.lr), config.lr)
     return taken(
@@ -357,28 +339,6 @@ def _taught(
         patience=config.patience,
         lr=config.lr,
         begins_well=True,
-    )
-
-
-def settings(
-    problem: Problem, model: CellModel, config: CellConfig, rows: NDArray[np.int64], pace: Pace
-) -> Settings:
-    """What the loop is told."""
-    from tunesmith.nn.loop import Settings
-
-    truth, weights = truth_of(problem, config, rows)
-    return Settings(
-        truth=truth,
-        classes=len(model.classes),
-        batch_size=config.batch_size,
-        smoothing=0.0,
-        class_weights=None,
-        row_weights=weights,
-        clip=1.0,
-        rate=lambda progress: factor("cosine", progress, WARMUP),
-        progress=pace.progress,
-        micro_batch=config.batch_size,
-        precision="fp32",
     )
 
 

@@ -16,18 +16,12 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._cell_form import cell_form
-from tunesmith.learners._insight import Cell as Place
-from tunesmith.learners._insight import Insight, Insightful, answered, seen_frozen
-from tunesmith.modalities.inputs import Inputs, distinct
-from tunesmith.nn.shards import active
-from tunesmith.zoo import weights
-from tunesmith.zoo.reading import Reader, reader_of, restored
-from tunesmith.zoo.weights import Source
+from tunesmith.learners._frozen_model import FrozenModel, reopened
+from tunesmith.learners._insight import Insight, answered
 
 if TYPE_CHECKING:
     import torch
 
-    from tunesmith.nn.activations import Trunk
     from tunesmith.nn.cells import Cell
 
 ANSWERED = 4096
@@ -35,25 +29,14 @@ ANSWERED = 4096
 
 
 @dataclass(frozen=True)
-class CellModel(Insightful):
-    """Encoder → the vectors of `readout`, other columns beside them → cell. While a fit runs, what
-    is stored under `trunk` is not computed again."""
+class CellModel(FrozenModel):
+    """Encoder → the vectors of `readout`, other columns beside them → cell."""
 
-    classes: tuple[str, ...]
-    inputs: Inputs
-    encoder: Any
-    reader: Reader
-    length: int
-    readout: str
     cell: Cell
     mean: float = 0.0
     scale: float = 1.0
     found: Mapping[str, Any] | None = None
     """What the valid rows and the search settled, as fields of the config."""
-    trunk: Trunk | None = None
-    source: Source | None = None
-    """The file that the encoder's weights came from."""
-    several: bool = False
 
     def predict(self, data: Dataset) -> Prediction:
         return self.answer(self.seen(data))
@@ -71,35 +54,14 @@ class CellModel(Insightful):
         )
 
     def seen(self, data: Dataset) -> NDArray[np.float32]:
-        return np.concatenate([self._read(data), self.inputs.dense(data)], axis=1)
-
-    def _read(self, data: Dataset) -> NDArray[np.float32]:
-        """Each distinct content is read once."""
-        from tunesmith.nn import activations
-        from tunesmith.nn.features import embed
-
-        store = active()
-        each, places = distinct(self.inputs.contents(data))
-        ids = self.reader.rows(each, self.length, remember=store is not None)
-        if self.trunk is None or store is None:
-            return embed(self.encoder, ids, self.readout)[places]
-        return activations.features(self.trunk, ids, self.readout)[places]
+        vectors, places = self.read(data)
+        return np.concatenate([vectors[places], self.inputs.dense(data)], axis=1)
 
     def architecture(self) -> Architecture:
-        name = self.trunk.name if self.trunk else ""
-        return cell_form(name, self.encoder, self.readout, self.cell)
-
-    @property
-    def encoders(self) -> tuple[Any, ...]:
-        return (self.encoder,)
+        return cell_form(self.backbone, self.encoder, self.readout, self.cell)
 
     def insight(self, data: Dataset) -> Insight:
         import torch
-
-        from tunesmith.nn.saliency import Passage
-
-        pad_id = getattr(self.encoder, "pad_id", 0)
-        place = Place.of(self.inputs, self.reader, self.length, data, pad_id)
 
         def answer(features: Sequence[torch.Tensor], dense: torch.Tensor) -> torch.Tensor:
             logits = self.cell(torch.cat([features[0], dense], dim=1), dense[:, :0])[:, 0]
@@ -107,9 +69,7 @@ class CellModel(Insightful):
                 logits, self.classes, several=self.several, mean=self.mean, scale=self.scale
             )
 
-        seen = seen_frozen(place, self.encoder.eval(), self.readout)
-        passage = Passage((seen,), self.inputs.dense(data)[0], answer)
-        return Insight(passage, (place,), self.inputs.slices(), self.inputs.states)
+        return self.looked_into(data, answer)
 
     def redrawn(self, seed: int) -> CellModel:
         from tunesmith.nn.redraw import redrawn
@@ -122,23 +82,14 @@ class CellModel(Insightful):
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        state = {
-            "classes": self.classes,
-            "inputs": self.inputs.state(),
-            "reads": self.reader.kind,
-            "length": self.length,
-            "readout": self.readout,
+        own = {
             "cell": asdict(self.cell.shape),
             "mean": self.mean,
             "scale": self.scale,
             "settled": self.settled(),
-            "trunk": self.trunk.key if self.trunk else "",
-            "backbone": self.trunk.name if self.trunk else "",
-            "several": self.several,
         }
-        write_json(folder / "model.json", state)
-        self.reader.save(self.encoder, folder)
-        weights.write(self.encoder, folder, self.source)
+        write_json(folder / "model.json", {**self.told(), **own})
+        self.save_encoder(folder)
         tensors = {
             name: np.ascontiguousarray(tensor.detach().cpu().numpy())
             for name, tensor in self.cell.state_dict().items()
@@ -152,24 +103,13 @@ class CellModel(Insightful):
         Raises:
             WeightsError: The weights of the cell do not fit it.
         """
-        from tunesmith.nn.activations import Trunk
-
         saved = read_json(folder / "model.json")
-        encoder = restored(folder, saved["reads"])
         return CellModel(
-            classes=tuple(saved["classes"]),
-            inputs=Inputs.restore(saved["inputs"]),
-            encoder=encoder,
-            reader=reader_of(folder, saved["reads"]),
-            length=saved["length"],
-            readout=saved["readout"],
+            **reopened(folder, saved),
             cell=_restored_cell(folder, saved["cell"]),
             mean=saved["mean"],
             scale=saved["scale"],
             found=saved["settled"],
-            trunk=Trunk(encoder, str(saved["trunk"]), str(saved["backbone"])),
-            source=Source.of(folder / weights.OWN_FILE),
-            several=saved["several"],
         )
 
 

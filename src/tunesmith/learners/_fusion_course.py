@@ -24,8 +24,8 @@ from tunesmith.learners._regularised import (
     unscaled,
 )
 from tunesmith.learners._steering import by_likelihood, selection_score
-from tunesmith.learners._table_course import taken
-from tunesmith.nn.optim import AdamW, factor
+from tunesmith.learners._table_course import settings, taken
+from tunesmith.nn.optim import AdamW
 
 if TYPE_CHECKING:
     from tunesmith.learners.fusion import FusionModel
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Inverse strengths for standardised features, as of the probe."""
-WARMUP = 0.06
 
 
 def fit_plane(problem: Problem, model: FusionModel, seed: int, watch: Watch) -> FusionModel:
@@ -96,7 +95,7 @@ def fit_network(problem: Problem, model: FusionModel, seed: int, watch: Watch) -
 
 
 def _fitted(problem: Problem, model: FusionModel, seed: int, watch: Watch) -> FusionModel:
-    from tunesmith.nn import devices, loop, tabular
+    from tunesmith.nn import devices, tabular
 
     config, truth = model.config, problem.truth("train")
     arrays, looked = (model.blocks.arrays(problem.part(part)) for part in ("train", "valid"))
@@ -117,24 +116,13 @@ def _fitted(problem: Problem, model: FusionModel, seed: int, watch: Watch) -> Fu
     own = class_weights(truth) if is_balanced else None
     if own is not None:
         weights = own if weights is None else own * weights
-    settings = loop.Settings(
-        truth=truth if problem.classes else (truth - model.mean) / model.scale,
-        classes=len(problem.classes),
-        batch_size=config.batch_size,
-        smoothing=0.0,
-        class_weights=None,
-        row_weights=weights,
-        clip=1.0,
-        rate=lambda progress: factor("cosine", progress, WARMUP),
-        progress=pace.progress,
-        micro_batch=config.batch_size,
-        precision="fp32",
-    )
+    known = truth if problem.classes else (truth - model.mean) / model.scale
+    told = settings(known, len(problem.classes), weights, config.batch_size, pace)
     optimizer = AdamW(weight_decay=config.weight_decay).build(network.groups(config.lr), config.lr)
     rate = selection_score(problem, seed, likelihood=by_likelihood(len(looked[0])))
     course = taken(
         network,
-        tabular.train(network, optimizer, table, settings, generator(seed, "batches")),
+        tabular.train(network, optimizer, table, told, generator(seed, "batches")),
         lambda: rate(model.answer(*looked)),
         pace,
         watch,

@@ -7,14 +7,48 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError, TunesmithError
 from tunesmith.learners._pace import LEAST_EPOCHS, Pace
+from tunesmith.nn.optim import factor
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.nn.loop import Step
+    from tunesmith.nn.loop import Settings, Step
+
+
+WARMUP = 0.06
+"""Share of the course in which the learning rate of a head on known numbers rises."""
+
+
+def settings(
+    truth: NDArray[Any],
+    classes: int,
+    weights: NDArray[np.float64] | None,
+    batch_size: int,
+    pace: Pace,
+) -> Settings:
+    """What the loop is told of a head on known numbers: plain losses of rows that count as their
+    `weights` say, a rate that falls as a cosine, fp32."""
+    from tunesmith.nn.loop import Settings
+
+    return Settings(
+        truth=truth,
+        classes=classes,
+        batch_size=batch_size,
+        smoothing=0.0,
+        class_weights=None,
+        row_weights=weights,
+        clip=1.0,
+        rate=lambda progress: factor("cosine", progress, WARMUP),
+        progress=pace.progress,
+        micro_batch=batch_size,
+        precision="fp32",
+    )
 
 
 def taken(

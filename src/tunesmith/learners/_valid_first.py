@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
+from tunesmith.core.records import Problem, Rows
+from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.shards import active
 from tunesmith.nn.tally import FROZEN
-from tunesmith.zoo.backbones import Backbone, features_within, known_rows
+from tunesmith.zoo.backbones import Backbone, cuts, features_within, known_rows
 
 
 def read_all(
@@ -39,6 +44,37 @@ def read_all(
             f"{base.card.name} read {len(rows)} of {len(contents)} validation rows in half the time"
         )
     return seconds / new if new and clock.has_deadline() else 0.0
+
+
+def read_train(
+    problem: Problem,
+    base: Backbone,
+    inputs: Inputs,
+    length: int,
+    readout: str,
+    watch: Watch,
+    seed: int,
+    *,
+    valid_too: bool = False,
+) -> tuple[Rows, NDArray[np.float32]]:
+    """Which training rows there was time to read, and their vectors, once the valid rows are read
+    (by the same read-out, where `valid_too`); what the test rows take is left.
+
+    Raises:
+        BudgetError: The valid rows alone would take more than half of the time left.
+    """
+    keep, looked = cuts(base, watch.depths), inputs.contents(problem.part("valid"))
+    each = read_all(base, looked, length, watch, seed, keep, readout if valid_too else "last")
+    after = each and each * unknown(base, inputs.contents(problem.part("test")), length)
+    return features_within(
+        base,
+        inputs.contents(problem.part("train")),
+        max_length=length,
+        clock=watch.clock.until(after) if after else watch.clock,
+        seed=seed,
+        readout=readout,
+        keep=keep,
+    )
 
 
 def unknown(base: Backbone, contents: list[str], length: int) -> int:

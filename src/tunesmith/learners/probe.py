@@ -25,14 +25,12 @@ from tunesmith.learners._answers import answer, softmax
 from tunesmith.learners._few_examples import STRENGTHS as FEW_STRENGTHS
 from tunesmith.learners._few_examples import USUAL, compared, shared_scale
 from tunesmith.learners._forms import probe_config, probe_form
+from tunesmith.learners._frozen_model import FrozenModel, over, reopened
 from tunesmith.learners._insight import (
-    Cell,
     Insight,
-    Insightful,
     answered,
     on_plane,
     redrawn_plane,
-    seen_frozen,
 )
 from tunesmith.learners._probe_planes import as_they_are, planes_on
 from tunesmith.learners._regularised import (
@@ -42,26 +40,21 @@ from tunesmith.learners._regularised import (
 from tunesmith.learners._seeing import PLAIN, by_views, seen_by, settled_views
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
-from tunesmith.learners._valid_first import read_all, unknown
+from tunesmith.learners._valid_first import read_train
 from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
-from tunesmith.modalities.inputs import Inputs, distinct
+from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.augment import MOST_STEADY, Policy, Recipe, View
-from tunesmith.nn.shards import active
-from tunesmith.zoo import weights
 from tunesmith.zoo.backbones import (
     MOST_SIDE,
     Backbone,
     backbone,
-    cuts,
     features_within,
     idle_of_reading,
     why_not_read,
 )
-from tunesmith.zoo.reading import Reader, reader_of, restored
-from tunesmith.zoo.weights import Source
 
 if TYPE_CHECKING:
-    from tunesmith.nn.activations import Trunk
+    pass
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Inverse strengths for standardised features; many rows never want the strongest."""
@@ -107,31 +100,19 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True)
-class ProbeModel(Insightful):
-    """Encoder → pooled layers, standardised, dense inputs beside them → plane. While a fit runs,
-    what is stored under `trunk` is not computed again."""
+class ProbeModel(FrozenModel):
+    """Encoder → pooled layers, standardised, dense inputs beside them → plane."""
 
-    classes: tuple[str, ...]
-    inputs: Inputs
-    encoder: Any
-    reader: Reader
-    length: int
     center: NDArray[np.float32]
     plane: Plane
     strength: float
-    readout: str = "several"
-    trunk: Trunk | None = None
-    source: Source | None = None
-    """The file that the encoder's weights came from."""
-    several: bool = False
     tta: int = 1
     """Views of a picture over which an answer is averaged."""
     tested: Recipe = PLAIN
     """How these views are made."""
 
     def architecture(self) -> Architecture:
-        name = self.trunk.name if self.trunk else ""
-        return probe_form(name, self.encoder, self.readout, self.plane, len(self.center))
+        return probe_form(self.backbone, self.encoder, self.readout, self.plane, len(self.center))
 
     def predict(self, data: Dataset) -> Prediction:
         return answer(self.plane.logits(self.seen(data)), self.classes, several=self.several)
@@ -141,42 +122,22 @@ class ProbeModel(Insightful):
 
     def _read(self, data: Dataset) -> NDArray[np.float32]:
         """Each distinct content is read once."""
-        from tunesmith.nn import activations
-        from tunesmith.nn.features import embed
-
-        store = active()
-        each, places = distinct(self.inputs.contents(data))
-        ids = self.reader.rows(each, self.length, remember=store is not None)
-        views = seen_by(ids, self.tested, self.tta)
-        if self.trunk is None or store is None:
-            seen = embed(self.encoder, views, self.readout)
-        else:
-            seen = activations.features(self.trunk, views, self.readout)
+        seen, places = self.read(data, lambda ids: seen_by(ids, self.tested, self.tta))
         # The mean of what a plane answers is what it answers to the mean.
-        mean: NDArray[np.float32] = seen.reshape(self.tta, len(ids), seen.shape[1]).mean(axis=0)
+        mean: NDArray[np.float32] = seen.reshape(self.tta, -1, seen.shape[1]).mean(axis=0)
         return mean[places]
-
-    @property
-    def encoders(self) -> tuple[Any, ...]:
-        return (self.encoder,)
 
     def insight(self, data: Dataset) -> Insight:
         """Where it answers by several views of a picture, the picture itself."""
         import torch
 
-        from tunesmith.nn.saliency import Passage
-
-        pad_id = getattr(self.encoder, "pad_id", 0)
-        cell = Cell.of(self.inputs, self.reader, self.length, data, pad_id)
         logits, center = on_plane(self.plane), torch.from_numpy(self.center)
 
         def answer(features: Sequence[torch.Tensor], dense: torch.Tensor) -> torch.Tensor:
             rows = torch.cat([features[0] - center.to(dense), dense], dim=1)
             return answered(logits(rows), self.classes, several=self.several)
 
-        seen = seen_frozen(cell, self.encoder.eval(), self.readout)
-        passage = Passage((seen,), self.inputs.dense(data)[0], answer)
-        return Insight(passage, (cell,), self.inputs.slices(), self.inputs.states)
+        return self.looked_into(data, answer)
 
     def redrawn(self, seed: int) -> ProbeModel:
         return replace(self, plane=redrawn_plane(self.plane, seed))
@@ -185,21 +146,9 @@ class ProbeModel(Insightful):
         return {"strength": self.strength, **settled_views(self)}
 
     def save(self, folder: Path) -> None:
-        state = {
-            "classes": self.classes,
-            "inputs": self.inputs.state(),
-            "reads": self.reader.kind,
-            "length": self.length,
-            "strength": self.strength,
-            "readout": self.readout,
-            "tta": [self.tta, self.tested.policy],
-            "trunk": self.trunk.key if self.trunk else "",
-            "backbone": self.trunk.name if self.trunk else "",
-            "several": self.several,
-        }
-        write_json(folder / "model.json", state)
-        self.reader.save(self.encoder, folder)
-        weights.write(self.encoder, folder, self.source)
+        own = {"strength": self.strength, "tta": [self.tta, self.tested.policy]}
+        write_json(folder / "model.json", {**self.told(), **own})
+        self.save_encoder(folder)
         _save_plane(folder / "head.safetensors", self.plane, self.center)
 
 
@@ -238,18 +187,7 @@ class Probe(Learner[ProbeConfig]):
         train, valid = problem.part("train"), problem.part("valid")
         inputs = Inputs.fit(train, problem.inputs)
         length = base.length(config)
-        keep = cuts(base, watch.depths)
-        each = read_all(base, inputs.contents(valid), length, watch, seed, keep)
-        after = each and each * unknown(base, inputs.contents(problem.part("test")), length)
-        rows, seen = features_within(
-            base,
-            inputs.contents(train),
-            max_length=length,
-            clock=watch.clock.until(after) if after else watch.clock,
-            seed=seed,
-            readout=config.readout,
-            keep=keep,
-        )
+        rows, seen = read_train(problem, base, inputs, length, config.readout, watch, seed)
         policy = config.augment if base.reader.kind == "image" else "none"
         recipe = Recipe(policy, seed=derive(problem.seed, "views"))
         if not recipe.is_plain:
@@ -285,26 +223,15 @@ class Probe(Learner[ProbeConfig]):
     def load(self, folder: Path) -> Fitted:
         from safetensors.numpy import load_file
 
-        from tunesmith.nn.activations import Trunk
-
         saved = read_json(folder / "model.json")
         head = load_file(folder / "head.safetensors")
-        encoder = restored(folder, saved["reads"])
         model = ProbeModel(
-            classes=tuple(saved["classes"]),
-            inputs=Inputs.restore(saved["inputs"]),
-            encoder=encoder,
-            reader=reader_of(folder, saved["reads"]),
-            length=saved["length"],
+            **reopened(folder, saved),
             center=head["center"],
             plane=Plane(head["weights"], head["bias"]),
             strength=saved["strength"],
-            readout=saved["readout"],
             tta=int(saved["tta"][0]),
             tested=Recipe(str(saved["tta"][1])),
-            trunk=Trunk(encoder, str(saved["trunk"]), str(saved.get("backbone", ""))),
-            source=Source.of(folder / weights.OWN_FILE),
-            several=saved.get("several", False),
         )
         return WithEmbeddings.around(model, folder)
 
@@ -312,18 +239,12 @@ class Probe(Learner[ProbeConfig]):
 def _blank(problem: Problem, config: ProbeConfig, base: Backbone, inputs: Inputs) -> ProbeModel:
     """The model before anything is learned."""
     return ProbeModel(
-        problem.classes,
-        inputs,
-        base.encoder,
-        base.reader,
-        base.length(config),
-        np.empty(0, dtype=np.float32),
-        Plane(np.empty((0, 0), dtype=np.float32), np.empty(0)),
-        0.0,
-        config.readout,
-        base.trunk,
-        base.source,
-        problem.several,
+        **over(base, problem.classes, inputs, base.length(config)),
+        readout=config.readout,
+        center=np.empty(0, dtype=np.float32),
+        plane=Plane(np.empty((0, 0), dtype=np.float32), np.empty(0)),
+        strength=0.0,
+        several=problem.several,
     )
 
 

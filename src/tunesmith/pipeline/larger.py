@@ -113,7 +113,8 @@ class Growth:
 
     def first(self, name: str, read: Mapping[str, Any]) -> dict[str, int]:
         """The side that a new config is tried at, by field; nothing where it is searched like all
-        else. `read` is what is stored (`standing.as_read`)."""
+        else. `read` is what is stored (`standing.as_read`). What does not begin small under a
+        deadline goes on at the side that it began with."""
         who, path = FIELDS.get(name, ("", ""))
         pin = self.pins.get(name, {}).get(who)
         checkpoint = str(pin if isinstance(pin, str) else read.get(who, ""))
@@ -122,6 +123,9 @@ class Growth:
             return {}
         if name not in BEGIN_SMALL and path in read:
             return {path: read[path]}
+        tried = self.results.of(name)
+        if name not in BEGIN_SMALL and tried and self.run.clock.has_deadline():
+            return {path: int(tried[0].trial.config[path])}
         return {path: ladder.rungs[0][0]}
 
     def of(self, result: Result) -> tuple[Ladder, int]:

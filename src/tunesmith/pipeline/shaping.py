@@ -109,7 +109,7 @@ def with_given(asked: Asked, pins: Pins, wanted: Sequence[str] | None = None) ->
                 f"The architecture has {found.learner}.{path}={value!r}, and the space has "
                 f"{own[path]!r}: leave one of them away."
             )
-    if PIN in asked:  # type: ignore[operator]
+    if isinstance(asked, Mapping) and PIN in asked:
         return {**pins, found.learner: {**own, **fixed}}
     if not found.backbone or "backbone" in own or _are_here(zoo.card_for(found.backbone).modality):
         return pins

@@ -164,9 +164,12 @@ def side_of(card: Card, folder: Path) -> int:
     if made_from in ARCHITECTURES:
         return ARCHITECTURES[made_from][0]
     try:
-        return int((_reading(_read(folder), folder).get("input_size") or [0])[-1])
-    except (WeightsError, TypeError, ValueError, IndexError, AttributeError):
+        told = _reading(_read(folder), folder)
+    except (WeightsError, TypeError, ValueError):  # anyone may have written it; opening it says so
         return 0
+    size = told.get("input_size") if isinstance(told, Mapping) else None
+    side = size[-1] if isinstance(size, list | tuple) and size else 0
+    return side if isinstance(side, int) else 0
 
 
 def reads_any_size(family: str) -> bool:
