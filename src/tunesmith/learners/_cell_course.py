@@ -4,7 +4,7 @@ learns from there for as long as the valid rows gain."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +117,11 @@ def fit(problem: Problem, config: CellConfig, seed: int, watch: Watch) -> CellMo
         return replace(model, found={**own, **model.settled()})
 
 
-def rate_of(problem: Problem, seed: int) -> Any:
-    """The score on the valid rows that a cell is steered by: with a trace of likelihood alone, as
-    a cell that is right more often is surer by far, and answers are calibrated later."""
-    return selection_score(problem, seed)
+def rate_of(problem: Problem, seed: int) -> Callable[[Prediction], float]:
+    """What a cell is steered by on the valid rows, as heads of other learners are: few rows are
+    right by luck, and tell more by how likely what is true was held to be."""
+    likelihood = by_likelihood(len(problem.parts["valid"]))
+    return selection_score(problem, seed, likelihood=likelihood)
 
 
 def _read(
@@ -255,7 +256,7 @@ def _plane(
         balanced=config.balanced,
         most_iterations=START_ITERATIONS,
     )
-    rate = selection_score(problem, seed, likelihood=by_likelihood(len(looked)))
+    rate = rate_of(problem, seed)
     both = np.concatenate([looked, valid.dense], axis=1)
     mean, scale = target_scale(problem)
 
