@@ -1,16 +1,18 @@
 """What is cut off a network and pruned out of it, and what that costs in accuracy.
 
     python benchmarks/shapes.py cut FOLDER --place PLACE [--rows 4000] [--only "blocks 1, 4 and 6"]
+        [--epochs 8]
     python benchmarks/shapes.py shared FOLDER --place PLACE
 
 FOLDER holds banking77/ with train.csv and test.csv. `cut` fine-tunes all of MiniLM-L6, on all
 training rows or so many, then smaller networks, from its weights or from the checkpoint's, by what
-that answers or by labels alone. It tells accuracy on the test rows, with the paired interval of the
-difference, and time for one row and for a batch of 64, of one thread: by the clock, and of the
-processor, which tells even where other work runs beside. `shared` scores all sub-networks of three
-of the six blocks (the first always among them, frozen) by shared weights and by training each on
-825 rows, and tells how the orders agree (Kendall's tau). What is done is kept in PLACE; what was
-ended (--seconds) goes on from its last epoch.
+that answers or by labels alone, for as many epochs or for others (--epochs). It tells accuracy on
+the test rows, with the paired interval of the difference, and time for one row and for a batch of
+64, of one thread: by the clock, and of the processor, which tells even where other work runs
+beside. `shared` scores all sub-networks of three of the six blocks (the first always among them,
+frozen) by shared weights and by training each on 825 rows, and tells how the orders agree
+(Kendall's tau). What is done is kept in PLACE; what was ended (--seconds) goes on from its last
+epoch.
 """
 
 from __future__ import annotations
@@ -141,7 +143,14 @@ def seconds_of(models: Mapping[str, Fitted], data: Dataset, rounds: int) -> dict
     return {name: np.median(every[1:], axis=0).tolist() for name, every in found.items()}
 
 
-def cut(folder: Path, place: Path, rows: int | None, only: str, until: Callable[[], float]) -> None:
+def cut(
+    folder: Path,
+    place: Path,
+    rows: int | None,
+    only: str,
+    epochs: int,
+    until: Callable[[], float],
+) -> None:
     """Train what is not there yet, and compare all that is."""
     problem, place = problem_of(folder, rows), place / f"{rows or 'all'} rows"
     full = tuned(problem, place / FULL, until())
@@ -159,7 +168,9 @@ def cut(folder: Path, place: Path, rows: int | None, only: str, until: Callable[
         told = f"{name}, {way}"
         if only not in told:
             continue
-        more = {**pins, **start}
+        if epochs != SETTINGS["epochs"]:
+            told = f"{told}, {epochs} epochs"
+        more = {**pins, **start, "epochs": epochs}
         model = tuned(given, place / told, until(), **more) if until() > 0 else None
         if model is None:
             print(f"{told}: not yet, run it again")
@@ -254,6 +265,7 @@ def main() -> None:
     parser.add_argument("--place", type=Path, required=True)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--only", default="")
+    parser.add_argument("--epochs", type=int, default=SETTINGS["epochs"])
     parser.add_argument("--seconds", type=float, default=1e9)
     asked = parser.parse_args()
     began = time.monotonic()
@@ -263,7 +275,7 @@ def main() -> None:
 
     with using(open_store()):
         if asked.what == "cut":
-            cut(asked.folder, asked.place, asked.rows, asked.only, until)
+            cut(asked.folder, asked.place, asked.rows, asked.only, asked.epochs, until)
         else:
             shared(asked.folder, asked.place, until)
 

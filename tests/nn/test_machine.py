@@ -38,6 +38,20 @@ def test_a_busy_machine_is_measured_again_but_not_for_ever(tmp_path):
     assert [remembered(file, measure, USUAL).is_quiet for _ in range(3)] == [False, True, True]
 
 
+def test_the_same_step_in_unlike_times_tells_of_others_whom_nobody_sees(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    times = {"fp32": 35.1, "bf16": 20.9, "1 thread": 31.0, "2 threads": 29.0}
+    assert not machine.is_steady(times, "bf16", 2)
+    assert machine.is_steady(times | {"2 threads": 21.5}, "bf16", 2)
+    assert machine.is_steady({}, "bf16", 2)
+    file = tmp_path / "machine.json"
+    wrong = Found("bf16", 1, times, is_quiet=True, tries=1)
+    file.write_text(json.dumps(dataclasses.asdict(wrong)))  # as it was once kept
+    right = Found("bf16", 2, times | {"2 threads": 21.5}, is_quiet=True, tries=1)
+    assert remembered(file, Measure(right), USUAL) == dataclasses.replace(right, tries=2)
+    assert remembered(file, Measure(), USUAL).threads == 2
+
+
 def test_another_process_that_was_done_first_is_followed(tmp_path):
     file = tmp_path / "machine.json"
     first = dataclasses.replace(QUIET, precision="fp32")

@@ -3,7 +3,8 @@
 A block of a small transformer goes forward and back each way in turn; the least of several times
 counts, since load only ever adds. What was found is kept in a small file beside the weights, so
 that one machine always decides the same. Where it cannot be kept, what the processor says of itself
-decides; where others use the cores while it is measured, all cores are taken.
+decides; where others use the cores while it is measured, all cores are taken. Others may be ones
+that this system does not see, on the same host: the same step then takes unlike times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ ROWS, TOKENS, WIDTH, HEADS = 8, 64, 384, 12
 @dataclass(frozen=True)
 class Found:
     """`precision` and `threads` to use; `milliseconds` of the block by way ("fp32", "bf16", "1
-    thread"), empty where nothing was measured; `is_quiet` says that nobody else used the cores,
-    `tries` how often it was measured."""
+    thread"), empty where nothing was measured; `is_quiet` says that nobody else used the cores, as
+    far as that can be seen, `tries` how often it was measured."""
 
     precision: str
     threads: int
@@ -111,9 +112,10 @@ def _read(file: Path) -> Found | None:
     try:
         found = Found(**read_json(file))
         is_whole = found.precision in ("fp32", "bf16") and 1 <= int(found.threads) <= cores()
+        is_quiet = found.is_quiet and is_steady(found.milliseconds, found.precision, cores())
     except (OSError, ValueError, TypeError, DataError):
         return None
-    return found if is_whole else None
+    return replace(found, is_quiet=is_quiet) if is_whole else None
 
 
 def measure() -> Found:
@@ -135,6 +137,7 @@ def measure() -> Found:
     finally:
         torch.set_num_threads(before)
     is_quiet = busy.cores() < (os.cpu_count() or 1) - most + QUIET_CORES
+    is_quiet = is_quiet and is_steady(times, precision, most)
     threads = most
     if is_quiet and most > 1:
         names = [_threads(n) for n in (*counts, most)]
@@ -150,6 +153,13 @@ def pick(times: Mapping[str, float], ways: Sequence[str]) -> str:
         if all(times[way] <= GAIN * times[later] for later in ways[place + 1 :]):
             return way
     raise ValueError("there is no way to pick from")
+
+
+def is_steady(times: Mapping[str, float], precision: str, most: int) -> bool:
+    """Whether the step in this precision by all cores, which is timed twice, took as long both
+    times, but for a tenth."""
+    both = [times[name] for name in (precision, _threads(most)) if name in times]
+    return not both or max(both) <= GAIN * min(both)
 
 
 def _threads(count: int) -> str:
