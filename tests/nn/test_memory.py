@@ -1,3 +1,5 @@
+import os
+import platform
 import subprocess
 import sys
 
@@ -87,24 +89,57 @@ def test_free_memory_is_the_machines_or_what_the_container_has_left(files):
     assert free_bytes(*files(info="nothing")) is None
 
 
-GROWS = """
+PIECES = """
 import gc
-from tunesmith.nn.memory import growth
+from tunesmith.nn.memory import growth, hold
 gc.disable()
+def piece():
+    made = bytearray(8 * 1024**2)
+    made[::1024] = b"1" * len(made[::1024])
+    return made
+"""
+GROWS = """
 with growth() as grown:
-    held = bytearray(96 * 1024**2)
-    held[::1024] = b"1" * len(held[::1024])
+    held = [piece() for _ in range(12)]
     del held
     print(grown())
 """
+STEPS = """
+import resource
+hold()
+for step in range(6):
+    if step == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    held = [piece() for _ in range(6)]
+    del held
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 
 
-def test_growth_is_what_was_held_at_most():
-    # in a process of its own: what other tests left here may be freed meanwhile
-    done = subprocess.run([sys.executable, "-c", GROWS], capture_output=True, text=True, check=True)
-    if done.stdout.strip() == "None":
+def told(script, **settings):
+    """What a script prints in a process of its own: what other tests left here may be freed
+    meanwhile."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", PIECES + script]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**known, **settings}
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("before", ["", "hold(); [piece() for _ in range(12)]"])
+def test_growth_is_what_was_held_at_most(before):
+    found = told(before + GROWS)
+    if found == "None":
         pytest.skip("this machine does not tell it")
-    assert 80e6 < int(done.stdout) < 200e6
+    assert 80e6 < int(found) < 200e6
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="no other allows it")
+def test_steps_take_the_memory_that_others_freed_unless_somebody_wants_it_otherwise():
+    pages = 5 * 6 * 8 * 1024**2 // os.sysconf("SC_PAGE_SIZE")
+    assert int(told(STEPS)) < 0.1 * pages
+    assert int(told(STEPS, MALLOC_TRIM_THRESHOLD_="65536")) > 0.9 * pages
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the accelerator's memory is told anywhere")

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import ConfigError
-from tunesmith.nn import machine
+from tunesmith.nn import machine, memory
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,8 @@ PRECISIONS = ("fp32", "bf16")
 
 @cache
 def device() -> torch.device:
-    """The fastest device here. The first to ask also settles the number of threads."""
+    """The fastest device here. The first to ask also settles the number of threads, and that
+    memory is held from step to step."""
     import torch
 
     if torch.cuda.is_available():
@@ -28,6 +29,7 @@ def device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     torch.set_num_threads(threads())
+    memory.hold()
     return torch.device("cpu")
 
 
@@ -165,3 +167,4 @@ def forget_memory() -> None:
 
     if device().type == "cuda":
         torch.cuda.empty_cache()
+    memory.release()
