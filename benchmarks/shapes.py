@@ -3,6 +3,8 @@
     python benchmarks/shapes.py cut FOLDER --place PLACE [--rows 4000] [--only "blocks 1, 4 and 6"]
         [--epochs 8]
     python benchmarks/shapes.py shared FOLDER --place PLACE
+    python benchmarks/shapes.py necks FOLDER --place PLACE --rows 2000 [--only "head alone"]
+    python benchmarks/shapes.py necks FOLDER --place PLACE --rows 2000 --pictures
 
 FOLDER holds banking77/ with train.csv and test.csv. `cut` fine-tunes all of MiniLM-L6, on all
 training rows or so many, then smaller networks, from its weights or from the checkpoint's, by what
@@ -11,8 +13,10 @@ the test rows, with the paired interval of the difference, and time for one row 
 64, of one thread: by the clock, and of the processor, which tells even where other work runs
 beside. `shared` scores all sub-networks of three of the six blocks (the first always among them,
 frozen) by shared weights and by training each on 825 rows, and tells how the orders agree
-(Kendall's tau). What is done is kept in PLACE; what was ended (--seconds) goes on from its last
-epoch.
+(Kendall's tau). `necks` fine-tunes MiniLM-L6 without a neck, with each kind, and with attention
+pooling, by three seeds: the head alone, the top block, all blocks; or with --pictures
+EfficientNet-Lite0 at 96 pixels, where FOLDER holds Fashion-MNIST's .gz files. What is done is kept
+in PLACE; what was ended (--seconds) goes on from its last epoch.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pandas as pd
+from pictures_learning import fashion, written
 from safetensors.torch import save_file
 from scipy.stats import kendalltau
 
@@ -258,14 +263,93 @@ def shared(folder: Path, place: Path, until: Callable[[], float]) -> None:
         )
 
 
+NECKS: Mapping[str, Mapping[str, Any]] = {
+    "no neck": {},
+    "convolution": {"neck": "convolution"},
+    "attention": {"neck": "attention"},
+    "attention pooling": {"pooling": "attention"},
+}
+TRAINED = {"head alone": 0.0, "top block": 0.17, "all blocks": 1.0}
+SEEDS, RESAMPLES = 3, 2000
+
+
+PICTURES = {"backbone": "efficientnet-lite0", "size": 96, "batch_size": 64, "patience": 9}
+TESTED = 3000
+
+
+def fashion_of(folder: Path, place: Path, rows: int) -> tuple[Problem, Dataset, np.ndarray]:
+    """So many pictures of Fashion-MNIST, a quarter of which (500 at most) end the training, and
+    others to test, written as PNG where they are not yet."""
+    parts = []
+    for part, count in (("train", rows), ("t10k", TESTED)):
+        if not (place / part).is_dir():
+            written(fashion(folder, part, count), place / part)
+        parts.append(read(place / part))
+    problem = frame(parts[0], "label", metric="accuracy")
+    drawn = np.random.default_rng(0).permutation(len(parts[0]))
+    valid, train = np.split(drawn, [min(VALID_ROWS, len(drawn) // 4)])
+    kept = {"train": train, "valid": valid, "test": valid[:1]}
+    problem = replace(problem, parts=kept, leaked=valid[:0])
+    return problem, parts[1], problem.encode(parts[1].values("label"))
+
+
+def necks(
+    given: tuple[Problem, Dataset, np.ndarray],
+    place: Path,
+    only: str,
+    pins: Mapping[str, Any],
+    until: Callable[[], float],
+) -> None:
+    """Fit what is not there yet, and compare what is, by the rows that are answered right."""
+    (problem, test, truth), learner = given, learners["neural"]
+    place.mkdir(parents=True, exist_ok=True)
+    for (what, depth), seed, (name, neck) in itertools.product(
+        TRAINED.items(), range(SEEDS), NECKS.items()
+    ):
+        file = place / f"{what}, {name}, {seed}.npy"
+        if only not in f"{what}, {name}" or file.is_file() or until() <= 0:
+            continue
+        chosen = {**pins, **neck, "depth": depth}
+        began = time.monotonic()
+        model = learner.fit(
+            problem, default(learner.config, chosen), seed, Watch(Clock(), lambda s, p: True)
+        )
+        seconds = time.monotonic() - began
+        valid, answers = (
+            (model.predict(data).array().argmax(axis=1) == told).astype(float)
+            for data, told in ((problem.part("valid"), problem.truth("valid")), (test, truth))
+        )
+        np.save(file, np.array([seconds, valid.mean(), *answers]))
+        print(f"{file.stem}: {answers.mean():.4f} (valid {valid.mean():.4f}), {seconds:.0f} s")
+    dice = np.random.default_rng(0)
+    for what in TRAINED:
+        plain: np.ndarray | None = None
+        for name in NECKS:
+            found = [np.load(one) for one in sorted(place.glob(f"{what}, {name}, *.npy"))]
+            if len(found) < SEEDS:
+                continue
+            seconds, valid = (np.mean([one[at] for one in found]) for at in (0, 1))
+            right = np.mean([one[2:] for one in found], axis=0)
+            plain = right if plain is None else plain
+            drawn = dice.integers(len(right), size=(RESAMPLES, len(right)))
+            low, high = np.quantile((right - plain)[drawn].mean(axis=1), [0.025, 0.975])
+            print(
+                f"{what}, {name}: {right.mean():.4f} on {len(right):,} test rows, "
+                f"{right.mean() - plain.mean():+.4f} [{low:+.4f}, {high:+.4f}]; "
+                f"valid {valid:.4f}, {seconds:.0f} s"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["cut", "shared"])
+    parser.add_argument("what", choices=["cut", "shared", "necks"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--place", type=Path, required=True)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--only", default="")
-    parser.add_argument("--epochs", type=int, default=SETTINGS["epochs"])
+    parser.add_argument("--pictures", action="store_true")
+    parser.add_argument("--lr", type=float, help="of necks")
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--seconds", type=float, default=1e9)
     asked = parser.parse_args()
     began = time.monotonic()
@@ -275,7 +359,18 @@ def main() -> None:
 
     with using(open_store()):
         if asked.what == "cut":
-            cut(asked.folder, asked.place, asked.rows, asked.only, asked.epochs, until)
+            epochs = asked.epochs or SETTINGS["epochs"]
+            cut(asked.folder, asked.place, asked.rows, asked.only, epochs, until)
+        elif asked.what == "necks":
+            told = {"lr": asked.lr, "epochs": asked.epochs}
+            more = {name: value for name, value in told.items() if value is not None}
+            if asked.pictures:
+                given, pins = fashion_of(asked.folder, asked.place, asked.rows or 2000), PICTURES
+            else:
+                problem = problem_of(asked.folder, asked.rows)
+                given, pins = (problem, *test_of(asked.folder, problem)), {"backbone": MODEL}
+                pins |= SETTINGS
+            necks(given, asked.place, asked.only, {**pins, **more}, until)
         else:
             shared(asked.folder, asked.place, until)
 

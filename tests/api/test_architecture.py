@@ -219,7 +219,8 @@ def test_a_cell_is_tried_where_it_is_asked_for(checkpoint: str, tmp_path: Path) 
 
 
 def test_what_is_begun_with_is_as_pinned_in_all_else(checkpoint: str, tmp_path: Path) -> None:
-    start = {"start": {**PLAIN, "backbone": checkpoint}}
+    neck = {"kind": "conv", "width": 16, "activation": "gelu", "norm": "layer", "residual": True}
+    start = {"start": {**PLAIN, "backbone": checkpoint, "neck": [neck]}}
     space = {"neural": {"epochs": 1, "patience": 0, "lr": 0.00123, "depth": [0.0, 0.5]}}
     told: dict[str, Any] = {"learners": ["neural"], "trials": 1, "offline": True}
     model = ts.fit(
@@ -228,6 +229,9 @@ def test_what_is_begun_with_is_as_pinned_in_all_else(checkpoint: str, tmp_path: 
     (one,) = model.leaderboard()
     config = one["config"]
     assert (config["lr"], config["epochs"], config["depth"]) == (0.00123, 1, 0.0)
+    assert (config["neck"], config["neck_width"]) == ("convolution", 16)
+    assert model.architecture is not None
+    assert "neck          conv 16, gelu, layer norm, residual" in model.architecture.text()
     wrong = {"neural": {"depth": 0.5}}
     with pytest.raises(ConfigError, match="leave one of them away"):
         ts.fit(table(), "label", folder=tmp_path / "no", space=wrong, architecture=start, **told)
@@ -238,6 +242,8 @@ WRONG: dict[str, Any] = {
     "width": ({"cell": [{"kind": "linear", "width": 0}]}, "cell.0.width cannot be 0"),
     "gone": ({"blocks": [{"number": 1, "kept": False}], "reads": []}, "all are removed"),
     "learner": ({"learner": "neurl"}, "Did you mean 'neural'?"),
+    "neck": ({"neck": [{"kind": "linear", "width": 8}]}, "A neck cannot have a linear layer"),
+    "made neck": ({"neck": [{"kind": "conv", "width": 8}]}, "each residual and with a layer norm"),
     "made": ({"cell": [{"kind": "conv", "width": 8}]}, "one linear layer at most"),
     "backbone": ({"backbone": "no-such-network"}, "no-such-network"),
 }
@@ -282,6 +288,9 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
         ({"architecture": True, "learners": ["linear"]}, "There is no architecture to search"),
         ({"architecture": PLAIN, "learners": ["linear"]}, "name it too"),
         ({"architecture": PLAIN, "space": {"neural": {"pooling": "max"}}}, "leave one of them"),
+        ({"architecture": PLAIN, "space": {"neural": {"neck": "attention"}}}, "leave one of them"),
+        ({"space": {"neural": {"neck": "atention"}}}, "neck cannot be 'atention'"),
+        ({"space": {"neural": {"neck_width": 10**9}}}, "neck_width cannot be 1000000000"),
         ({"space": {"neural": {"head": -1}}}, "head cannot be -1"),
         ({"space": {"neural": {"blocks": 0.0}}}, "blocks cannot be 0.0"),
         ({"space": {"neural": {"heads_kept": [1.0, 0.0]}}}, "heads_kept cannot be 0.0"),

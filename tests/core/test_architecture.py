@@ -25,6 +25,7 @@ FOUND = Architecture(
     77,
     12,
     Measured(22_000_000, 4.25, 90.0, 0.913, "accuracy"),
+    (Layer("conv", 64, "gelu", "layer", True),),
 )
 
 
@@ -40,6 +41,7 @@ def test_it_is_told_from_the_answer_down() -> None:
         "beside        12 numbers of other columns",
         "reads         mean of layer 1, weight 0.25",
         "reads         attention of layer 3, weight 0.75",
+        "neck          conv 64, gelu, layer norm, residual",
         "block 4       removed",
         "block 3       trains, lora 8",
         "block 2       frozen, 50% of the heads, 75% of the feed-forward width",
@@ -91,6 +93,9 @@ GONE: Any = [{"number": 1, "kept": False}]
         ({"reads": [{"layer": 1, "pooling": "mean", "weight": -1}]}, "reads.0.weight cannot be -1"),
         ({"reads": [{"layer": 1, "pooling": "mean", "weight": 0}]}, "not all zero"),
         ({"outputs": 0}, "outputs cannot be 0"),
+        ({"neck": [{"kind": "linear", "width": 8}]}, "A neck cannot have a linear layer"),
+        ({"neck": [{"kind": "conv", "width": 10**12}]}, "65,536 are the most"),
+        ({"neck": [{"kind": "conv", "wdith": 8}]}, "It has no field 'neck.0.width'"),
         ({"bloks": []}, "Did you mean 'blocks'?"),
         ({"reads": [{"layer": 1, "pooling": "mean", "wieght": 1}]}, "Did you mean 'weight'?"),
     ],

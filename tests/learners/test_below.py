@@ -47,6 +47,8 @@ def frozen_rows(work: Any) -> int:
         {"depth": 0.0, "head": 128, "pooling": "max"},
         {"depth": 0.0, "pooling": "attention"},
         {"depth": 0.0, "pooling": "final"},
+        {"depth": 0.0, "neck": "convolution"},
+        {"neck": "attention"},
     ],
 )
 def test_training_from_the_store_equals_training_with_the_frozen_part_run_again(
@@ -74,11 +76,12 @@ def test_training_from_the_store_equals_training_with_the_frozen_part_run_again(
     assert np.abs(rounded - plain).mean() < 0.02 * scale
 
 
-@pytest.mark.parametrize("depth", [0.0, 0.5])
+@pytest.mark.parametrize(
+    "pins", [{"depth": 0.0}, {"depth": 0.5}, {"depth": 0.0, "neck": "attention"}]
+)
 def test_a_second_fit_runs_no_frozen_block(
-    example: Problem, checkpoint: str, tmp_path: Path, depth: float
+    example: Problem, checkpoint: str, tmp_path: Path, pins: dict[str, Any]
 ) -> None:
-    pins = {"depth": depth}
     with using(Store(tmp_path, GIB)):
         assert frozen_rows(lambda: fit(example, checkpoint, pins)) > 0
     with using(Store(tmp_path, GIB)):

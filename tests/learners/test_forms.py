@@ -54,12 +54,13 @@ def test_a_fine_tuned_network_tells_its_blocks_and_makes_the_same_again(
     model.save(tmp_path)
     assert learners["neural"].load(tmp_path).architecture() == found
     again = learners["neural"].shaped(found)
-    assert again == {**pins, "pooling": "max", "backbone": checkpoint}
+    assert again == {**pins, "pooling": "max", "neck": "none", "backbone": checkpoint}
     config = default(learners["neural"].config, again)
     assert (config.depth, config.adapter.rank, config.head) == (0.5, 4, 128)
 
 
 TOP = Block(2, trains=True)
+NECK = Layer("attention", 8, "", "layer", residual=True)
 ODD: dict[str, tuple[str, dict[str, Any], str]] = {
     "lower trains": ("neural", {"blocks": (Block(1, trains=True), Block(2))}, "the top blocks"),
     "frozen": ("neural", {"blocks": (Block(1, adapter="lora", rank=4), TOP)}, "block 1 has lora"),
@@ -67,6 +68,10 @@ ODD: dict[str, tuple[str, dict[str, Any], str]] = {
     "narrow": ("neural", {"blocks": (Block(1), replace(TOP, adapter="bottleneck"))}, "rank of one"),
     "bend": ("neural", {"cell": (Layer("linear", 8, "tanh"),)}, "with gelu"),
     "norm": ("neural", {"cell": (Layer("linear", 8, norm="layer"),)}, "nothing else"),
+    "wide neck": ("neural", {"neck": (Layer("conv", 8, "gelu"),)}, "each residual"),
+    "long neck": ("neural", {"neck": 2 * (NECK,)}, "is one layer"),
+    "neck": ("probe", {"neck": (NECK,)}, "has no neck"),
+    "neck of a cell": ("cell", {"neck": (NECK,)}, "has no neck"),
     "plane": ("probe", {"cell": (Layer("linear", 8),)}, "one plane"),
     "mixed": ("probe", {"reads": (Read(2, "mean", 1.0),)}, "side by side"),
     "lower end": ("cell", {"reads": (Read(1, "max"),)}, "cannot read max of layer 1"),

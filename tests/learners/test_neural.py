@@ -49,6 +49,8 @@ def tuned(example: Problem, checkpoint: str, pins: Mapping[str, Any]) -> NeuralM
         {"adapter": "Bottleneck", "depth": 0.5},
         {"pooling": "generalised", "readout": "mix"},
         {"readout": "mix", "depth": 0.5},
+        {"neck": "convolution", "neck_width": 8, "readout": "mix"},
+        {"neck": "attention", "pooling": "attention", "depth": 0.0, "head": 128},
         {"adapter": "Scaling", "lr": 3e-3},
         {"optimizer": "SGD", "schedule": "cosine"},
         {"optimizer": "Lion", "schedule": "constant"},

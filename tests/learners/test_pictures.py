@@ -203,7 +203,58 @@ def test_an_adapter_that_has_nowhere_to_go_is_left_out_and_refused_where_it_is_p
     assert plan(problem, wanted=("neural",), pins={"neural": head}, clock=Clock(), offline=True)
 
 
-@pytest.mark.parametrize("pooling", ["attention", "final", "first"])
+@pytest.mark.parametrize(
+    "pins",
+    [
+        {"pooling": "attention"},
+        {"neck": "convolution", "depth": 0.0},
+        {"neck": "attention", "neck_width": 8, "pooling": "attention"},
+    ],
+    ids=str,
+)
+def test_what_stands_above_a_network_of_pictures_learns_and_opens_again(
+    problem: Problem, picture_checkpoint: str, tmp_path: Path, pins: dict[str, Any]
+) -> None:
+    begun, notes = fitted(problem, "neural", picture_checkpoint, {**pins, "epochs": 0})
+    depth = {"depth": pins.get("depth", 0.5)}
+    plain, _ = fitted(problem, "neural", picture_checkpoint, {**depth, "epochs": 0})
+    answers = plain.predict(problem.data).array()
+    assert np.allclose(begun.predict(problem.data).array(), answers, atol=1e-4)
+    assert not {"pooling", "neck"} & set(notes)
+    model, _ = fitted(problem, "neural", picture_checkpoint, pins)
+    model.save(tmp_path)
+    opened = learners["neural"].load(tmp_path)
+    told = model.predict(problem.data).array()
+    assert np.allclose(opened.predict(problem.data).array(), told, atol=1e-4)
+    form = opened.architecture()
+    handed = learners["neural"].shaped(form)
+    assert {name: handed.get(name) for name in pins} == pins
+    assert bool(form.neck) == ("neck" in pins)
+
+
+def test_a_convolution_below_the_first_token_is_left_out_and_refused_where_it_is_pinned() -> None:
+    from tunesmith.learners._possible import possible, why_impossible
+    from tunesmith.zoo import pictures
+
+    told = {
+        "architecture": "vit_tiny_patch16_224",
+        "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3},
+        "model_args": {"embed_dim": 24, "depth": 1, "img_size": 32},
+    }
+    encoder, notes = pictures._encoder(told, Path("here")), dict[str, str]()
+    watch = Watch(Clock(), lambda score, progress: True, tell=notes.__setitem__)
+    pins: dict[str, Any] = {"neck": "convolution", "pooling": "first"}
+    config = default(learners["neural"].config, pins)
+    assert "the first token is none of them" in why_impossible(config, "VisionTransformer")
+    assert possible(config, encoder, watch).neck == "none"
+    assert notes["neck"].startswith("none in place of a convolution: ")
+    for other in ({**pins, "neck": "attention"}, {**pins, "pooling": "mean"}):
+        config = default(learners["neural"].config, other)
+        assert not why_impossible(config, "VisionTransformer")
+        assert possible(config, encoder, watch) == config
+
+
+@pytest.mark.parametrize("pooling", ["final", "first"])
 def test_pictures_that_cannot_be_pooled_so_are_pooled_by_their_mean_and_that_is_told(
     problem: Problem, picture_checkpoint: str, pooling: str
 ) -> None:

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from tunesmith.core.architecture import Architecture
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
+from tunesmith.core.dimensions import dimensions
 from tunesmith.core.errors import ConfigError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
@@ -92,6 +93,8 @@ SHAPES = [
     {"blocks": 0.6, "adapter": "Scaling"},
     {"skipped": "4", "readout": "mix", "depth": 0.5, "pooling": "generalised"},
     {"blocks": 0.8, "readout": "mix"},
+    {"blocks": 0.6, "neck": "convolution", "neck_width": 8, "readout": "mix"},
+    {"blocks": 0.6, "neck": "attention", "neck_width": 16, "depth": 0.0, "head": 16},
 ]
 
 
@@ -257,6 +260,8 @@ def test_an_architecture_tells_the_config_that_makes_it(
         ({"skipped": "top"}, "skipped names blocks by number"),
         ({"width_kept": 0.0}, "width_kept"),
         ({"blocks": 1.5}, "blocks"),
+        ({"neck": "recurrent"}, "neck cannot be 'recurrent'"),
+        ({"neck": "attention", "neck_width": 0}, "neck_width cannot be 0"),
     ],
 )
 def test_an_impossible_shape_is_one_error_before_any_training(
@@ -265,6 +270,37 @@ def test_an_impossible_shape_is_one_error_before_any_training(
     asked = {"neural": {"backbone": deep, **pins}}
     with pytest.raises(ConfigError, match=told):
         plan(example, wanted=("neural",), pins=asked, clock=Clock(), offline=True)
+
+
+def test_necks_are_searched_where_an_architecture_is_and_nowhere_else() -> None:
+    learner = learners["neural"]
+    usual = dimensions(learner.config, learner.usual)
+    assert not {"neck", "neck_width"} & set(usual)
+    assert {"neck", "neck_width"} <= set(dimensions(learner.config, learner.shapes))
+
+
+def test_a_saved_neck_of_another_kind_or_width_is_refused(
+    example: Problem, deep: str, tmp_path: Path
+) -> None:
+    model = tuned(example, deep, {"neck": "attention", "depth": 0.0, "epochs": 0})
+    model.save(tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    for wrong in ({"neck": "convolution"}, {"neck": "none"}, {"neck": "x"}, {"neck_width": 10**9}):
+        (tmp_path / "model.json").write_text(json.dumps({**told, "shape": told["shape"] | wrong}))
+        with pytest.raises(WeightsError):
+            learners["neural"].load(tmp_path)
+
+
+def test_a_convolution_is_nothing_that_attention_could_be_followed_through(
+    example: Problem, deep: str
+) -> None:
+    model = tuned(example, deep, {"neck": "convolution", "depth": 0.0})
+    assert "attention-rollout" not in model.heat_methods()
+    found = model.heats(example.part("test").take(np.arange(1)), 0, "integrated-gradients")
+    assert found
+    drawn = model.redrawn(0).network
+    old, new = model.network.neck, drawn.neck
+    assert not torch.equal(old.up.weight, new.up.weight)  # type: ignore[union-attr, arg-type]
 
 
 def test_a_file_of_another_shape_than_it_tells_is_refused(
@@ -293,6 +329,7 @@ def test_a_file_of_another_shape_than_it_tells_is_refused(
     [
         {"skipped": "2", "heads_kept": 0.5, "width_kept": 0.5},
         {"blocks": 0.6, "readout": "mix", "adapter": "Bottleneck", "pooling": "generalised"},
+        {"blocks": 0.4, "readout": "mix", "neck": "attention"},
     ],
     ids=str,
 )

@@ -80,7 +80,18 @@ def _one_thread():
 def build():
     """A function that makes a network of three blocks, by default for two classes."""
 
-    def make(seed=0, *, pool="mean", dense=2, outputs=2, hidden=0, dropout=0.0, blocks=3, mixed=0):
+    def make(
+        seed=0,
+        *,
+        pool="mean",
+        dense=2,
+        outputs=2,
+        hidden=0,
+        dropout=0.0,
+        blocks=3,
+        mixed=0,
+        neck="none",
+    ):
         torch.manual_seed(seed)
         return Network(
             TinyEncoder(blocks),
@@ -90,6 +101,8 @@ def build():
             hidden=hidden,
             dropout=dropout,
             mixed=mixed,
+            neck=neck,
+            neck_width=8,
         )
 
     return make

@@ -10,6 +10,7 @@ import torch
 
 timm = pytest.importorskip("timm")
 
+from tunesmith.nn.network import Network  # noqa: E402
 from tunesmith.nn.picture_encoder import PictureEncoder  # noqa: E402
 from tunesmith.nn.picture_families import FAMILIES  # noqa: E402
 
@@ -113,3 +114,42 @@ def test_quarters_are_the_means_over_the_four_parts_of_a_map(picture_checkpoint:
     both = embed(encoder, pixels, "mean:-2+quarters:-2", precision="fp32")
     mean, parts = both[:, : encoder.widths[-2]], both[:, encoder.widths[-2] :]
     assert np.allclose(parts.reshape(3, -1, 4).mean(axis=2), mean, atol=1e-5)
+
+
+HEAD: Any = {"dense": 0, "outputs": 3, "hidden": 0, "dropout": 0.0}
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet10t", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"]
+)
+@pytest.mark.parametrize("kind", ["convolution", "attention"])
+@torch.no_grad()
+def test_a_neck_goes_over_pictures_of_every_layout(kind: str, name: str) -> None:
+    made = encoder(name)
+    hidden = made(pixels(made.size))
+    grid = made.grid(hidden)
+    assert torch.equal(made.with_grid(hidden, grid), hidden)
+    assert torch.equal(grid.flatten(1, 2), made.places(hidden))
+    necked = Network(made, pool="mean", neck=kind, neck_width=4, **HEAD).eval()
+    wanted = Network(made, pool="mean", **HEAD).eval().pooled_places(hidden)
+    assert torch.allclose(necked.pooled_places(hidden), wanted, atol=1e-6)
+    for parameter in necked.neck.parameters():  # type: ignore[union-attr]
+        parameter.normal_(std=0.3)
+    found = made.grid(necked._through(necked.neck, hidden))  # type: ignore[arg-type]
+    if kind == "convolution" or made.family.layout != "tokens":
+        assert torch.allclose(found, necked.neck(grid), atol=1e-5)  # type: ignore[misc]
+    else:  # it sees the token of the whole, and that sees it
+        assert not torch.allclose(found, necked.neck(grid), atol=1e-3)  # type: ignore[misc]
+    assert found.shape == grid.shape
+
+
+@torch.no_grad()
+def test_attention_pools_pictures_from_their_mean_on() -> None:
+    made = encoder("resnet10t")
+    hidden = made(pixels(made.size))
+    network = Network(made, pool="attention", **HEAD).eval()
+    assert torch.allclose(network.pooled_places(hidden), made.pool(hidden, "mean"), atol=1e-5)
+    network.pool.query.weight.normal_(std=30.0)  # type: ignore[union-attr]
+    places = made.places(hidden)
+    wanted = places[torch.arange(2), (places @ network.pool.query.weight[0]).argmax(dim=1)]  # type: ignore[union-attr]
+    assert torch.allclose(network.pooled_places(hidden), wanted, atol=1e-2)

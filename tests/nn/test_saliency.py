@@ -67,9 +67,10 @@ def looker(name: str) -> PictureEncoder:
     return PictureEncoder(model, size=32, mean=[0.4] * 3, std=[0.3] * 3, shape={}).eval()
 
 
-def tuned(encoder: Any, pool: str = "mean", dense: int = 2) -> Network:
+def tuned(encoder: Any, pool: str = "mean", dense: int = 2, neck: str = "none") -> Network:
     torch.manual_seed(1)
-    network = Network(encoder, pool=pool, dense=dense, outputs=3, hidden=8, dropout=0.1)
+    shape: Any = {"outputs": 3, "hidden": 8, "dropout": 0.1, "neck": neck, "neck_width": 8}
+    network = Network(encoder, pool=pool, dense=dense, **shape)
     return spread(network, 0.4)
 
 
@@ -114,9 +115,12 @@ def test_so_is_that_of_a_picture_from_any_block_below(name: str, readout: str) -
 
 
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("pool", ["mean", "first", "final", "attention"])
+@pytest.mark.parametrize(
+    "pool", ["mean", "first", "final", "attention", "mean convolution", "mean attention"]
+)
 def test_integrated_gradients_sum_to_what_the_answer_differs(name: str, pool: str) -> None:
-    network = tuned(reader(name), pool)
+    pool, _, neck = pool.partition(" ")
+    network = tuned(reader(name), pool, neck=neck or "none")
     passage = passage_of(network, IDS, BLANK)
     found = saliency.integrated_gradients(passage, 1, Clock())
     with torch.no_grad():
@@ -132,9 +136,10 @@ def test_integrated_gradients_sum_to_what_the_answer_differs(name: str, pool: st
     assert not found.contents[0][[0, -1]].any()
 
 
+@pytest.mark.parametrize("neck", ["none", "convolution"])
 @pytest.mark.parametrize("name", PICTURES)
-def test_so_do_those_of_pixels(name: str) -> None:
-    network, pixels = tuned(looker(name)), picture()
+def test_so_do_those_of_pixels(name: str, neck: str) -> None:
+    network, pixels = tuned(looker(name), neck=neck), picture()
     blank = np.full_like(pixels, 128)
     passage = passage_of(network, pixels, blank, (0.0, 0.0))
     found = saliency.integrated_gradients(passage, 0, Clock())
@@ -214,6 +219,23 @@ def test_every_block_is_watched_by_whichever_kernel_and_set_nothing(name: str, k
     assert encoder.model.config._attn_implementation == kind
     assert np.array_equal(features.embed(encoder, [IDS], "last", precision="fp32"), wanted)
     assert before.shape == wanted.shape
+
+
+def test_a_rollout_goes_on_through_an_attention_above_and_stops_at_a_convolution() -> None:
+    encoder = reader("bert")
+
+    def rolled(network: Network) -> Any:
+        return saliency.attention_rollout(passage_of(network, IDS, BLANK)).contents[0]
+
+    plain = rolled(tuned(encoder))
+    network = tuned(encoder, neck="attention")
+    network.neck.query.weight.data.mul_(20)
+    assert np.isclose(rolled(network).sum(), 1)
+    assert not np.allclose(rolled(network), plain, atol=1e-4)
+    for parameter in network.neck.query.parameters():
+        parameter.data.zero_()  # it looks at all places alike, as the mean behind it does
+    assert np.allclose(rolled(network), plain, atol=1e-6)
+    assert rolled(tuned(encoder, neck="convolution")) is None
 
 
 def test_a_rollout_follows_the_weights_of_all_blocks() -> None:

@@ -87,6 +87,16 @@ def test_without_a_deadline_all_is_searched(problem: Problem) -> None:
     assert "max_length" not in found
 
 
+def test_pools_that_pictures_gain_nothing_by_are_searched_where_an_architecture_is(
+    problem: Problem,
+) -> None:
+    plain, shaped = ranges(problem, 600.0), ranges(problem, 600.0, **learners["neural"].shapes)
+    assert plain["pooling"] == Choice("mean", "first", "max")
+    assert shaped["pooling"] == learners["neural"].shapes["pooling"]
+    assert "neck" in shaped
+    assert "neck" not in plain
+
+
 def test_of_texts_nothing_is_searched_that_is_of_pictures() -> None:
     texts = [f"some words and a number {number}" for number in range(60)]
     labels = ["odd" if number % 2 else "even" for number in range(60)]

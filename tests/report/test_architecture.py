@@ -29,6 +29,7 @@ FOUND = Architecture(
     77,
     12,
     Measured(22_000_000, 4.25, 90.0, 0.913, "accuracy"),
+    (Layer("conv", 64, "gelu", "layer", True),),
 )
 
 
@@ -41,10 +42,20 @@ def test_everything_is_drawn_from_the_answer_down() -> None:
     words = [one for one in shapes if isinstance(one, Words)]
     y = {one.text: one.y for one in words}
     rows = ["77 outputs", "linear 128", "with 12 numbers beside", "2 vectors in a weighted mean"]
-    rows += ["removed", "trains", "all-MiniLM-L6-v2"]
+    rows += ["conv 64", "removed", "trains", "all-MiniLM-L6-v2"]
     assert [y[text] for text in rows] == sorted(y[text] for text in rows)
     assert {"lora 8", "heads 50%", "attention 0.75", "mean 0.25"} <= set(y)
     assert [one.is_dashed for one in shapes if isinstance(one, Box)].count(True) == 1
+
+
+def test_layers_that_are_mixed_come_together_in_a_neck_and_are_pooled_above_it() -> None:
+    alike = replace(FOUND, reads=(Read(1, "max", 1.0), Read(3, "max", 3.0)))
+    y = {one.text: one.y for one in laid_out(alike).shapes if isinstance(one, Words)}
+    assert y["linear 128"] < y["max"] < y["conv 64"] < y["trains"]
+    assert "2 vectors in a weighted mean" not in y
+    ends = {one.points[-1][1] for one in laid_out(alike).shapes if isinstance(one, Line)}
+    assert y["conv 64"] in ends
+    assert "2 vectors in a weighted mean" in texts(replace(alike, neck=()))
 
 
 def test_what_counts_more_is_read_by_a_thicker_line() -> None:
@@ -97,6 +108,7 @@ def test_a_section_shows_the_picture_its_table_and_the_course_of_the_weights() -
     assert weights.says.endswith("linear counted most at the end, with 0.75.")  # type: ignore[union-attr]
     assert weights.table.rows[1] == (0.5, 0.625, 0.375)  # type: ignore[union-attr]
     assert ("block 4", "removed") in chart(FOUND).table.rows
+    assert ("neck", "conv 64, gelu, layer norm, residual") in chart(FOUND).table.rows
 
 
 def test_choices_of_two_share_a_chart_and_options_that_fall_away_end() -> None:

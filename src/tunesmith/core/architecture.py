@@ -62,7 +62,8 @@ class Read:
 
 @config
 class Layer:
-    """One layer of the cell between what is read and the answer, `width` numbers wide.
+    """One layer of the cell between what is read and the answer, `width` numbers wide; or of the
+    neck, so wide inside.
 
     A skip has no weights: what it is given goes on as it is.
     """
@@ -90,10 +91,11 @@ class Measured:
 
 @config
 class Architecture:
-    """Backbone → blocks → what is read → cell → outputs.
+    """Backbone → blocks → (neck) → what is read → cell → outputs.
 
     `learner` is the one whose config can make it; `dense` counts the numbers that come to the cell
-    beside what is read, from other columns.
+    beside what is read, from other columns. The layers of the `neck` go over the vectors of the
+    tokens, or of the places of a picture, that are then pooled.
     """
 
     learner: str
@@ -104,6 +106,7 @@ class Architecture:
     outputs: Count
     dense: Annotated[int, Field(ge=0)] = 0
     measured: Measured = Measured()
+    neck: tuple[Layer, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no network can be."""
@@ -125,11 +128,17 @@ class Architecture:
                 )
             if read.layer and not self.blocks[read.layer - 1].kept:
                 raise ConfigError(f"Layer {read.layer} cannot be read: its block is removed.")
-        for layer in self.cell:
+        for layer in self.neck:
+            if layer.kind not in ("conv", "attention"):
+                raise ConfigError(
+                    f"A neck cannot have a {layer.kind} layer: conv and attention go over what is "
+                    "pooled then."
+                )
+        for layer in (*self.neck, *self.cell):
             if layer.width > MOST_WIDTH and layer.kind != "skip":  # which has no weights
                 raise ConfigError(
-                    f"A {layer.kind} layer of the cell is {layer.width:,} numbers wide: "
-                    f"{MOST_WIDTH:,} are the most."
+                    f"A {layer.kind} layer is {layer.width:,} numbers wide: {MOST_WIDTH:,} are the "
+                    "most."
                 )
         weights = [read.weight for read in self.reads if read.weight is not None]
         if weights and (len(weights) < len(self.reads) or not sum(weights)):
@@ -179,12 +188,24 @@ class Architecture:
             yield f"beside        {self.dense:,} numbers of other columns"
         for read in self.reads:
             yield f"reads         {told_read(read)}"
+        for layer in reversed(self.neck):
+            yield f"neck          {told_layer(layer)}"
         for first, last, block in runs(self.blocks):
             number = f"{first}" if first == last else f"{last} to {first}"
             yield f"block {number:<8}{told_block(block)}"
         yield f"backbone      {printable(self.backbone) or 'unnamed'}"
         if told := told_measured(self.measured):
             yield f"measured      {told}"
+
+
+OWNERS: Mapping[str, type] = {
+    "blocks": Block,
+    "reads": Read,
+    "cell": Layer,
+    "neck": Layer,
+    "measured": Measured,
+}
+"""Whose fields stand where in an architecture."""
 
 
 def told_read(read: Read) -> str:
@@ -259,7 +280,7 @@ def _explain(error: pydantic.ValidationError) -> str:
     if problem["type"] in ("missing", "missing_argument"):
         return f"It has no field {where!r}."
     if problem["type"] == "unexpected_keyword_argument":
-        owner: Any = {"blocks": Block, "reads": Read, "cell": Layer, "measured": Measured}.get(
+        owner: Any = OWNERS.get(
             str(problem["loc"][0]) if len(problem["loc"]) > 1 else "", Architecture
         )
         known = [field.name for field in dataclasses.fields(owner)]

@@ -243,6 +243,8 @@ class Learner(ABC, Generic[C]):
     each is at its default."""
     usual: Mapping[str, Range] = MappingProxyType({})
     """Dimensions that are searched in these narrower ranges where no architecture is."""
+    usual_of_pictures: Mapping[str, Range] = MappingProxyType({})
+    """Those that are narrower still where pictures are read."""
     replaced: Mapping[str, Sequence[str]] = MappingProxyType({})
     """Of a field that says itself what others say where it is empty: those others, which change
     nothing where it is pinned."""

@@ -110,6 +110,7 @@ RATE_FIELDS = """\
 
 
 WHOLE = {
+    "neck": "none",
     "readout": "last",
     "blocks": 1.0,
     "skip": 0,
@@ -126,8 +127,8 @@ def why_not(config: Mapping[str, Any]) -> str:
     for name, whole in WHOLE.items():
         if config.get(name, whole) != whole:
             return f"there is no code for {name} = {config[name]!r}"
-    if config["pooling"] == "generalised":
-        return "there is no code for generalised pooling"
+    if config["pooling"] in ("attention", "generalised"):
+        return f"there is no code for {config['pooling']} pooling"
     if adapter != "Full":
         return f"there is no code for the adapter {adapter}"
     return "" if optimizer in OPTIMIZERS else f"there is no code for the optimiser {optimizer}"

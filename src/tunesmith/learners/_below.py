@@ -21,6 +21,8 @@ from tunesmith.nn.shards import StoreError, active
 if TYPE_CHECKING:
     from tunesmith.nn.activations import Trunk
 
+NECK = "neck"
+"""In place of a pool, where more than that reads the last layer."""
 POOLED = {"mean": "last", "max": "max", "first": "first", "final": "final"}
 """The read-out that is what a pool makes of the last layer."""
 WRITE_BYTES_A_SECOND = 2e8

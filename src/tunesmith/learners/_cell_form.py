@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.architecture import Architecture, Block, Layer, Measured, Read
 from tunesmith.core.errors import ConfigError
-from tunesmith.learners._forms import blocks_from
+from tunesmith.learners._forms import blocks_from, refuse_neck
 
 if TYPE_CHECKING:
     from tunesmith.learners.cell import CellConfig
@@ -123,6 +123,7 @@ def cell_config(architecture: Architecture) -> Mapping[str, Any]:
     Raises:
         ConfigError: None does; says why.
     """
+    refuse_neck(architecture, "cell")
     count = len(architecture.blocks)
     for block in architecture.blocks:
         if block != Block(block.number):

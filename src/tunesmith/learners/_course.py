@@ -197,6 +197,8 @@ def _build(
         "dropout": config.dropout,
         "inner_dropout": config.inner_dropout,
     }
+    if config.neck != "none":
+        shape |= {"neck": config.neck, "neck_width": config.neck_width}
     trained = blocks_of(config.depth, len(base.encoder.blocks))
     if config.readout == "mix" and trained and base.reader.kind == "text":
         shape["mixed"] = trained + 1
@@ -252,7 +254,7 @@ def micro_batch_of(base: Backbone, config: NeuralConfig) -> int:
         config.batch_size,
         base.length(config),
         width=encoder.width,
-        blocks=blocks_of(config.depth, len(encoder.blocks)),
+        blocks=blocks_of(config.depth, len(encoder.blocks)) + (config.neck != "none"),
         heads=int(encoder.model.config.num_attention_heads),
         precision=devices.precision(),
         free=memory.free_bytes(),
@@ -270,7 +272,8 @@ def above_copied(encoder: Encoder, trained: int) -> Encoder:
 
 
 def _starts_with_probe(config: NeuralConfig) -> bool:
-    return config.head_start == "probe" and config.pooling == "mean" and not config.head
+    begins_as_mean = config.pooling in ("mean", "attention")
+    return config.head_start == "probe" and begins_as_mean and not config.head
 
 
 def _class_weights(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.architecture import Adapter, Architecture, Block, Layer, Measured, Read
+from tunesmith.core.architecture import Adapter, Architecture, Block, Kind, Layer, Measured, Read
 from tunesmith.core.errors import ConfigError
 from tunesmith.learners._regularised import Plane
 from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
@@ -55,6 +55,7 @@ def probe_config(architecture: Architecture) -> Mapping[str, Any]:
     from tunesmith.nn.features import READOUTS, parts
 
     _refuse_changed(architecture, "probe")
+    refuse_neck(architecture, "probe")
     if architecture.cell or any(read.weight is not None for read in architecture.reads):
         raise ConfigError(
             "The learner 'probe' reads vectors side by side and has no cell, but one plane: "
@@ -98,7 +99,37 @@ def tuned_form(
         head.plane.out_features,
         (head.hidden or head.plane).in_features - network.encoder.width,
         Measured(sum(p.numel() for p in network.parameters())),
+        () if network.neck is None else (_neck(config.neck, config.neck_width),),
     )
+
+
+NECKS: Mapping[Kind, str] = {"conv": "convolution", "attention": "attention"}
+"""What a config calls a layer of the neck."""
+
+
+def _neck(kind: str, width: int) -> Layer:
+    """The layer that a config makes."""
+    if kind == "convolution":
+        return Layer("conv", width, "gelu", "layer", residual=True)
+    return Layer("attention", width, "", "layer", residual=True)
+
+
+def _neck_config(architecture: Architecture) -> dict[str, Any]:
+    """What makes the neck, or none.
+
+    Raises:
+        ConfigError: Nothing does.
+    """
+    if not architecture.neck:
+        return {"neck": "none"}
+    layer = architecture.neck[-1]
+    found = {"neck": NECKS[layer.kind], "neck_width": layer.width}
+    if architecture.neck != (_neck(NECKS[layer.kind], layer.width),):
+        raise ConfigError(
+            "The neck of the learner 'neural' is one layer: conv with gelu, or attention without "
+            "an activation, each residual and with a layer norm."
+        )
+    return found
 
 
 def _placed(blocks: tuple[Block, ...], config: NeuralConfig, smaller: Shape) -> tuple[Block, ...]:
@@ -156,6 +187,7 @@ def tuned_config(architecture: Architecture) -> Mapping[str, Any]:
     depth = min(same, key=lambda one: abs(one - share), default=share)
     found: dict[str, Any] = {"depth": depth, "pooling": reads[0].pooling}
     found |= {"readout": "mix"} if mixed else {}
+    found |= _neck_config(architecture)
     found |= _smaller_config(architecture)
     found["head"] = cell[0].width if cell else 0
     top = kept[-1]
@@ -255,6 +287,19 @@ def restored_form(told: Mapping[str, Any] | None) -> Architecture | None:
 
 def _with_backbone(architecture: Architecture, found: dict[str, Any]) -> dict[str, Any]:
     return found | ({"backbone": architecture.backbone} if architecture.backbone else {})
+
+
+def refuse_neck(architecture: Architecture, learner: str) -> None:
+    """Refuse layers over tokens or places for a learner that reads pooled vectors.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    if architecture.neck:
+        raise ConfigError(
+            f"The learner {learner!r} reads pooled vectors of frozen layers, so that it has no "
+            "neck: 'neural' has."
+        )
 
 
 def _refuse_changed(architecture: Architecture, learner: str) -> None:

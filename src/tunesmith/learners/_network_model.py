@@ -16,7 +16,7 @@ from tunesmith.core.errors import WeightsError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
-from tunesmith.learners._below import Below, StoreError
+from tunesmith.learners._below import NECK, Below, StoreError
 from tunesmith.learners._forms import restored_form
 from tunesmith.learners._insight import Cell, Insight, Insightful, answered
 from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
@@ -118,6 +118,11 @@ class NeuralModel(Insightful):
     def encoders(self) -> tuple[Any, ...]:
         return (self.network.encoder,)
 
+    def heat_methods(self) -> frozenset[str]:
+        found = super().heat_methods()
+        carries = self.network.neck_kind != "convolution"  # which rollout knows nothing of
+        return found if carries else found - {"attention-rollout"}
+
     def insight(self, data: Dataset) -> Insight:
         """Where it answers by several views of a picture, the picture itself."""
         import torch
@@ -142,6 +147,7 @@ class NeuralModel(Insightful):
 
         network = self.network
         parts = [network.head, network.pool, *network.trained()]
+        parts += [] if network.neck is None else [network.neck]
         return replace(self, network=redrawn(network, parts, seed), known=None, below=None)
 
     def settled(self) -> dict[str, Any]:
@@ -330,4 +336,5 @@ def _below(network: Network, told: list[Any] | None, smaller: Shape | None) -> B
     if told is None or not 0 <= told[1] <= len(network.encoder.blocks):
         return None
     kept = () if smaller is None or smaller.is_full else smaller.blocks
-    return Below(Trunk(network.encoder, str(told[0]), "", kept), told[1], network.pool.kind)
+    pool = network.pool.kind if network.neck is None else NECK
+    return Below(Trunk(network.encoder, str(told[0]), "", kept), told[1], pool)

@@ -19,11 +19,11 @@ NOWHERE = "the blocks have no map of attention that additions of low rank go to"
 UNKNOWN = "the blocks are not known from inside"
 UNBIASED = "the blocks have no biases"
 UNPOOLED = {
-    "attention": "attention over the places of a picture is not made",
     "final": "the places of a picture have no last one",
     "first": "no token of its own stands for the whole picture",
 }
 """Why networks of pictures do not pool so; the first token is there in some."""
+UNSEEN = "a convolution goes over the places of a picture, and the first token is none of them"
 
 
 def why_impossible(config: NeuralConfig, family: str) -> str:
@@ -37,6 +37,8 @@ def why_impossible(config: NeuralConfig, family: str) -> str:
         if not (has_tokens and config.pooling == "first"):
             told = UNPOOLED[config.pooling]
             return f"{family} cannot pool as {config.pooling!r}: {told}. Choose mean or max"
+    if of_pictures is not None and _is_unseen(config):
+        return f"no neck of convolution can be there: {UNSEEN}. Choose mean or max as pooling"
     if not family or not config.depth:
         return ""
     if isinstance(adapter, LoRA) and of_pictures is not None and not of_pictures.lora_targets:
@@ -49,7 +51,8 @@ def why_impossible(config: NeuralConfig, family: str) -> str:
 
 def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
     """The config without what the encoder cannot have: all of the trained blocks changes in place
-    of an adapter that has nowhere to go, and pictures are pooled by their mean."""
+    of an adapter that has nowhere to go, pictures are pooled by their mean, and no neck changes
+    what is not read."""
     from tunesmith.nn.shapes import inside_of
 
     if getattr(encoder, "reads_pictures", False) and config.pooling not in encoder.pools:
@@ -57,7 +60,9 @@ def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
             "pooling", f"the mean in place of {config.pooling!r}: {UNPOOLED[config.pooling]}"
         )
         config = replace(config, pooling="mean")
-
+    if getattr(encoder, "reads_pictures", False) and _is_unseen(config):
+        watch.tell("neck", f"none in place of a convolution: {UNSEEN}")
+        config = replace(config, neck="none")
     trained = blocks_of(config.depth, len(encoder.blocks))
     blocks = [*encoder.blocks][len(encoder.blocks) - trained :]
     why = _lacking(config.adapter, blocks, encoder.lora_targets, inside_of(encoder))
@@ -66,6 +71,10 @@ def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
         watch.tell("adapter", f"{left_out} is left out, every weight may change: {why}")
         config = replace(config, adapter=Full())
     return config
+
+
+def _is_unseen(config: NeuralConfig) -> bool:
+    return config.neck == "convolution" and config.pooling == "first"
 
 
 def _lacking(

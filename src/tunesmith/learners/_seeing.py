@@ -14,7 +14,7 @@ from tunesmith.core.contracts import Watch
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import derive
-from tunesmith.learners._below import Below, choose
+from tunesmith.learners._below import NECK, Below, choose
 from tunesmith.learners._pace import forward_seconds, refuse_too_slow
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.augment import Recipe, View
@@ -193,7 +193,8 @@ def look_ahead(
     """
     count, length = len(base.encoder.blocks), base.length(config)
     trained = blocks_of(config.depth, count)
-    below = Below(base.trunk, count - trained, config.pooling)
+    pool = config.pooling if config.neck == "none" else NECK
+    below = Below(base.trunk, count - trained, pool)
     stored = ids if seeing.why_no_views(config.epochs) else seeing.stored(ids)
     new = int((~below.known(stored)).sum()) if below.cut else len(ids)
     forward = 0.0

@@ -52,6 +52,12 @@ class NeuralConfig:
     """Share of the feed-forward width that a trained block keeps."""
     adapter: Full | LoRA | BitFit | Bottleneck | Scaling = Full()
     """What of the trained blocks may change."""
+    neck: Literal["none", "convolution", "attention"] = "none"
+    """What the vectors of the tokens, or of the places of a picture, go through before they are
+    pooled: a convolution over neighbours, or attention to all, beside the identity, at which it
+    begins. Like the next one it is searched where an architecture is."""
+    neck_width: Annotated[int, Field(ge=1, le=MOST_WIDTH)] = 128
+    """How wide the neck is inside, where there is one."""
     readout: Literal["last", "mix"] = "last"
     """What is pooled: the last layer, or a learned mix of the layer at the cut and of those that
     the trained blocks leave; of texts. Searched where an architecture is."""
@@ -61,8 +67,9 @@ class NeuralConfig:
     head: Annotated[int, Choice(0, 128, 512), Field(ge=0, le=MOST_WIDTH)] = 0
     """Width of the head's hidden layer; 0 for none."""
     head_start: Annotated[str, Choice("probe", "random")] = "probe"
-    """Begin with the head that suits the frozen encoder (with mean pooling and no hidden layer), as
-    in Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022; or at random."""
+    """Begin with the head that suits the frozen encoder (with mean pooling, or attention, which
+    begins as the mean, and no hidden layer), as in Kumar et al., "Fine-Tuning can Distort
+    Pretrained Features", ICLR 2022; or at random."""
     dropout: Annotated[float, Linear(0.0, 0.4)] = 0.1
     """Dropout before the head."""
     inner_dropout: Annotated[bool, Choice(False, True)] = False
@@ -131,6 +138,8 @@ SHAPES: Mapping[str, Range] = {
     "heads_kept": Choice(1.0, 0.75, 0.5),
     "width_kept": Choice(1.0, 0.75, 0.5, 0.25),
     "adapter": Choice("Full", "LoRA", "BitFit", "Bottleneck", "Scaling"),
+    "neck": Choice("none", "convolution", "attention"),
+    "neck_width": Choice(64, 128, 256),
     "readout": Choice("last", "mix"),
     "pooling": Choice(*POOLS),
 }
@@ -140,6 +149,8 @@ USUAL: Mapping[str, Range] = {
     "pooling": Choice("mean", "first", "final", "max", "attention"),
 }
 """What is searched where none is."""
+USUAL_OF_PICTURES: Mapping[str, Range] = {"pooling": Choice("mean", "first", "max")}
+"""Attention over places was no better than their mean: docs/benchmarks.md, necks."""
 
 
 @learners.add("neural")
@@ -151,6 +162,7 @@ class Neural(Learner[NeuralConfig]):
     can_go_on = True
     shapes = SHAPES
     usual = USUAL
+    usual_of_pictures = USUAL_OF_PICTURES
     replaced = MappingProxyType({"skipped": ("skip",)})
     labels = "together"
     version = 4

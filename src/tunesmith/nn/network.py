@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tunesmith.nn.batches import Batch
+from tunesmith.nn.necks import neck as made_neck
 from tunesmith.nn.tally import FROZEN
 
 POOLS = ("mean", "first", "final", "max", "attention", "generalised")
@@ -106,9 +107,10 @@ class Head(nn.Module):
 
 
 class Network(nn.Module):
-    """Encoder → (a mix of its upper layers) → pool → (dense inputs beside it) → head. Blocks below
-    `trained` run without a gradient. A mix reads what is at the cut and what follows each of the
-    blocks above, so many `mixed` in all; 0 for the last layer alone."""
+    """Encoder → (a mix of its upper layers) → (a neck) → pool → (dense inputs beside it) → head.
+    Blocks below `trained` run without a gradient. A mix reads what is at the cut and what follows
+    each of the blocks above, so many `mixed` in all; 0 for the last layer alone. A `neck` is one of
+    `nn/necks.py`, so wide inside, or "none"."""
 
     def __init__(
         self,
@@ -121,12 +123,17 @@ class Network(nn.Module):
         dropout: float,
         inner_dropout: bool = False,
         mixed: int = 0,
+        neck: str = "none",
+        neck_width: int = 0,
     ) -> None:
         super().__init__()
         self.reads_pictures = getattr(encoder, "reads_pictures", False)
         self.inner_dropout = inner_dropout and not self.reads_pictures
         self.encoder = encoder
         self.mix = Mix(mixed) if mixed else None
+        self.neck_kind = neck
+        axes = 2 if self.reads_pictures else 1
+        self.neck = made_neck(neck, encoder.width, neck_width, axes)
         self.pool = Pool(pool, encoder.width)
         self.head = Head(encoder.width + dense, outputs, hidden, dropout)
         self.first_trained = len(encoder.blocks)
@@ -165,17 +172,32 @@ class Network(nn.Module):
     def pooled(self, batch: Batch) -> torch.Tensor:
         """What the pool makes of the encoder's answer, (batch, width)."""
         if not self.reads_pictures:
-            return self.pool(*self.hidden(batch))  # type: ignore[no-any-return]
+            return self.pooled_tokens(*self.hidden(batch))
         return self.pooled_places(self._hidden_pictures(batch))
 
+    def pooled_tokens(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the neck and the pool make of what the blocks leave of texts, (batch, width)."""
+        hidden = hidden if self.neck is None else self.neck(hidden, mask)
+        return self.pool(hidden, mask)  # type: ignore[no-any-return]
+
     def pooled_places(self, hidden: torch.Tensor) -> torch.Tensor:
-        """What the pool makes of what the last block leaves of pictures, (batch, channels)."""
-        if self.pool.kind == "generalised":
+        """What the neck and the pool make of what the last block leaves of pictures, (batch,
+        channels)."""
+        hidden = hidden if self.neck is None else self._through(self.neck, hidden)
+        if self.pool.kind in ("generalised", "attention"):
             places = self.encoder.places(hidden)
             return self.pool(places, places.new_ones(places.shape[:2]))  # type: ignore[no-any-return]
         # Networks that were saved with other pools have learned with the mean too.
         kind = self.pool.kind if self.pool.kind in ("max", "first") else "mean"
         return self.encoder.pool(hidden, kind).float()  # type: ignore[no-any-return]
+
+    def _through(self, neck: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+        """What a neck makes of pictures. A convolution goes over the places alone, attention over
+        the tokens of the whole too, where there are any."""
+        encoder = self.encoder
+        if encoder.family.layout == "tokens" and self.neck_kind == "attention":
+            return neck(hidden)  # type: ignore[no-any-return]
+        return encoder.with_grid(hidden, neck(encoder.grid(hidden)))  # type: ignore[no-any-return]
 
     def _hidden_pictures(self, batch: Batch) -> torch.Tensor:
         """What the last block leaves of pictures."""
@@ -241,7 +263,8 @@ class Network(nn.Module):
         for part in parts[:1] + parts[2:]:
             params = [*part.parameters()]
             if part is self.head:
-                params += [*self.pool.parameters(), *(self.mix.parameters() if self.mix else ())]
+                beside = (self.pool, self.neck, self.mix)
+                params += [p for one in beside if one is not None for p in one.parameters()]
             seen |= {id(p) for p in params}
             found.append(params)
         rest = [p for p in self.encoder.parameters() if id(p) not in seen and p.requires_grad]

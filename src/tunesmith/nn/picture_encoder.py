@@ -120,7 +120,7 @@ class PictureEncoder(nn.Module):
         """How one vector comes of the places: "first" where a token of its own stands for the
         whole."""
         has_own = self.family.layout == "tokens" and self.family.own_tokens(self.model)
-        return ("mean", "max", "generalised", *(("first",) if has_own else ()))
+        return ("mean", "max", "attention", "generalised", *(("first",) if has_own else ()))
 
     def pool(self, hidden: Hidden, kind: str) -> torch.Tensor:
         """One vector a picture, (batch, channels): "mean" or "max" over places, or the "first"
@@ -143,6 +143,30 @@ class PictureEncoder(nn.Module):
         if layout == "channels first":
             return hidden.flatten(2).transpose(1, 2)
         return hidden.flatten(1, 2)
+
+    def grid(self, hidden: Hidden) -> torch.Tensor:
+        """The vectors of the places, (batch, height, width, channels), without those of the whole;
+        of places that make no square in one line."""
+        layout = self.family.layout
+        if layout == "channels first":
+            return hidden.permute(0, 2, 3, 1)
+        if layout == "channels last":
+            return hidden
+        places = self.places(hidden)
+        rows, count, channels = places.shape
+        side = math.isqrt(count)
+        sides = (side, side) if side**2 == count else (1, count)
+        return places.reshape(rows, *sides, channels)
+
+    def with_grid(self, hidden: Hidden, grid: torch.Tensor) -> Hidden:
+        """What the last block leaves with these vectors in the places of what `grid` gave."""
+        layout = self.family.layout
+        if layout == "channels first":
+            return grid.permute(0, 3, 1, 2)
+        if layout == "channels last":
+            return grid
+        own = hidden[:, : self.family.own_tokens(self.model)]
+        return torch.cat([own, grid.flatten(1, 2)], dim=1)
 
     def quarters(self, hidden: Hidden) -> torch.Tensor:
         """The means over the four quarters of a picture, (batch, channels * 4); of places that make

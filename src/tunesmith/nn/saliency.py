@@ -41,7 +41,8 @@ class Seen:
     `ids` are its token ids (tokens,) or pixels (side, side, 3), `blank` the same where nothing is
     said or shown. `read(hidden, blocks)` makes of what so many blocks leave the features that go on
     into the answer, (batch, features); `lowest` is the lowest layer that is read, `pool` how the
-    places of the last one are brought together.
+    places of the last one are brought together, `neck` which of `nn/necks.py` they go through
+    before.
     """
 
     encoder: AnyEncoder
@@ -50,6 +51,7 @@ class Seen:
     read: Callable[[torch.Tensor, int], torch.Tensor]
     lowest: int
     pool: str
+    neck: str = "none"
 
     @staticmethod
     def frozen(encoder: AnyEncoder, ids: NDArray[Any], blank: NDArray[Any], readout: str) -> Seen:
@@ -73,9 +75,10 @@ class Seen:
                 return network.pooled_places(_risen(encoder, hidden, start))
             mask = hidden.new_ones(hidden.shape[:2], dtype=torch.int64)
             context = encoder.context(hidden, mask)
-            return network.pool(network.risen(hidden, context, start), mask)  # type: ignore[no-any-return]
+            return network.pooled_tokens(network.risen(hidden, context, start), mask)
 
-        return Seen(encoder, ids, blank, read, len(encoder.blocks), network.pool.kind)
+        count = len(encoder.blocks)
+        return Seen(encoder, ids, blank, read, count, network.pool.kind, network.neck_kind)
 
     def start(self, ids: NDArray[Any]) -> torch.Tensor:
         """Where the way to the answer begins, as a batch of one: pixels as numbers, or what the
@@ -329,7 +332,7 @@ class _Above(nn.Module):
 def attention_rollout(passage: Passage) -> Found:
     """How much of each token, or of each patch of a picture, attention carries up to what is read:
     nothing is said of which answer it speaks for. None of a network without attention over all of
-    its places. See `nn/rollout.py`."""
+    its places, or with a convolution above it, which carries otherwise. See `nn/rollout.py`."""
     return Found(tuple(map(_rolled, passage.contents)))
 
 
@@ -339,8 +342,14 @@ def _rolled(seen: Seen) -> Floats | None:
         if encoder.family.layout != "tokens":
             return None
         own = encoder.family.own_tokens(encoder.model)
-    start = seen.start(seen.ids)
-    found = rolled_out(lambda: seen.hidden(start, len(encoder.blocks)), pool=seen.pool, own=own)
+    if seen.neck == "convolution":
+        return None
+    start, count = seen.start(seen.ids), len(encoder.blocks)
+
+    def run() -> object:
+        return seen.hidden(start, count) if seen.neck == "none" else seen.features(start)
+
+    found = rolled_out(run, pool=seen.pool, own=own)
     if found is None or not isinstance(encoder, PictureEncoder):
         return None if found is None else _numpy(found)
     side = round((len(found) - own) ** 0.5)

@@ -174,7 +174,9 @@ def fixed(
     allows."""
     usual = to_dict(default(learners[name].config, {}))
     idle = {path: usual[path] for path in learners[name].idle(problem) if path in usual}
-    narrowed = {**learners[name].usual, **_seen_within(name, problem, limit_seconds)}
+    of_pictures = learners[name].usual_of_pictures if modality_of(problem) == "image" else {}
+    seen = _seen_within(name, problem, limit_seconds)
+    narrowed = {**learners[name].usual, **of_pictures, **seen}
     own = pins.get(name, {})
     spelled_out = [many for field, many in learners[name].replaced.items() if own.get(field)]
     replaced = {

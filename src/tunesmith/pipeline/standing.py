@@ -34,7 +34,13 @@ SLACK = 1.4
 """Of what a stage is forecast to take, what is kept for it."""
 SOUP_SHARE, MOST_IN_A_SOUP = 0.05, 5
 SAME_IN_A_SOUP = ("backbone", "pooling", "head", "max_length", "size", "blocks", "skipped")
-IN_NO_SOUP = {"skip": 0, "heads_kept": 1.0, "width_kept": 1.0, "readout": "last"}
+IN_NO_SOUP = {
+    "skip": 0,
+    "heads_kept": 1.0,
+    "width_kept": 1.0,
+    "neck": "none",
+    "readout": "last",
+}
 """What two networks may have chosen otherwise where it is not so: their weights do not match."""
 DISTIL_SHARE, MOST_DISTIL_SECONDS = 0.1, 60.0
 

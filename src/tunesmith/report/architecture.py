@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 from tunesmith.core.architecture import (
     Architecture,
     Block,
+    Layer,
     Read,
     runs,
     told_block,
@@ -100,9 +101,14 @@ def laid_out(architecture: Architecture) -> Layout:
         high = TALL if more else ROW
         shapes.append(_up(y + high))
         y += high + GAP
-    mixed = y
     shapes += _row(y, _mixed(architecture), READS)
-    y += ROW + 2 * GAP
+    mixed, high = y, ROW
+    for text, more, stroke in _layers(architecture.neck):
+        shapes.append(_up(y + high))
+        y += high + GAP
+        shapes += _row(y, text, stroke, more)
+        mixed, high = y, TALL if more else ROW
+    y += high + 2 * GAP
     heights: dict[int, float] = {}
     for first, last, block in _drawn(architecture):
         shapes += _block(y, first, last, block)
@@ -118,17 +124,24 @@ def laid_out(architecture: Architecture) -> Layout:
 def _above(architecture: Architecture) -> Iterator[tuple[str, str, str]]:
     """The rows over what is read, from the top: what it is, more of it, and its colour."""
     yield counted(architecture.outputs, "output"), "", INK
-    for layer in reversed(architecture.cell):
-        first, _, rest = told_layer(layer).partition(", ")
-        yield first, rest, CELL
+    yield from _layers(architecture.cell)
     if architecture.dense:
         yield f"with {counted(architecture.dense, 'number')} beside", "", LINE
 
 
+def _layers(layers: tuple[Layer, ...]) -> Iterator[tuple[str, str, str]]:
+    """Layers as rows, from the top."""
+    for layer in reversed(layers):
+        first, _, rest = told_layer(layer).partition(", ")
+        yield first, rest, CELL
+
+
 def _mixed(architecture: Architecture) -> str:
-    """What becomes of all that is read."""
+    """What becomes of all that is read; where layers come together in a neck, how what that leaves
+    is pooled."""
     reads = architecture.reads
-    if len(reads) == 1:
+    is_pooled_alike = len({read.pooling for read in reads}) == 1
+    if len(reads) == 1 or (architecture.neck and is_pooled_alike):
         return _pooled(reads[0])
     is_mixed = reads[0].weight is not None
     return f"{len(reads)} vectors {'in a weighted mean' if is_mixed else 'side by side'}"
@@ -307,9 +320,10 @@ def says(architecture: Architecture) -> str:
     trained = sum(block.trains for block in kept)
     read = counted(len(architecture.reads), "vector")
     cell = counted(len(architecture.cell), "layer")
+    neck = f"a neck of {counted(len(architecture.neck), 'layer')}, " if architecture.neck else ""
     return (
         f"{label(architecture.backbone or 'A backbone', 80)}: {counted(len(blocks), 'block')}{gone}"
-        f", {trained} trained; {read} read, a cell of {cell}, "
+        f", {trained} trained; {neck}{read} read, a cell of {cell}, "
         f"{counted(architecture.outputs, 'output')}."
     )
 
@@ -320,6 +334,7 @@ def _table(architecture: Architecture) -> Table:
     if architecture.dense:
         rows.append(["beside", counted(architecture.dense, "number")])
     rows += [["reads", told_read(read)] for read in architecture.reads]
+    rows += [["neck", told_layer(layer)] for layer in reversed(architecture.neck)]
     rows += [[f"block {one.number}", told_block(one)] for one in reversed(architecture.blocks)]
     rows.append(["backbone", architecture.backbone or "unnamed"])
     if told := told_measured(architecture.measured):
