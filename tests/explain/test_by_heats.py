@@ -10,7 +10,8 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
-from tunesmith.core.explaining import HEATS, Heat
+from tunesmith.core.explaining import HEATS, Heat, Heats, Piece
+from tunesmith.core.explanations import Faithfulness, RowExplanation
 from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Column, Dataset
@@ -19,10 +20,13 @@ from tunesmith.explain import explainers
 from tunesmith.explain.game import RowGame, member_heats
 from tunesmith.explain.pieces import GRID
 from tunesmith.explain.randomised import randomised, ranked
+from tunesmith.report.explanation import Explanation
 
 from .made import Made
 
 GRADIENTS, CAM, ROLLOUT = HEATS
+CHANGE = 0.5
+"""By which made networks answer otherwise than nothing."""
 
 
 class Telling(Fitted):
@@ -42,16 +46,17 @@ class Telling(Fitted):
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
-    ) -> Mapping[str, Heat] | None:
+    ) -> Heats | None:
         if self.seed is None or not self.turns:
-            return self.told
+            return Heats(self.told, CHANGE)
         dice = np.random.default_rng(self.seed)
-        return {
+        turned = {
             name: Heat(
                 dice.permutation(heat.credits.ravel()).reshape(heat.credits.shape), heat.spans
             )
             for name, heat in self.told.items()
         }
+        return Heats(turned, CHANGE)
 
     def redrawn(self, seed: int) -> Fitted:
         return Telling(self.told, self.turns, seed)
@@ -120,14 +125,63 @@ def test_a_rectangle_has_the_sum_of_its_pixels_at_any_resolution() -> None:
 
 def test_members_count_by_their_weight_also_those_that_tell_nothing() -> None:
     text, fine, coarse = spans((0, 1)), np.ones((4, 6)), np.full((2, 3), 8.0)
-    found = mixed(
-        [{"a": Heat(np.array([1.0]), text), "b": Heat(fine)}, None, {"b": Heat(coarse)}], [1, 2, 1]
-    )
+    first = Heats({"a": Heat(np.array([1.0]), text), "b": Heat(fine)}, 4.0)
+    found = mixed([first, None, Heats({"b": Heat(coarse)}, -2.0)], [1, 2, 1])
     assert found is not None
     assert np.allclose(found["a"].credits, 0.25)
     assert found["b"].credits.shape == (4, 6)
     assert np.isclose(found["b"].credits.sum(), (24 + 48) / 4)
-    assert mixed([None, {}], [1, 1]) is None
+    assert found.change == (4 - 2) / 4
+    unknown = mixed([first, Heats({"b": Heat(coarse)})], [1, 1])
+    assert unknown is not None
+    assert unknown.change is None
+    assert mixed([None, Heats({})], [1, 1]) is None
+
+
+@pytest.mark.parametrize(
+    ("credits", "change", "told"),
+    [
+        ([0.25, 0.24], 0.5, "0.0100 is missed"),
+        ([0.25, 0.1], 0.5, "30% of it is missed"),
+        ([0.25, 0.4], 1e-5, "more than all of it is missed"),
+        ([0.25, 0.4], None, ""),
+    ],
+)
+def test_what_credits_miss_of_the_change_is_told(
+    credits: list[float], change: float | None, told: str
+) -> None:
+    row = RowExplanation(
+        row=0,
+        answer="yes",
+        output="yes",
+        value=0.9,
+        base=None,
+        method=GRADIENTS,
+        is_additive=False,
+        pieces=tuple(Piece("said", "text", word) for word in "ab"),
+        credits=np.array(credits),
+        cells={"said": "a b"},
+        gain=0.1,
+        faithfulness=Faithfulness(0.1, 0.0, 0.2, 1),
+        tried={},
+        seconds=0.1,
+        evaluations=1,
+        change=change,
+    )
+    assert told in row.completeness()
+    assert bool(told) == bool(row.completeness())
+    missed = None if change is None else pytest.approx(change - sum(credits))
+    assert row.missed == missed
+    shown = Explanation((row,), row.faithfulness)
+    assert (told in shown.html()) or not told
+    assert shown.to_json()["rows"][0]["missed"] == missed
+    assert list(shown.frame["missed"]) == [missed] * 2
+
+
+def test_credit_by_networks_says_what_it_should_sum_to() -> None:
+    game = game_of(row(said="a fine day"), (Telling({"said": Heat(np.ones(1), spans((0, 1)))}), 3))
+    found = explainers[GRADIENTS].explain(game, seed=0, clock=Clock(), evaluations=1)
+    assert found.change == CHANGE
 
 
 def test_who_cannot_tell_says_why_and_columns_without_heat_have_no_credit() -> None:
@@ -177,7 +231,7 @@ def test_networks_share_the_time_and_what_one_leaves_the_next_has() -> None:
 
         def heats(
             self, data: Dataset, output: int, method: str, clock: Clock | None = None
-        ) -> Mapping[str, Heat] | None:
+        ) -> Heats | None:
             assert clock is not None
             given.append(clock.left())
             return None

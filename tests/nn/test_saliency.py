@@ -133,6 +133,7 @@ def test_integrated_gradients_sum_to_what_the_answer_differs(name: str, pool: st
     sees = not (network.encoder.is_causal and pool == "first")  # nothing but itself
     assert not sees or abs(answers[0] - answers[1]) > 1e-3
     assert np.isclose(total, answers[0] - answers[1], rtol=0.05, atol=1e-4)
+    assert found.change == pytest.approx(answers[0] - answers[1], abs=1e-6)
     assert not found.contents[0][[0, -1]].any()
 
 

@@ -100,6 +100,8 @@ def _show(one: RowExplanation) -> None:
         if drawn := _words(one, column):
             console.print(drawn)
     show(_bars(one))
+    if told := one.completeness():
+        console.print(Text(f"{told.capitalize()}."))
     console.print(Text(f"Taken away in this order: {one.faithfulness.told()}."))
     console.print()
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunesmith.core.architecture import Architecture
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.explaining import Heat
+from tunesmith.core.explaining import Heats
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import (
     BadCell,
@@ -185,7 +185,7 @@ class Fitted(ABC):
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
-    ) -> Mapping[str, Heat] | None:
+    ) -> Heats | None:
         """What the inside of a network gives credit to, of one row, by column, for one number of
         its answer (the probability of a class or label by its code, or the value); None where it
         has no network, or none that this method can look into. `method` is one of `HEATS`.

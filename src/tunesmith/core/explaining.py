@@ -4,7 +4,7 @@ do."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,25 @@ class Heat:
     spans: NDArray[np.int64] | None = None
 
 
+@dataclass(frozen=True)
+class Heats(Mapping[str, Heat]):
+    """The heats of a row's cells, by column. `change` is by how much what was looked into answers
+    the row otherwise than nothing at all, to which the credits of an exact method would sum; None
+    of other methods, and where it is not known."""
+
+    cells: Mapping[str, Heat]
+    change: float | None = None
+
+    def __getitem__(self, name: str) -> Heat:
+        return self.cells[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
 class Game(ABC):
     """One answer of a model for one row, seen as a game of its pieces: what would be answered if
     only some of them were there. A piece that is not there is a word left out, a rectangle in the
@@ -67,7 +86,7 @@ class Game(ABC):
         return self
 
     @abstractmethod
-    def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
+    def heats(self, method: str, clock: Clock) -> Heats | None:
         """Credit by the networks of the model, by column, in units of the explained number where
         the method is additive; None where it holds no network that can tell. `method` is one of
         `HEATS`."""
@@ -86,10 +105,11 @@ class Game(ABC):
 class Credits:
     """What an explainer says of a game: a credit for each piece, shape (pieces,), positive where it
     raised the explained number. `base` is that number with no piece there; where the method is
-    additive, base and credits sum to the answer."""
+    additive, base and credits sum to the answer. `change` is as that of `Heats`."""
 
     credits: NDArray[np.float64]
     base: float | None = None
+    change: float | None = None
 
 
 class Explainer(ABC):

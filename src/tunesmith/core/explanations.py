@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.explaining import Piece
+
+MUCH_MISSED, LITTLE = 0.05, 1e-3
+"""Share of the change, and what is less than any share counts."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,9 @@ class RowExplanation:
 
     `value` is the explained number and `output` its class or label, empty of a number; `answer` is
     what `predict` gives. `credits` has shape (pieces,); where the method is additive, `base` and
-    credits sum to `value`. `tried` tells of each method that was looked at its gain over a random
-    order, or why it was left out.
+    credits sum to `value`; where `change` is told, they sum to that but for what is `missed`.
+    `tried` tells of each method that was looked at its gain over a random order, or why it was left
+    out.
     """
 
     row: int
@@ -85,6 +90,35 @@ class RowExplanation:
     tried: Mapping[str, float | str]
     seconds: float
     evaluations: int
+    change: float | None = None
+    """By how much the networks answer the row otherwise than nothing at all."""
+
+    @property
+    def missed(self) -> float | None:
+        """What credits lack of what they should sum to: of the change, or of what the value differs
+        from the base; None of a method whose credits need not sum to anything.
+
+        Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017, the axiom
+        of completeness.
+        """
+        whole = self.change
+        if self.is_additive and self.base is not None:
+            whole = self.value - self.base
+        return None if whole is None else whole - float(self.credits.sum())
+
+    def completeness(self) -> str:
+        """In words, what credits miss of the change; empty where none is told."""
+        if self.change is None or self.missed is None:
+            return ""
+        said = (
+            f"credits sum to {self.credits.sum():+.4f}, of {self.change:+.4f} by which the answer "
+            "of the networks differs from that to nothing"
+        )
+        share = abs(self.missed) / abs(self.change) if self.change else inf
+        if share > MUCH_MISSED and abs(self.missed) > LITTLE:
+            often = f"{share:.0%}" if share < 1 else "more than all"
+            return f"{said}: {often} of it is missed, and credits are not to be taken by their size"
+        return f"{said}: {abs(self.missed):.4f} is missed"
 
     def by_column(self) -> dict[str, float]:
         """The sum of the credits in each column, the largest first: what the words, the picture and

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.explaining import Heat
+from tunesmith.core.explaining import Heat, Heats
 
 
-def mixed(
-    parts: Sequence[Mapping[str, Heat] | None], weights: Sequence[float]
-) -> dict[str, Heat] | None:
+def mixed(parts: Sequence[Heats | None], weights: Sequence[float]) -> Heats | None:
     """The weighted mean of heats of the same cells, by column. What has none counts as zero; None
-    where nothing has any."""
+    where nothing has any. The change is known where it is of all that have some."""
     total, found = sum(weights), dict[str, Heat]()
     for heats, weight in zip(parts, weights, strict=True):
         for name, heat in (heats or {}).items():
-            share = scaled(heat, weight / total)
+            share = Heat(heat.credits * (weight / total), heat.spans)
             found[name] = _added(found[name], share) if name in found else share
-    return found or None
+    return Heats(found, _change(parts, weights)) if found else None
 
 
-def scaled(heat: Heat, times: float) -> Heat:
-    """So many times the credit."""
-    return Heat(heat.credits * times, heat.spans)
+def _change(parts: Sequence[Heats | None], weights: Sequence[float]) -> float | None:
+    told = [(heats.change, w) for heats, w in zip(parts, weights, strict=True) if heats]
+    known = [change * weight for change, weight in told if change is not None]
+    return sum(known) / sum(weights) if len(known) == len(told) else None
+
+
+def scaled(heats: Heats, times: float) -> Heats:
+    """So many times the credit; what it should sum to is not known any more."""
+    return Heats({name: Heat(heat.credits * times, heat.spans) for name, heat in heats.items()})
 
 
 def _added(one: Heat, other: Heat) -> Heat:

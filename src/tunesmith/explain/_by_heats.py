@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.explaining import Credits, Game, Heat, Piece
+from tunesmith.core.explaining import Credits, Game, Heat, Heats, Piece
 
 Floats = NDArray[np.float64]
 NAMES: Mapping[str, str] = {
@@ -24,14 +24,14 @@ def why_not(game: Game, method: str) -> str:
     return f"no member of the model holds a network with {NAMES[method]} that can be looked into"
 
 
-def credits_of(game: Game, heats: Mapping[str, Heat] | None) -> Credits:
+def credits_of(game: Game, heats: Heats | None) -> Credits:
     """What each piece gets; nothing of a column of which heats say nothing."""
     found = np.zeros(len(game.pieces))
-    for name, heat in (heats or {}).items():
+    for name, heat in heats.items() if heats else ():
         at = [n for n, piece in enumerate(game.pieces) if piece.column == name]
         if at:
             found[at] = _shared([game.pieces[n] for n in at], heat)
-    return Credits(found)
+    return Credits(found, change=heats.change if heats else None)
 
 
 def _shared(pieces: list[Piece], heat: Heat) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
-from tunesmith.core.explaining import Game, Heat, Piece
+from tunesmith.core.explaining import Game, Heats, Piece
 from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset
@@ -143,7 +143,7 @@ class RowGame(Game):
             return self._canvases[name].cell(pieces, present)
         return text_of(own, pieces, present)
 
-    def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
+    def heats(self, method: str, clock: Clock) -> Heats | None:
         """The members' heats, each by its weight; None where no member has any."""
         return member_heats(self._model.members, self, method, clock)
 
@@ -159,7 +159,7 @@ def _some(rows: Dataset, most: int) -> Dataset:
 
 def member_heats(
     members: Sequence[tuple[Fitted, float]], game: Game, method: str, clock: Clock
-) -> Mapping[str, Heat] | None:
+) -> Heats | None:
     """The heats of some members for a game's row and output, each by its weight and in its share
     of the time; None where none has any."""
     left = sum(method in fitted.heat_methods() for fitted, _ in members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.core.architecture import Architecture
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
-from tunesmith.core.explaining import Heat
+from tunesmith.core.explaining import Heats
 from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import Prediction, mix
 from tunesmith.core.records import Dataset, Part, Problem, Rows
@@ -58,7 +58,7 @@ class Folded(Fitted):
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
-    ) -> Mapping[str, Heat] | None:
+    ) -> Heats | None:
         clock, count = clock or Clock(), len(self.models)
         found = [
             one.heats(data, output, method, clock.share(count - place))

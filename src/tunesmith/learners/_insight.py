@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
 from tunesmith.core.errors import BudgetError, ConfigError, did_you_mean
-from tunesmith.core.explaining import HEATS, Heat
+from tunesmith.core.explaining import HEATS, Heat, Heats
 from tunesmith.core.records import Dataset
 from tunesmith.data.pictures import read_bytes
 from tunesmith.learners._regularised import Plane
@@ -136,7 +136,7 @@ class Insight:
     slices: Mapping[str, slice]
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def heats(self, output: int, method: str, clock: Clock) -> dict[str, Heat]:
+    def heats(self, output: int, method: str, clock: Clock) -> Heats:
         """Credit by column, see `Fitted.heats`.
 
         Raises:
@@ -151,7 +151,7 @@ class Insight:
         if seen.dense is not None:
             for name, place in self.slices.items():
                 found[name] = Heat(np.asarray(seen.dense[place].sum()))
-        return found
+        return Heats(found, seen.change)
 
     def _found(self, output: int, method: str, clock: Clock) -> Found:
         from tunesmith.nn import saliency
@@ -184,14 +184,15 @@ class Insightful(Fitted):
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
-    ) -> Mapping[str, Heat] | None:
+    ) -> Heats | None:
         if method in HEATS and method not in self.heat_methods():
             return None
         insight = self.insight(data)
         if insight is None:
             return None
         found = insight.heats(output, method, clock or Clock())
-        return {name: heat for name, heat in found.items() if name in data.names} or None
+        own = {name: heat for name, heat in found.items() if name in data.names}
+        return Heats(own, found.change) if own else None
 
 
 def answered(

@@ -15,7 +15,7 @@ import numpy as np
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import BudgetError
-from tunesmith.core.explaining import Heat
+from tunesmith.core.explaining import Heats
 from tunesmith.core.predictions import Labels, Prediction
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
@@ -93,7 +93,7 @@ class PerLabel(Fitted):
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
-    ) -> Mapping[str, Heat] | None:
+    ) -> Heats | None:
         """Of the model of the label, whether it is there."""
         model = self.models[output]
         return None if model is None else model.heats(data, 1, method, clock)

@@ -3,7 +3,7 @@ proposes it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.explaining import Heat
+from tunesmith.core.explaining import Heats
 from tunesmith.core.heats import mixed, scaled
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Column, Dataset, Problem
@@ -92,15 +92,16 @@ class Stacked(Fitted):
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
-    ) -> Mapping[str, Heat] | None:
+    ) -> Heats | None:
         """Those of the bases, each times how far the top's answer follows its own."""
         answers = [fitted.predict(data) for _, fitted in self.bases]
-        clock, left, parts = clock or Clock(), len(self.bases), []
+        clock, left = clock or Clock(), len(self.bases)
+        parts: list[Heats | None] = []
         for place, (_, fitted) in enumerate(self.bases):
             heats = fitted.heats(data, output, method, clock.share(left - place))
             slope = self._slope(data, answers, place, output) if heats else 0.0
             times = slope * len(answers)  # they add up: their mean is taken below
-            parts.append({name: scaled(heat, times) for name, heat in (heats or {}).items()})
+            parts.append(scaled(heats, times) if heats else None)
         return mixed(parts, [1.0] * len(parts))
 
     def _slope(

@@ -147,10 +147,12 @@ class Passage:
 @dataclass(frozen=True)
 class Found:
     """Credit for each token (tokens,) or pixel (side, side) of each content, a lower resolution of
-    pictures included, None where there is none; and for each of the numbers beside them."""
+    pictures included, None where there is none; and for each of the numbers beside them. `change`
+    is by how much the row is answered otherwise than nothing, where credits should sum to that."""
 
     contents: tuple[Floats | None, ...]
     dense: Floats | None = None
+    change: float | None = None
 
 
 def integrated_gradients(passage: Passage, output: int, clock: Clock) -> Found:
@@ -183,7 +185,7 @@ def integrated_gradients(passage: Passage, output: int, clock: Clock) -> Found:
         pieces += [way.piece(worst.low, middle), way.piece(middle, worst.high)]
     credits = [_numpy(sum(parts)[0]) for parts in zip(*(p.credits for p in pieces), strict=True)]
     each_content = [one.sum(axis=-1) for one in credits[: len(passage.contents)]]
-    return Found(tuple(each_content), credits[-1] if beside else None)
+    return Found(tuple(each_content), credits[-1] if beside else None, ends[1] - ends[0])
 
 
 @dataclass(frozen=True)

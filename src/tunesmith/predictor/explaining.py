@@ -246,4 +246,5 @@ def _told(model: Model, place: int, game: RowGame, chosen: Chosen, answer: Any) 
         tried=tried | chosen.refused,
         seconds=sum(one.seconds for one in chosen.tried),
         evaluations=game.asked,
+        change=best.credits.change,
     )

@@ -43,7 +43,8 @@ class Explanation:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """A line for each piece: `row`, `answer`, `output` (the class explained), `value` (its
-        number), `method`, `column`, `piece`, `credit`, and where it lies: `start` and `end` of
+        number), `method`, `missed` (what the row's credits lack of what they should sum to; empty
+        where that is nothing), `column`, `piece`, `credit`, and where it lies: `start` and `end` of
         words in characters, `left` to `bottom` of rectangles in shares of the picture."""
         import pandas as pd
 
@@ -54,6 +55,7 @@ class Explanation:
                 "output": one.output,
                 "value": one.value,
                 "method": one.method,
+                "missed": one.missed,
                 "column": piece.column,
                 "piece": piece.text,
                 "credit": float(credit),
@@ -191,6 +193,8 @@ def _plain(one: RowExplanation) -> dict[str, Any]:
         "base": one.base,
         "method": one.method,
         "is_additive": one.is_additive,
+        "change": one.change,
+        "missed": one.missed,
         "by_column": one.by_column(),
         "pieces": [
             {

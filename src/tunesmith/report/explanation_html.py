@@ -71,6 +71,8 @@ def _row(one: RowExplanation) -> str:
         f"<p>The {escaping.escape(what)} is {one.value:.4g}{base}; credit by "
         f"{escaping.escape(one.method)}.</p>"
     )
+    if told := one.completeness():
+        head += f"<p>{escaping.escape(told.capitalize())}.</p>"
     return f"<article>{head}{_contents(one)}{_cells(one)}</article>"
 
 

@@ -69,8 +69,18 @@ def _tested(found: Explanation) -> str:
     check = f" And {found.sanity.told()}." if found.sanity else ""
     return (
         f"{told}Taken away in the order of their credit, pieces change the answer "
-        f"{found.faithfulness.told()}.{check}"
+        f"{found.faithfulness.told()}.{_missed(found)}{check}"
     )
+
+
+def _missed(found: Explanation) -> str:
+    """What credits that should sum to a change of the answer miss of it."""
+    told = [row for row in found.rows if row.change is not None]
+    if not told:
+        return ""
+    missed = np.mean([abs(row.missed or 0.0) for row in told])
+    change = np.mean([abs(row.change or 0.0) for row in told])
+    return f" Of {change:.3g} that credits should sum to in the mean, they miss {missed:.2g}."
 
 
 def _columns(found: Explanation) -> Chart:
@@ -152,6 +162,8 @@ def _row(row: RowExplanation) -> list[Block]:
     what = f"the probability of {row.output!r} is" if row.output else "the answer is"
     title = f"Row {row.row + 1}: {row.answer}"
     says = f"{what.capitalize()} {row.value:.4g}. Blue raises it, orange lowers it."
+    if told := row.completeness():
+        says += f" {told.capitalize()}."
     most = float(np.abs(row.credits).max(initial=0.0)) or 1.0
     blocks: list[Block] = []
     columns = dict.fromkeys(piece.column for piece in row.pieces if piece.place)
