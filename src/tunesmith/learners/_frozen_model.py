@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.records import Dataset, Rows
-from tunesmith.learners._insight import Cell, Insight, Insightful, seen_frozen
+from tunesmith.learners._insight import Cell, Insight, Insightful, seen_frozen, standardised
 from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.augment import View
 from tunesmith.nn.shards import active
@@ -76,7 +76,7 @@ class FrozenModel(Insightful):
         place = Cell.of(self.inputs, self.reader, self.length, data, pad_id)
         seen = seen_frozen(place, self.encoder.eval(), self.readout)
         passage = Passage((seen,), self.inputs.dense(data)[0], answer)
-        return Insight(passage, (place,), self.inputs.slices(), self.inputs.states)
+        return Insight(passage, (place,), self.inputs.slices(), standardised(self.inputs))
 
     def told(self) -> dict[str, Any]:
         """All of this for JSON, but for the weights."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tunesmith.core.records import Dataset
 from tunesmith.data.pictures import read_bytes
 from tunesmith.learners._regularised import Plane
 from tunesmith.modalities.inputs import Inputs
+from tunesmith.modalities.number import CLIP
 from tunesmith.modalities.pictures import open_picture
 from tunesmith.zoo.reading import Reader, TextReader
 
@@ -129,12 +130,13 @@ def _smooth(credits: Floats, side: int) -> Floats:
 @dataclass(frozen=True)
 class Insight:
     """A model as one function of one row, whose contents are these cells, and whose numbers beside
-    them are of these columns; `states` is what is remembered of each, where it is known."""
+    them are of these columns, and `standard(name, values)` is how it is given the values of a
+    column of numbers, shape (batch,)."""
 
     passage: Passage
     cells: tuple[Cell, ...]
-    slices: Mapping[str, slice]
-    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slices: Mapping[str, slice | NDArray[np.int64]]
+    standard: Callable[[str, torch.Tensor], torch.Tensor] | None = None
 
     def heats(self, output: int, method: str, clock: Clock) -> Heats:
         """Credit by column, see `Fitted.heats`.
@@ -222,6 +224,17 @@ def redrawn_plane(plane: Plane, seed: int) -> Plane:
     dice = np.random.default_rng(seed)
     weights = dice.normal(plane.weights.mean(), plane.weights.std(), plane.weights.shape)
     return replace(plane, weights=weights.astype(np.float32))
+
+
+def standardised(inputs: Inputs) -> Callable[[str, torch.Tensor], torch.Tensor]:
+    """Numbers as `modalities/number.py` makes them, with the way back open."""
+
+    def standard(name: str, values: torch.Tensor) -> torch.Tensor:
+        state = inputs.states[name]
+        found: torch.Tensor = ((values - state["mean"]) / state["scale"]).clamp(-CLIP, CLIP)
+        return found
+
+    return standard
 
 
 def seen_frozen(cell: Cell, encoder: Any, readout: str) -> Seen:

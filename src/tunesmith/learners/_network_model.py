@@ -18,7 +18,7 @@ from tunesmith.core.records import Dataset
 from tunesmith.core.runfolder import read_json, write_json
 from tunesmith.learners._below import NECK, Below, StoreError
 from tunesmith.learners._forms import restored_form
-from tunesmith.learners._insight import Cell, Insight, Insightful, answered
+from tunesmith.learners._insight import Cell, Insight, Insightful, answered, standardised
 from tunesmith.learners._seeing import PLAIN, seen_by, settled_views
 from tunesmith.modalities.inputs import Inputs, distinct
 from tunesmith.nn.adapters import MOST_WIDTH
@@ -140,7 +140,7 @@ class NeuralModel(Insightful):
 
         seen = Seen.tuned(network, cell.ids, cell.blank)
         passage = Passage((seen,), self.inputs.dense(data)[0], answer)
-        return Insight(passage, (cell,), self.inputs.slices(), self.inputs.states)
+        return Insight(passage, (cell,), self.inputs.slices(), standardised(self.inputs))
 
     def redrawn(self, seed: int) -> NeuralModel:
         from tunesmith.nn.redraw import redrawn

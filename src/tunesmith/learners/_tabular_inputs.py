@@ -138,6 +138,22 @@ class TabularInputs:
             _side_by_side(codes, len(data), np.int64),
         )
 
+    def owners(self) -> tuple[list[str], list[str]]:
+        """The column of each of the numbers and of each of the codes of `arrays`; empty of topics
+        of texts."""
+        parts: dict[str, str] = {}
+        for column in self.columns:
+            if column.kind == "number":
+                parts[column.name] = column.name
+            elif column.kind == "date":
+                parts |= {f"{column.name}: {part}": column.name for part in ("day", "hour")}
+        numbers = [parts.get(name, "") for name in self.scales]
+        dates = [column.name for column in self.columns if column.kind == "date"]
+        gaps = [
+            name for name, one in zip(numbers, self.scales.values(), strict=True) if one["gaps"]
+        ]
+        return numbers, [*self.levels, *(name for name in dates for _ in range(2)), *gaps]
+
     def raw(self, data: Dataset) -> NDArray[np.float64]:
         """Numbers as they are, NaN where missing, and codes beside them, shape (rows, columns)."""
         self.check(data)

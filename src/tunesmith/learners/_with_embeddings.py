@@ -102,7 +102,7 @@ class WithEmbeddings(Insightful):
     @property
     def encoders(self) -> tuple[Any, ...]:
         """None where the model over them is of no network: no gradient goes through it."""
-        if not isinstance(self.model, Insightful):
+        if not (isinstance(self.model, Insightful) and self.model.heat_methods()):
             return ()
         return (*(one.reads.encoder for one in self.embeddings), *self.model.encoders)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ from tunesmith.core.seeds import derive, generator
 from tunesmith.core.space import Choice, Int, Linear, Log, config, from_dict, to_dict
 from tunesmith.learners._answers import target_scale
 from tunesmith.learners._columns import only_contents
+from tunesmith.learners._insight import Insight, Insightful
 from tunesmith.learners._pace import Pace
 from tunesmith.learners._shelf import learners
 from tunesmith.learners._steering import by_likelihood, selection_score
@@ -32,7 +33,7 @@ from tunesmith.zoo.backbones import MOST_SIDE
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.nn.tabular import Shape, Table, TabularNetwork
+    from tunesmith.nn.tabular import ColumnsNetwork, Shape, Table
 
 PACKAGES = ("torch", "tabm", "rtdl_num_embeddings", "rtdl_revisiting_models")
 HEAVIEST = 10.0
@@ -99,7 +100,7 @@ class TabM:
     numbers: PiecewiseLinear | Periodic | Plain = PiecewiseLinear()
     """How numbers are embedded."""
 
-    def build(self, shape: Shape) -> TabularNetwork:
+    def build(self, shape: Shape) -> ColumnsNetwork:
         from tunesmith.nn.tabular import TabMNetwork
 
         return TabMNetwork(
@@ -125,7 +126,7 @@ class RealMLP:
     numbers: PiecewiseLinear | Periodic | Plain = PiecewiseLinear()
     """How numbers are embedded."""
 
-    def build(self, shape: Shape) -> TabularNetwork:
+    def build(self, shape: Shape) -> ColumnsNetwork:
         from tunesmith.nn.tabular import RealMLPNetwork
 
         numbers = self.numbers.embed(shape) if shape.numbers else None
@@ -147,7 +148,7 @@ class ResNet:
     numbers: PiecewiseLinear | Periodic | Plain = PiecewiseLinear()
     """How numbers are embedded."""
 
-    def build(self, shape: Shape) -> TabularNetwork:
+    def build(self, shape: Shape) -> ColumnsNetwork:
         from tunesmith.nn.tabular import ResNetNetwork
 
         numbers = self.numbers.embed(shape) if shape.numbers else None
@@ -168,7 +169,7 @@ class FTTransformer:
     dropout: Annotated[float, Linear(0.0, 0.4)] = 0.2
     """Share of the attention that is left out at random."""
 
-    def build(self, shape: Shape) -> TabularNetwork:
+    def build(self, shape: Shape) -> ColumnsNetwork:
         from tunesmith.nn.tabular import FTTransformerNetwork
 
         return FTTransformerNetwork(
@@ -220,12 +221,12 @@ class TabularConfig:
 
 
 @dataclass(frozen=True)
-class TabularModel(Fitted):
+class TabularModel(Insightful):
     """Columns → numbers and codes → network → the mean of its members."""
 
     classes: tuple[str, ...]
     inputs: TabularInputs
-    network: TabularNetwork
+    network: ColumnsNetwork
     shape: Shape
     config: TabularConfig
     mean: float
@@ -249,6 +250,25 @@ class TabularModel(Fitted):
         if self.classes:
             return ClassScores(self.classes, found)
         return Values(found[:, 0] * self.scale + self.mean)
+
+    @property
+    def encoders(self) -> tuple[Any, ...]:
+        return ()
+
+    def heat_methods(self) -> frozenset[str]:
+        """None where it knows texts by their topics: no way leads back from these to words."""
+        has_topics = self.inputs.topics is not None and self.inputs.topics.directions.size
+        return frozenset() if has_topics else frozenset({"integrated-gradients"})
+
+    def insight(self, data: Dataset) -> Insight | None:
+        from tunesmith.learners._tabular_insight import insight
+
+        return insight(self, data) if self.heat_methods() else None
+
+    def redrawn(self, seed: int) -> TabularModel:
+        from tunesmith.nn.redraw import redrawn
+
+        return replace(self, network=redrawn(self.network, [self.network], seed))
 
     def settled(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "stop_after": self.stop_after, "patience": 0}

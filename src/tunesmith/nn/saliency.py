@@ -17,6 +17,7 @@ from torch import nn
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, need
+from tunesmith.nn import devices
 from tunesmith.nn.features import QUARTERS, AnyEncoder, lowest, reading, vectors
 from tunesmith.nn.network import Network
 from tunesmith.nn.picture_encoder import PictureEncoder
@@ -28,6 +29,9 @@ NEAR = 0.02
 """By what share of the difference that they explain credits may miss it."""
 LEAST = 1e-3
 """Of the answer: a smaller difference need not be met."""
+POINTS_OF_NUMBERS, MOST_OF_NUMBERS = 48, 1_920
+"""The same where nothing is read but numbers: these cost little, and one of many bins bends in
+each of them."""
 FEWEST_PLACES = 4
 """On a side of the maps that Grad-CAM looks at, where the network has such."""
 
@@ -139,8 +143,10 @@ class Passage:
     answer: Callable[[Sequence[torch.Tensor], torch.Tensor], torch.Tensor]
 
     def numbers(self) -> torch.Tensor:
-        """Those beside the contents, as a batch of one on their device."""
-        device = next(self.contents[0].encoder.parameters()).device
+        """Those beside the contents, as a batch of one on their device; where there is none, on the
+        one that is used."""
+        encoders = [seen.encoder for seen in self.contents]
+        device = next(encoders[0].parameters()).device if encoders else devices.device()
         return torch.from_numpy(np.asarray(self.dense, np.float32)).to(device)[None]
 
 
@@ -172,13 +178,16 @@ def integrated_gradients(passage: Passage, output: int, clock: Clock) -> Found:
     row = (*(seen.start(seen.ids) for seen in passage.contents), *beside)
     if clock.is_over():
         raise BudgetError("The time for this explanation is over.")
-    way, began = _Way(_explained(passage, output), blank, row), clock.elapsed()
+    points, most = (
+        (POINTS, MOST_POINTS) if passage.contents else (POINTS_OF_NUMBERS, MOST_OF_NUMBERS)
+    )
+    way, began = _Way(_explained(passage, output), blank, row, points), clock.elapsed()
     pieces = [way.piece(0.0, 1.0)]
     ends = way.value(0.0), way.value(1.0)
     allowed = max(NEAR * abs(ends[1] - ends[0]), LEAST * max(map(abs, ends)))
     while sum(piece.missed for piece in pieces) > allowed:
         each = (clock.elapsed() - began) / way.points
-        if way.points + 2 * POINTS > MOST_POINTS or 2 * POINTS * each > clock.left():
+        if way.points + 2 * points > most or 2 * points * each > clock.left():
             break
         worst = pieces.pop(max(range(len(pieces)), key=lambda n: pieces[n].missed))
         middle = (worst.low + worst.high) / 2
@@ -207,8 +216,9 @@ class _Way:
         of: Callable[..., torch.Tensor],
         blank: tuple[torch.Tensor, ...],
         row: tuple[torch.Tensor, ...],
+        points: int,
     ) -> None:
-        self._of, self._blank, self._row = of, blank, row
+        self._of, self._blank, self._row, self._each = of, blank, row, points
         self._gradients = need("captum.attr", extra="explain").IntegratedGradients(of)
         self._values: dict[float, float] = {}
         self.points = 0
@@ -225,8 +235,8 @@ class _Way:
 
     def piece(self, low: float, high: float) -> _Piece:
         with torch.enable_grad():
-            found = self._gradients.attribute(self._at(high), self._at(low), n_steps=POINTS)
-        self.points += POINTS
+            found = self._gradients.attribute(self._at(high), self._at(low), n_steps=self._each)
+        self.points += self._each
         changes = self.value(high) - self.value(low)
         given = sum(float(one.sum()) for one in found)
         return _Piece(low, high, tuple(one.detach() for one in found), abs(given - changes))

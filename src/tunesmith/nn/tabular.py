@@ -7,6 +7,7 @@ share most of their weights, or a single one. Imports torch: import this file wh
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,7 +120,7 @@ class Features(nn.Module):
 
     def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """(rows, numbers) and (rows, categories) → (rows, sum of chunks)."""
-        parts = [numbers if self.numbers is None else self.numbers(numbers).flatten(1)]
+        parts = [self._embedded(numbers)]
         for place, count in enumerate(self.cardinalities):
             column = codes[:, place]
             if count > ONE_HOT:
@@ -127,6 +128,22 @@ class Features(nn.Module):
             else:
                 parts.append(nn.functional.one_hot(column, count).to(numbers.dtype))
         return torch.cat(parts, dim=1)
+
+    def soft(self, numbers: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """The same of shares of codes, see `ColumnsNetwork.soft`."""
+        parts = [self._embedded(numbers)]
+        for place, some in enumerate(torch.split(shares, list(self.cardinalities), dim=1)):
+            if some.shape[1] > ONE_HOT:
+                levels = self.embeddings[str(place)].weight
+                assert isinstance(levels, torch.Tensor)
+                some = some @ levels
+            parts.append(some)
+        return torch.cat(parts, dim=1)
+
+    def _embedded(self, numbers: torch.Tensor) -> torch.Tensor:
+        found = numbers if self.numbers is None else self.numbers(numbers).flatten(1)
+        assert isinstance(found, torch.Tensor)
+        return found
 
 
 class TabularNetwork(nn.Module):
@@ -149,7 +166,32 @@ class TabularNetwork(nn.Module):
         ]
 
 
-class TabMNetwork(TabularNetwork):
+class ColumnsNetwork(TabularNetwork):
+    """A network over the columns of a table, through which there is a way back to each."""
+
+    @abstractmethod
+    def soft(self, numbers: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """The logits of `forward`, with a share of each code of each category in place of one code,
+        side by side, (rows, sum of cardinalities)."""
+
+
+class OverFeatures(ColumnsNetwork):
+    """A network over numbers and categories side by side."""
+
+    features: Features
+
+    def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        return self.above(self.features(numbers, codes))
+
+    def soft(self, numbers: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        return self.above(self.features.soft(numbers, shares))
+
+    @abstractmethod
+    def above(self, features: torch.Tensor) -> torch.Tensor:
+        """(rows, sum of chunks) → logits."""
+
+
+class TabMNetwork(OverFeatures):
     """An ensemble of MLPs that share their matrices and have scalings of their own.
 
     Source: Gorishniy et al., "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
@@ -181,13 +223,13 @@ class TabMNetwork(TabularNetwork):
         )
         self.output = package.LinearEnsemble(width, shape.outputs, k=members)
 
-    def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        logits = self.output(self.backbone(self.view(self.features(numbers, codes))))
+    def above(self, features: torch.Tensor) -> torch.Tensor:
+        logits = self.output(self.backbone(self.view(features)))
         assert isinstance(logits, torch.Tensor)
         return logits
 
 
-class RealMLPNetwork(TabularNetwork):
+class RealMLPNetwork(OverFeatures):
     """A plain MLP with a learned scale of each input and biases that learn slowly.
 
     Source: Holzmüller et al., "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on
@@ -216,12 +258,12 @@ class RealMLPNetwork(TabularNetwork):
             return 6.0
         return 0.1 if name.endswith("bias") and not name.startswith("features.") else 1.0
 
-    def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        logits = self.output(self.layers(self.features(numbers, codes) * self.scale))
+    def above(self, features: torch.Tensor) -> torch.Tensor:
+        logits = self.output(self.layers(features * self.scale))
         return logits.unsqueeze(1)  # type: ignore[no-any-return]
 
 
-class ResNetNetwork(TabularNetwork):
+class ResNetNetwork(OverFeatures):
     """Residual blocks with batch norm over the inputs side by side.
 
     Source: Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021.
@@ -244,11 +286,11 @@ class ResNetNetwork(TabularNetwork):
             dropout2=0.0,
         )
 
-    def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        return self.body(self.features(numbers, codes)).unsqueeze(1)  # type: ignore[no-any-return]
+    def above(self, features: torch.Tensor) -> torch.Tensor:
+        return self.body(features).unsqueeze(1)  # type: ignore[no-any-return]
 
 
-class FTTransformerNetwork(TabularNetwork):
+class FTTransformerNetwork(ColumnsNetwork):
     """A token for each column, attention among them, the answer from a token of its own.
 
     Source: Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021.
@@ -278,6 +320,18 @@ class FTTransformerNetwork(TabularNetwork):
         has_numbers, has_codes = self._has
         logits = self.body(numbers if has_numbers else None, codes if has_codes else None)
         return logits.unsqueeze(1)  # type: ignore[no-any-return]
+
+    def soft(self, numbers: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        has_numbers, has_codes = self._has
+        tokens = [self.body.cls_embedding((len(numbers),))]
+        if has_numbers:
+            tokens.append(self.body.cont_embeddings(numbers))
+        if has_codes:
+            levels = self.body.cat_embeddings
+            split = torch.split(shares, [len(one.weight) for one in levels.embeddings], dim=1)
+            each = [some @ one.weight for some, one in zip(split, levels.embeddings, strict=True)]
+            tokens.append(torch.stack(each, dim=1) + levels.bias)
+        return self.body.backbone(torch.cat(tokens, dim=1)).unsqueeze(1)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
