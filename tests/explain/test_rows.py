@@ -144,7 +144,21 @@ def test_credit_of_a_network_is_compared_with_that_of_one_whose_weights_are_redr
     assert found.sanity is not None
     assert abs(found.sanity.correlation) <= 1
     assert found.sanity.told() in found.html().replace("A model with", "a model with")
-    assert words.explain(texts_of(1, 8), "occlusion").sanity is None  # nothing to redraw
+
+
+def test_a_linear_model_is_redrawn_too_and_what_cannot_be_says_so(
+    words: Predictor, table: Predictor
+):
+    found = words.explain(texts_of(1, 8), "occlusion", seconds=20)
+    assert found.sanity is not None
+    assert not found.sanity.is_independent
+    of_trees = table.explain(table_of(1, 8), seconds=20)
+    assert of_trees.sanity is None
+    assert "trees" in of_trees.unchecked
+    assert of_trees.unchecked in of_trees.html()
+    assert of_trees.to_json()["unchecked"] == of_trees.unchecked
+    hurried = words.explain(texts_of(1, 8), "kernel-shap", seconds=1e-6)
+    assert "no time" in hurried.checked()
 
 
 def test_what_a_user_wrote_does_no_harm_where_it_is_shown(table: Predictor, tmp_path: Path):

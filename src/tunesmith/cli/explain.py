@@ -67,8 +67,8 @@ def explain(
             _show(one)
         if len(found) > 1:
             print(f"Over {len(found)} rows: {found.faithfulness.told()}.")
-        if found.sanity is not None:
-            print(f"Of the first row: {found.sanity.told()}.")
+        if told := found.checked():
+            print(f"Of the first row: {told}.")
 
 
 def _places(rows: str | None) -> tuple[int, ...]:

@@ -196,9 +196,9 @@ class Fitted(ABC):
         return None
 
     def redrawn(self, seed: int) -> Fitted | None:
-        """The same model with what its networks have learned here drawn anew (heads, blocks that
-        were trained), to see whether credit hangs on it; itself is left as it is. None where it has
-        no network."""
+        """The same model with the weights that were learned here drawn anew (planes, heads, blocks
+        that were trained), to see whether credit hangs on them; itself is left as it is. None where
+        it has no weights."""
         return None
 
     def seen(self, data: Dataset) -> NDArray[np.floating[Any]] | None:

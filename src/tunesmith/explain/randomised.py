@@ -23,6 +23,7 @@ DRAWS = 3
 MUCH = 0.7
 """A rank correlation from which credit is taken to be much the same without what was learned."""
 FEWEST_PIECES = 3
+NOTHING_LEARNED = "no member of the model has weights to redraw (trees, rows that are near)"
 
 
 def randomised(game: Game, method: str, *, seed: int, clock: Clock) -> Sanity | None:
@@ -69,24 +70,24 @@ class _Redrawn:
 
 def checked(
     game: RowGame, method: str, credits: Credits, *, seed: int, clock: Clock, evaluations: int
-) -> Sanity | None:
+) -> Sanity | str:
     """The check for credits of any method: by networks as `randomised`, otherwise one redrawn model
-    is asked as the real one was. None where there is no network to redraw."""
-    if method in HEATS:
-        return randomised(game, method, seed=seed, clock=clock)
+    is asked as the real one was. Why there is none, where there is none."""
     if len(game.pieces) < FEWEST_PIECES:
-        return None
+        return f"fewer than {FEWEST_PIECES} pieces have no ranks to compare"
+    if method in HEATS:
+        return randomised(game, method, seed=seed, clock=clock) or "there is no credit to compare"
     members = [
         (fitted.redrawn(derive(seed, "redrawn", 0, place)), weight)
         for place, (fitted, weight) in enumerate(game.model.members)
     ]
     drawn = tuple((fitted, weight) for fitted, weight in members if fitted is not None)
     if not drawn:
-        return None
+        return NOTHING_LEARNED
     other = RowGame(_Redrawn(game.model.inputs, drawn), game.row, game.background, game.output)
     explainer: Explainer = explainers[method]
     if explainer.suits(other):
-        return None
+        return "the method looks into what has no weights to redraw"
     found = explainer.explain(other, seed=seed, clock=Clock(), evaluations=evaluations)
     correlation = ranked(credits.credits, found.credits)
     return Sanity(correlation, bool(np.isnan(correlation) or correlation >= MUCH))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -217,13 +217,6 @@ def on_plane(plane: Plane) -> Callable[[torch.Tensor], torch.Tensor]:
 
     weights, bias = torch.from_numpy(plane.weights), torch.from_numpy(plane.bias)
     return lambda rows: rows @ weights.to(rows) + bias.to(rows)
-
-
-def redrawn_plane(plane: Plane, seed: int) -> Plane:
-    """A plane whose weights are drawn anew, of the mean and the spread that they have."""
-    dice = np.random.default_rng(seed)
-    weights = dice.normal(plane.weights.mean(), plane.weights.std(), plane.weights.shape)
-    return replace(plane, weights=weights.astype(np.float32))
 
 
 def standardised(inputs: Inputs) -> Callable[[str, torch.Tensor], torch.Tensor]:

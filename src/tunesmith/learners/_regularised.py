@@ -35,6 +35,12 @@ class Plane:
         """Dense or sparse features of shape (rows, width) → (rows, outputs)."""
         return np.asarray(features @ self.weights, dtype=np.float64) + self.bias
 
+    def redrawn(self, seed: int) -> Plane:
+        """The same with weights that are drawn anew, of the mean and the spread that they have."""
+        drawn = np.random.default_rng(seed).normal(size=self.weights.shape)
+        weights = self.weights.mean() + self.weights.std() * drawn
+        return Plane(weights.astype(np.float32), self.bias)
+
 
 def unscaled(plane: Plane, mean: float, scale: float) -> Plane:
     """A plane fitted to a standardised target, in the target's own units."""

@@ -19,7 +19,7 @@ from tunesmith.core.space import Choice, Int, Linear, Log, config, from_dict, to
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._blocks import Blocks, Reads
 from tunesmith.learners._frozen import lightest, lightest_of_pictures
-from tunesmith.learners._insight import Insight, Insightful, redrawn_plane
+from tunesmith.learners._insight import Insight, Insightful
 from tunesmith.learners._regularised import Plane
 from tunesmith.learners._shelf import learners
 from tunesmith.zoo.backbones import MOST_SIDE, why_no_pictures, why_not
@@ -161,7 +161,7 @@ class FusionModel(Insightful):
 
     def redrawn(self, seed: int) -> FusionModel:
         if self.plane is not None:
-            return replace(self, plane=redrawn_plane(self.plane, seed))
+            return replace(self, plane=self.plane.redrawn(seed))
         from tunesmith.nn.redraw import redrawn
 
         assert self.network is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -135,6 +135,9 @@ class LinearModel(Fitted):
     def predict(self, data: Dataset) -> Prediction:
         logits = self.plane.logits(self.features(data))
         return answer(logits, self.classes, several=self.several)
+
+    def redrawn(self, seed: int) -> LinearModel:
+        return replace(self, plane=self.plane.redrawn(seed))
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength}

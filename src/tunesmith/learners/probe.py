@@ -30,7 +30,6 @@ from tunesmith.learners._insight import (
     Insight,
     answered,
     on_plane,
-    redrawn_plane,
 )
 from tunesmith.learners._probe_planes import as_they_are, planes_on
 from tunesmith.learners._regularised import (
@@ -140,7 +139,7 @@ class ProbeModel(FrozenModel):
         return self.looked_into(data, answer)
 
     def redrawn(self, seed: int) -> ProbeModel:
-        return replace(self, plane=redrawn_plane(self.plane, seed))
+        return replace(self, plane=self.plane.redrawn(seed))
 
     def settled(self) -> dict[str, Any]:
         return {"strength": self.strength, **settled_views(self)}

@@ -26,7 +26,7 @@ from tunesmith.explain.choosing import (
 )
 from tunesmith.explain.faithfulness import of_many, of_one
 from tunesmith.explain.game import RowGame
-from tunesmith.explain.randomised import checked
+from tunesmith.explain.randomised import NOTHING_LEARNED, checked
 from tunesmith.pipeline.artifact import Model
 from tunesmith.predictor.fit import Fit
 from tunesmith.predictor.labels import natural
@@ -127,10 +127,12 @@ def explain_rows(
         _told(model, places[n], game, one, answers[n])
         for n, (game, one) in enumerate(zip(games, chosen, strict=True))
     ]
-    sanity = _checked(games[0], chosen[0].best, seed, clock)
+    check = _checked(games[0], chosen[0].best, seed, clock)
     gains = np.array([one.gain for one in told])
     overall = of_many(gains, seed) if len(told) > 1 else told[0].faithfulness
-    return Explanation(tuple(told), overall, sanity)
+    if isinstance(check, Sanity):
+        return Explanation(tuple(told), overall, check)
+    return Explanation(tuple(told), overall, unchecked=check)
 
 
 def _usual_seconds(rows: Dataset) -> float:
@@ -204,11 +206,13 @@ def _told_of_all(found: Sequence[Chosen]) -> dict[str, list[Tried]]:
     return {name: told for name, told in each.items() if len(told) == len(found)}
 
 
-def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | None:
-    """The check by redrawn weights, of one row; None where there is no time for it, or nothing to
-    redraw."""
+def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | str:
+    """The check by redrawn weights, of one row; why there is none, where there is none."""
+    late = "there was no time left for it"
+    if all(fitted.redrawn(seed) is None for fitted, _ in game.model.members):
+        return NOTHING_LEARNED
     if clock.left() < SPARE * best.seconds:
-        return None
+        return late
     try:
         return checked(
             game,
@@ -219,7 +223,7 @@ def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | No
             evaluations=best.evaluations,
         )
     except BudgetError:
-        return None
+        return late
 
 
 def _by(chosen: Chosen, method: str) -> Chosen:

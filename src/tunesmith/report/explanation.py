@@ -27,12 +27,19 @@ PUNCTUATION = ".,;:!?\"'()[]{}…“”‘’«»-–—"
 @dataclass(frozen=True)
 class Explanation:
     """Why some rows were answered as they were; `faithfulness` of the method over all of them, and
-    `sanity`, whether the credits of the first hang on what was learned: None where there was no
-    time to see, or no network to draw anew."""
+    `sanity`, whether the credits of the first hang on what was learned; where that is None,
+    `unchecked` says why."""
 
     rows: tuple[RowExplanation, ...]
     faithfulness: Faithfulness
     sanity: Sanity | None = None
+    unchecked: str = ""
+
+    def checked(self) -> str:
+        """In words, what the check by redrawn weights found, or why there was none."""
+        if self.sanity is not None:
+            return self.sanity.told()
+        return f"not checked by redrawn weights: {self.unchecked}" if self.unchecked else ""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -128,11 +135,12 @@ class Explanation:
             "rows": [_plain(one) for one in self.rows],
             "faithfulness": _facts(self.faithfulness),
             "sanity": None if self.sanity is None else vars(self.sanity),
+            "unchecked": self.unchecked,
         }
 
     def html(self) -> str:
         """As a piece of a page: light and dark, with a table behind, no script."""
-        return explanation_html.html(self.rows, self.faithfulness, self.sanity)
+        return explanation_html.html(self.rows, self.faithfulness, self.checked())
 
     def _repr_html_(self) -> str:
         return self.html()

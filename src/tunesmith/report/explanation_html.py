@@ -12,7 +12,7 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.explaining import Piece
-from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
+from tunesmith.core.explanations import Faithfulness, RowExplanation
 
 SHOWN_PIECES = 40
 """Lines of a table; the rest is summed up."""
@@ -47,10 +47,10 @@ def page(inner: str) -> str:
     )
 
 
-def html(rows: Sequence[RowExplanation], proof: Faithfulness, sanity: Sanity | None = None) -> str:
+def html(rows: Sequence[RowExplanation], proof: Faithfulness, check: str = "") -> str:
     """The rows one below the other."""
     told = f"<p>{escaping.escape(_sentence(proof))}</p>"
-    told += f"<p>{escaping.escape(sanity.told().capitalize())}.</p>" if sanity else ""
+    told += f"<p>{escaping.escape(check.capitalize())}.</p>" if check else ""
     parts = "".join(_row(one) for one in rows)
     return f'{STYLE}<div class="credit">{told}{parts}</div>'
 

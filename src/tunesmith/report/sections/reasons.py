@@ -66,7 +66,7 @@ def _tested(found: Explanation) -> str:
         f"{found[0].method}: what each piece of a row adds to the probability of the answer, or to "
         "the number. "
     )
-    check = f" And {found.sanity.told()}." if found.sanity else ""
+    check = f" {found.checked().capitalize()}." if found.checked() else ""
     return (
         f"{told}Taken away in the order of their credit, pieces change the answer "
         f"{found.faithfulness.told()}.{_missed(found)}{check}"
