@@ -60,6 +60,14 @@ def test_a_file_is_written_and_named(run: Path, command: Command, tmp_path: Path
     assert "<!doctype html>" in (tmp_path / "why.html").read_text()
 
 
+def test_a_long_word_does_not_widen_the_table(run: Path, command: Command, tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text(f"text,price\ngood {'y' * 300} fine,1\n")
+    ran = command("explain", run / "run", tmp_path / "long.csv")
+    table = ran.out[ran.out.index("column ") :]
+    assert "yyy" in table
+    assert max(map(len, table.splitlines())) < 130
+
+
 def test_control_characters_do_not_reach_the_terminal(run: Path, command: Command) -> None:
     ran = command("explain", run / "run", run / "odd.csv")
     assert ran.status == 0
@@ -72,6 +80,7 @@ def test_control_characters_do_not_reach_the_terminal(run: Path, command: Comman
         (("--method", "shapp"), "Did you mean"),
         (("--rows", "0"), "counted from 1"),
         (("--rows", "a"), "counted from 1"),
+        (("--rows", "1,999"), "300 rows"),
         (("--output", "perhaps"), "no class"),
         (("--seconds", "-1"), "needs time"),
         (("--out", "why.exe"), "must end in"),

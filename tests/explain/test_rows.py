@@ -103,8 +103,15 @@ def test_another_class_can_be_explained(words: Predictor):
 def test_only_some_rows_are_explained_and_known_by_their_places(words: Predictor):
     found = words.explain(texts_of(9, 4), "occlusion", only=[7, 2])
     assert [row.row for row in found.rows] == [7, 2]
-    with pytest.raises(DataError, match="none to explain"):
-        words.explain(texts_of(3, 4), only=[7])
+    assert [row.row for row in words.explain(texts_of(9, 4), "occlusion", most_rows=2).rows] == [
+        0,
+        1,
+    ]
+    for places in ([7], [0, 7], [-1]):
+        with pytest.raises(DataError, match=f"none at place {places[-1]}"):
+            words.explain(texts_of(3, 4), only=places)
+    with pytest.raises(ConfigError, match="1 or more"):
+        words.explain(texts_of(3, 4), most_rows=0)
 
 
 def test_time_must_be_given_if_any_is(words: Predictor):
@@ -186,6 +193,10 @@ def test_it_is_written_as_page_json_table_and_picture(words: Predictor, tmp_path
     assert set(frame.columns) >= {"row", "column", "piece", "start", "end", "credit"}
     pytest.importorskip("matplotlib")
     assert found.save(tmp_path / "why.png").stat().st_size > 5_000
+    steered = words.explain(pd.DataFrame({"text": ["a zebra\x1b[31m \u202e$x$"]}), "occlusion")
+    drawn = steered.save(tmp_path / "why.svg").read_text()
+    assert "\x1b" not in drawn
+    assert "\u202e" not in drawn
     with pytest.raises(ConfigError, match="must end in"):
         found.save(tmp_path / "why.exe")
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 FAINT = 0.1
 """Of the largest credit: below it a word is not coloured."""
+FIRST_ROWS = 5
 MOST_LINES = 12
+MOST_LETTERS = 60
+"""Of a name or a cell in the table; the whole text stands above it."""
 BAR = 24
 
 
@@ -56,7 +59,13 @@ def explain(
 
     source = data if "://" in data or not Path(data).exists() else Path(data)
     found = api.load(run).explain(
-        source, method, output=output, background=background, seconds=seconds, only=places
+        source,
+        method,
+        output=output,
+        background=background,
+        seconds=seconds,
+        only=places,
+        most_rows=FIRST_ROWS,
     )
     if out is not None:
         print(found.save(out), file=sys.stderr)
@@ -72,13 +81,13 @@ def explain(
 
 
 def _places(rows: str | None) -> tuple[int, ...]:
-    """Places of rows counted from 0.
+    """Places of rows counted from 0; none where none are asked for.
 
     Raises:
         ConfigError: It is not numbers from 1 with commas between.
     """
     if rows is None:
-        return tuple(range(5))
+        return ()
     words = [word.strip() for word in rows.split(",") if word.strip()]
     if not words or not all(word.isascii() and word.isdigit() and int(word) for word in words):
         raise ConfigError(f"--rows {rows!r}: give numbers of rows counted from 1, such as 1,4,9.")
@@ -136,7 +145,12 @@ def _bars(one: RowExplanation) -> Table:
     ]
     most = max((abs(credit) for _, _, credit in lines), default=0.0) or 1.0
     rows = tuple(
-        (printable(name), printable(text), f"{credit:+.4f}", _bar(credit / most))
+        (
+            printable(name, MOST_LETTERS),
+            printable(text, MOST_LETTERS),
+            f"{credit:+.4f}",
+            _bar(credit / most),
+        )
         for name, text, credit in lines[: 2 * MOST_LINES]
     )
     return Table("", ("column", "value", "credit", ""), rows, frozenset({"credit"}))

@@ -59,6 +59,7 @@ class Explaining(Fit):
         background: Any = None,
         seconds: float | None = None,
         only: Sequence[int] = (),
+        most_rows: int | None = None,
         seed: int = 0,
     ) -> Explanation:
         """Credit for each word, rectangle of a picture and cell of some rows: why they were
@@ -74,15 +75,21 @@ class Explaining(Fit):
                 by default typical cells of the training rows, saved with the model.
             seconds: For each row: 3 where there are texts, 5 with pictures, else 0.3.
             only: Places of the rows that are explained, counted from 0; all by default.
+            most_rows: Where no places are given, at most so many rows, the first.
             seed: Of what is drawn at random.
 
         Raises:
             ConfigError: There is no such method or class, or the method cannot explain these rows.
+            DataError: There is no row, or none at one of the places.
         """
+        if most_rows is not None and most_rows < 1:
+            raise ConfigError(f"{most_rows} rows cannot be explained: ask for 1 or more.")
         rows = rows_of(self.model, data)
-        places = [place for place in only or range(len(rows)) if place < len(rows)]
-        if not places:
-            raise DataError(f"{rows.source} has {len(rows)} rows: there is none to explain.")
+        places = [*(only or range(len(rows))[:most_rows])]
+        gone = [place for place in places if not 0 <= place < len(rows)]
+        if gone or not places:
+            which = f"none at place {gone[0]}, counted from 0" if gone else "none to explain"
+            raise DataError(f"{rows.source} has {len(rows):,} rows: there is {which}.")
         rows = rows.take(np.array(places))
         if seconds is not None and not seconds > 0:
             raise BudgetError(f"An explanation needs time, not {seconds:g} seconds for a row.")

@@ -10,6 +10,7 @@ import numpy as np
 from tunesmith.core.errors import ConfigError, need
 from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import RowExplanation
+from tunesmith.core.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,8 +76,9 @@ def _named(piece: Piece) -> str:
 
 
 def _plain(text: str) -> str:
-    """Dollars as they are: matplotlib would take them for the ends of a formula."""
-    return text.replace("$", r"\$").replace("\n", " ")
+    """Dollars as they are: matplotlib would take them for the ends of a formula; what steers and
+    shows nothing written out."""
+    return printable(text).replace("$", r"\$")
 
 
 def _draw_bars(axes: Axes, bars: list[tuple[str, float]]) -> None:
