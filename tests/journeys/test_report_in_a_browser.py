@@ -15,6 +15,10 @@ import pandas as pd
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.architecture import Architecture, Block, Layer, Read
+from tunesmith.report.architecture import chart
+from tunesmith.report.page import page as page_of
+from tunesmith.report.section import Section
 
 pytestmark = pytest.mark.slow
 
@@ -161,3 +165,37 @@ def test_the_policy_of_the_page_refuses_every_other_script(browser: Any, report:
     )
     assert page.evaluate("window.hacked") is None
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_drawing_of_an_architecture_fits_a_phone(
+    browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    """Of every part that a network can have; nothing is drawn beyond its edge, nor too small."""
+    pytest.importorskip("matplotlib")
+    layer = Layer("attention", 60_000, "identity", "batch", True, 0.125)
+    blocks = (
+        *(Block(n, trains=n > 8, adapter="bottleneck", rank=64) for n in range(1, 11)),
+        Block(11, heads=0.25, hidden=0.25, activation="identity", norm="batch"),
+        Block(12, kept=False),
+    )
+    reads = (Read(0, "generalised", 1.0), Read(6, "attention", 3.0), Read(11, "quarters", 2.0))
+    hard = Architecture("cell", LONG, blocks, reads, (layer, layer), 12_345, 12_000)
+    section = Section("architecture", "Architecture", "", (chart(hard),))
+    place = tmp_path / "page.html"
+    place.write_text(page_of((section,), title="t", subtitle="s", folder="f"), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    page.goto(place.as_uri())
+    wide, room = page.evaluate(ROOM)
+    assert wide <= room
+    words = page.evaluate(
+        """() => {
+        const svg = document.querySelector("#architecture svg").getBoundingClientRect()
+        return [...document.querySelectorAll("#architecture svg text")].map(one => {
+            const at = one.getBoundingClientRect()
+            return [one.textContent, at.left >= svg.left && at.right <= svg.right, at.height]
+        })}"""
+    )
+    assert len(words) > 20
+    assert [text for text, is_inside, _ in words if not is_inside] == []
+    assert min(height for *_, height in words) >= 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,23 @@ def test_nothing_leaves_the_ground() -> None:
             assert one.x >= 0
             assert one.x + one.width <= WIDTH
             assert one.y + one.height <= layout.height
+
+
+def test_a_cell_with_everything_is_told_whole_and_can_be_read_on_a_phone() -> None:
+    full = Layer("conv", 1024, "identity", "batch", True, 0.125)
+    changed = Block(1, heads=0.25, hidden=0.25, activation="identity", norm="batch")
+    hard = replace(FOUND, cell=(full,), blocks=(changed,), reads=(Read(1, "generalised"),))
+    shapes = laid_out(hard).shapes
+    words = [one for one in shapes if isinstance(one, Words)]
+    told = " ".join(one.text for one in words)
+    for part in ("identity, batch norm, residual,", "dropout 0.12", "width 25%,", "batch norm"):
+        assert part in told
+    assert not [one for one in words if "…" in one.text]
+    assert min(one.size for one in words) * 350 / WIDTH >= 10
+    boxes = sorted((one for one in shapes if isinstance(one, Box)), key=lambda box: box.y)
+    for over, under in itertools.pairwise(boxes):
+        assert over.y + over.height < under.y
+    assert all(any(box.y < one.y < box.y + box.height for box in boxes) for one in words)
 
 
 def test_many_blocks_that_are_alike_are_drawn_as_one_but_for_what_is_read() -> None:

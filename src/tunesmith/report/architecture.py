@@ -5,7 +5,8 @@ onto the axes of a report."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,13 +30,19 @@ from tunesmith.report.section import Chart, Table, counted, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, ROW, TALL, GAP, EDGE = 380.0, 30.0, 44.0, 6.0, 8.0
+WIDTH, ROW, MORE, GAP, EDGE = 380.0, 30.0, 14.0, 6.0, 8.0
+"""`MORE` is the height of a line that says more of a row."""
 BOX = 236.0
 """How wide a block is drawn; right of it stand the lines of what is read."""
 WIRE = BOX + EDGE + 16.0
+FIXED = "\u00a0"
+"""A space that no line is broken at."""
 MOST_BLOCKS = 12
 """Of more blocks those that are alike, next to each other and not read, are drawn as one."""
 LETTERS, SMALL = 13.0, 11.0
+"""Pixels; of a phone that is 390 wide the drawing has 350, so that the small ones have 10."""
+ROW_LETTERS, BLOCK_LETTERS = 36, 30
+"""Small ones, that a row and a block have room for."""
 TRAINS, ADAPTED, READS, CELL = COLORS[0], COLORS[1], COLORS[2], COLORS[3]
 THEMES = {
     "light": {TRAINS: "#1f6feb", ADAPTED: "#b4552d", READS: "#2f855a", CELL: "#805ad5"}
@@ -97,8 +104,9 @@ def laid_out(architecture: Architecture) -> Layout:
     shapes: list[Shape] = []
     y = EDGE
     for text, more, stroke in _above(architecture):
-        shapes += _row(y, text, stroke, more)
-        high = TALL if more else ROW
+        lines = _lines(more, ROW_LETTERS)
+        shapes += _row(y, text, stroke, lines)
+        high = ROW + MORE * len(lines)
         shapes.append(_up(y + high))
         y += high + GAP
     shapes += _row(y, _mixed(architecture), READS)
@@ -112,7 +120,7 @@ def laid_out(architecture: Architecture) -> Layout:
     heights: dict[int, float] = {}
     for first, last, block in _drawn(architecture):
         shapes += _block(y, first, last, block)
-        high = TALL if _changed(block) else ROW
+        high = ROW + MORE * len(_lines(_changed(block), BLOCK_LETTERS))
         heights[last] = y + high / 2
         y += high + GAP
     shapes += _row(y, label(architecture.backbone or "input", 34), LINE)
@@ -160,16 +168,26 @@ def _drawn(architecture: Architecture) -> list[tuple[int, int, Block]]:
     return [one for one in found if one[0] <= one[1]]
 
 
-def _row(y: float, text: str, stroke: str, more: str = "") -> list[Shape]:
+def _row(y: float, text: str, stroke: str, more: Sequence[str] = ()) -> list[Shape]:
     fill = "" if stroke in (INK, LINE) else stroke
-    high, middle = TALL if more else ROW, EDGE + BOX / 2
+    high, middle = ROW + MORE * len(more), EDGE + BOX / 2
     box = Box(EDGE, y, BOX, high, SOFT if stroke == LINE else stroke, fill)
     size = LETTERS if len(text) <= 28 else SMALL
     found: list[Shape] = [box, Words(middle, y + ROW / 2, label(text, 36), INK, size, "middle")]
-    if more:
-        size = SMALL if len(more) <= 34 else SMALL - 1.5
-        found.append(Words(middle, y + TALL - 12, label(more, 42), SOFT, size, "middle"))
+    for place, line in enumerate(more):
+        found.append(Words(middle, y + _below(place), line, SOFT, SMALL, "middle"))
     return found
+
+
+def _below(place: int) -> float:
+    """Where the middle of a line that says more stands, from the top of its row."""
+    return ROW + MORE * place + 2
+
+
+def _lines(text: str, letters: int) -> list[str]:
+    """A list in lines of at most so many letters, broken behind its commas."""
+    whole = text.replace(" ", FIXED).replace(f",{FIXED}", ", ")
+    return [line.replace(FIXED, " ") for line in textwrap.wrap(whole, letters)]
 
 
 def _up(y: float) -> Line:
@@ -177,18 +195,18 @@ def _up(y: float) -> Line:
 
 
 def _block(y: float, first: int, last: int, block: Block) -> list[Shape]:
-    trains, more = block.trains and block.kept, _changed(block)
+    trains, more = block.trains and block.kept, _lines(_changed(block), BLOCK_LETTERS)
     stroke, fill = (TRAINS, TRAINS) if trains else (SOFT, "")
     number = f"{last}" if first == last else f"{first}–{last}"
     told = ("trains" if trains else "frozen") if block.kept else "removed"
-    color, high, left = (INK if block.kept else SOFT), (TALL if more else ROW), EDGE + 52
+    color, high, left = (INK if block.kept else SOFT), ROW + MORE * len(more), EDGE + 52
     found: list[Shape] = [
         Box(EDGE, y, BOX, high, stroke, fill, not block.kept),
         Words(EDGE + 8, y + ROW / 2, number, SOFT, SMALL),
         Words(left, y + ROW / 2, told, color),
     ]
-    if more:
-        found.append(Words(left, y + TALL - 12, label(more, 34), SOFT, SMALL))
+    for place, line in enumerate(more):
+        found.append(Words(left, y + _below(place), line, SOFT, SMALL))
     if block.kept and block.adapter:
         text = f"{block.adapter} {block.rank}" if block.rank else block.adapter
         wide = 7.0 * len(text) + 10
