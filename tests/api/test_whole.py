@@ -60,6 +60,48 @@ def test_the_columns_that_decide_stand_first_in_every_view(model: ts.Predictor) 
     assert told["importance"][0]["column"] == "price"
 
 
+def test_it_is_drawn_and_written_with_a_table_behind_every_picture(
+    model: ts.Predictor, tmp_path: Path
+) -> None:
+    asked = ["price", "shop", "when"]
+    found = model.explain_global(drawn(1).head(120), explainer="occlusion", columns=asked)
+    assert list(found.charts) == ["importance", "credits", *asked]
+    for name, chart in found.charts.items():
+        frame = {"importance": found.importance, "credits": found.credits}.get(name)
+        assert len(chart.table.rows) == len(found.effects[name] if frame is None else frame)
+    assert found.charts["importance"].says.startswith("price counts most")
+    assert "goes from 0.0000 at" in found.charts["price"].says
+    assert "Effect of price" in found._repr_html_()
+    told = pd.read_csv(found.save(tmp_path / "whole.csv"))
+    assert told["column"].tolist() == found.importance["column"].tolist()
+    assert json.loads(found.save(tmp_path / "whole.json").read_text())["effects"]["price"]
+    pytest.importorskip("matplotlib")
+    page = found.save(tmp_path / "whole.html").read_text()
+    assert page.count("<svg") == len(found.charts)
+    assert "http:" not in page
+    assert "https:" not in page
+    found.plot("price", "shop").save(tmp_path / "price.png")
+    assert (tmp_path / "price.png").stat().st_size > 10_000
+    assert len(found.plot("price").figure.axes[0].lines) > 20  # single rows, the mean, local
+    with pytest.raises(ts.ConfigError, match="Did you mean 'price'"):
+        found.plot("prise")
+    with pytest.raises(ts.ConfigError, match="must end in"):
+        found.save(tmp_path / "whole.exe")
+
+
+def test_names_and_levels_do_no_harm_where_it_is_drawn(tmp_path: Path) -> None:
+    harm = "<script>alert(1)</script>"
+    dice = np.random.default_rng(0)
+    data = pd.DataFrame({harm: dice.normal(size=150), "=A1": dice.choice([harm, "=B2"], 150)})
+    data["label"] = np.where(data[harm] > 0, harm, "=C3")
+    learners = ["linear"]
+    model = ts.fit(data, "label", trials=1, learners=learners, folds=0, folder=tmp_path / "run")
+    found = model.explain_global(data, columns=[harm, "=A1"])
+    assert "<script>alert" not in found.save(tmp_path / "whole.html").read_text()
+    assert "<script>alert" not in found._repr_html_()
+    assert "'=A1" in found.save(tmp_path / "whole.csv").read_text()
+
+
 def test_rows_without_labels_do(model: ts.Predictor, table: pd.DataFrame) -> None:
     found = model.explain_global(table.drop(columns="sold"), columns=["shop"])
     assert found.facts["metric"] is None
@@ -141,6 +183,10 @@ def test_the_command_tells_it_as_tables_and_as_json(
     with pytest.raises(SystemExit) as end:
         main([*asked, "--json"])
     assert json.loads(capsys.readouterr().out)["effects"]["price"]
+    with pytest.raises(SystemExit) as end:
+        main([*asked, "--out", str(tmp_path / "whole.html")])
+    assert (tmp_path / "whole.html").is_file()
+    assert "whole.html" in capsys.readouterr().err.replace("\n", "")
     with pytest.raises(SystemExit) as end:
         main(["importance", str(model.folder), str(file), "--columns", "prise"])
     assert end.value.code == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +43,10 @@ def importance(
         str | None, typer.Option(metavar="TIME", help="Time for it, such as 60s.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws rows and shuffles.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it as .html, .json, .csv, .png or .svg."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Tell what each column counts for when it is shuffled, and how the answer goes with it."""
@@ -57,9 +63,11 @@ def importance(
         budget=budget,
         seed=seed,
     )
+    if out is not None:
+        print(found.save(out), file=sys.stderr)
     if as_json:
         show_json(found.told())
-    else:
+    elif out is None:
         show_global(found)
 
 

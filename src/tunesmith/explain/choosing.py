@@ -98,8 +98,7 @@ def names_for(method: str, game: Game) -> tuple[str, ...]:
     if method not in explainers:
         known = [AUTO, SHAP, *explainers]
         raise ConfigError(
-            f"There is no way to explain named {method!r}.{did_you_mean(method, known)} There are "
-            f"{', '.join(known)}."
+            f"There is no way to explain named {method!r}.{did_you_mean(method, known)}"
         )
     return (method,)
 

@@ -1,4 +1,4 @@
-"""What a model makes of its columns, as tables, as text and as JSON."""
+"""What a model makes of its columns, as tables, text, pictures, JSON and a page."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tunesmith.core.errors import ConfigError, did_you_mean
+from tunesmith.core.printable import inert
+from tunesmith.core.runfolder import write_bytes
 from tunesmith.explain.whole.credits import MeanCredit
 from tunesmith.explain.whole.effects import Effect
 from tunesmith.explain.whole.importance import Importance
+from tunesmith.predictor.reports import Picture
+from tunesmith.report import whole
+from tunesmith.report.drawing import FORMATS
+from tunesmith.report.page import fragment, page
+from tunesmith.report.section import Chart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +38,63 @@ class GlobalExplanation:
     effects: Mapping[str, pd.DataFrame]
     credits: pd.DataFrame | None
     facts: Mapping[str, Any]
+
+    @cached_property
+    def charts(self) -> dict[str, Chart]:
+        """Its pictures with the tables behind them: `importance`, `credits` where there are any,
+        and one for each column whose effect is known, by its name."""
+        return whole.charts(self.importance, self.effects, self.credits, self.facts)
+
+    def plot(self, *names: str) -> Picture:
+        """Some of `charts` as one picture; all where none is named.
+
+        Raises:
+            ConfigError: There is no such chart; names those that there are.
+            MissingExtra: matplotlib is not installed.
+        """
+        for name in names:
+            if name not in self.charts:
+                told = did_you_mean(name, self.charts)
+                raise ConfigError(f"There is no picture {name!r} of it.{told}")
+        return Picture(*(self.charts[name] for name in names or self.charts))
+
+    def html(self) -> str:
+        """A page of its own, light and dark, with a table behind every picture."""
+        section = whole.section(self.charts, int(self.facts["rows"]))
+        measure = str(self.facts["measure"])
+        return page([section], title=whole.TITLE, subtitle=f"By {measure}.", folder="a saved model")
+
+    def save(self, file: str | Path) -> Path:
+        """Write it: the page, JSON, the importance as CSV, or all pictures as PNG or SVG, by the
+        ending.
+
+        Raises:
+            ConfigError: The ending is none of these, or the file cannot be written.
+        """
+        place = Path(file)
+        ways = {
+            ".html": self.html,
+            ".json": self.to_json,
+            ".csv": self._csv,
+        }
+        ending = place.suffix.lower()
+        if ending not in (*ways, *FORMATS):
+            raise ConfigError(f"{place} must end in one of {', '.join((*ways, *FORMATS))}.")
+        try:
+            if ending in FORMATS:
+                return self.plot().save(place)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(place, ways[ending]().encode(errors="backslashreplace"))
+        except OSError as error:
+            raise ConfigError(f"{place} cannot be written: {error.strerror}.") from error
+        return place
+
+    def _csv(self) -> str:
+        names = [inert(str(name)) for name in self.importance["column"]]
+        return str(self.importance.assign(column=names).to_csv(index=False, lineterminator="\n"))
+
+    def _repr_html_(self) -> str:
+        return fragment(tuple(self.charts.values()))
 
     def to_json(self) -> str:
         """All of it as one JSON object."""
