@@ -16,7 +16,10 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.architecture import Architecture, Block, Layer, Read
+from tunesmith.core.explaining import Piece
+from tunesmith.core.explanations import Faithfulness, RowExplanation
 from tunesmith.report.architecture import chart
+from tunesmith.report.explanation import Explanation
 from tunesmith.report.page import page as page_of
 from tunesmith.report.section import Section
 
@@ -199,3 +202,55 @@ def test_the_drawing_of_an_architecture_fits_a_phone(
     assert len(words) > 20
     assert [text for text, is_inside, _ in words if not is_inside] == []
     assert min(height for *_, height in words) >= 10
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_explanation_fits_a_phone_and_breaks_no_number(
+    browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    words = ["fine", SCRIPT, "\u202eturned", LONG]
+    text = " ".join(words)
+    starts = [text.index(word) for word in words]
+    pieces = (
+        *(
+            Piece(SCRIPT, "text", word, (at, at + len(word)))
+            for word, at in zip(words, starts, strict=True)
+        ),
+        Piece(LONG, "number", "-0.123456789"),
+    )
+    proof = Faithfulness(0.1, 0.05, 0.15, 1)
+    row = RowExplanation(
+        row=0,
+        answer=SCRIPT,
+        output=SCRIPT,
+        value=0.9,
+        base=None,
+        method="integrated-gradients",
+        is_additive=False,
+        pieces=pieces,
+        credits=np.array([0.3, -0.2, 0.1, 0.05, -0.12345]),
+        cells={SCRIPT: text, LONG: -0.123456789},
+        gain=0.1,
+        faithfulness=proof,
+        tried={},
+        seconds=0.1,
+        evaluations=9,
+        change=0.2,
+    )
+    place = Explanation((row,), proof).save(tmp_path / "why.html")
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(place.as_uri())
+    page.locator("summary").click()
+    wide, room = page.evaluate(ROOM)
+    assert wide <= room
+    assert said == []
+    assert page.evaluate("window.hacked") is None
+    heights = page.evaluate(
+        """() => [...document.querySelectorAll("td.number")].map(one => {
+            const range = document.createRange(); range.selectNodeContents(one)
+            return range.getClientRects().length })"""
+    )
+    assert heights == [1] * 6
+    assert "is missed" in page.locator("article").inner_text()

@@ -29,10 +29,14 @@ font:15px/1.6 system-ui,sans-serif;max-width:60rem}
 :root[data-theme=light] .credit{--up:33,102,204;--down:204,85,0;--ink:#1b1f24;--line:#d0d7de}
 .credit article{border:1px solid var(--line);border-radius:8px;padding:.6rem 1rem;margin:.8rem 0}
 .credit .text{overflow-wrap:anywhere;white-space:pre-wrap}
-.credit .text span{border-radius:3px;padding:0 1px}
+.credit .text span{border-radius:3px;padding:0 1px;unicode-bidi:isolate}
 .credit table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-.credit th,.credit td{text-align:left;padding:.1rem .8rem .1rem 0;overflow-wrap:anywhere}
-.credit td.bar{min-width:8rem}.credit .bar div{height:.8em;border-radius:2px}
+.credit caption{text-align:left;font-weight:600}
+.credit th,.credit td{text-align:left;padding:.1rem .8rem .1rem 0;vertical-align:top}
+.credit th,.credit .number{white-space:nowrap}
+.credit .words{overflow-wrap:anywhere;min-width:4.5rem}
+.credit td.bar{width:8rem;min-width:3rem;vertical-align:middle}
+.credit .bar div{height:.8em;border-radius:2px}
 .credit .wide{overflow-x:auto}.credit svg{max-width:100%;height:auto}
 </style>"""
 
@@ -43,6 +47,7 @@ def page(inner: str) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>Explanations</title>'
+        "<style>body{font-family:system-ui,sans-serif}</style>"
         f"<body><main><h1>Why these answers</h1>{inner}</main></body></html>"
     )
 
@@ -161,8 +166,10 @@ def _where(piece: Piece) -> str:
 def _table(caption: str, heads: tuple[str, str], lines: Sequence[tuple[str, str, float]]) -> str:
     most = max((abs(credit) for _, _, credit in lines), default=0.0) or 1.0
     rows = "".join(
-        f"<tr><td>{escaping.escape(first)}</td><td>{escaping.escape(second)}</td>"
-        f'<td>{credit:+.4f}</td><td class="bar" aria-hidden="true"><div style="background:'
+        f'<tr><td class="words">{escaping.escape(first)}</td>'
+        f'<td class="words">{escaping.escape(second)}</td>'
+        f'<td class="number">{credit:+.4f}</td><td class="bar" aria-hidden="true">'
+        f'<div style="background:'
         f'rgb(var({"--up" if credit > 0 else "--down"}));width:{100 * abs(credit) / most:.0f}%">'
         "</div></td></tr>"
         for first, second, credit in lines
