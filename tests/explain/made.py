@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.explaining import Game, Heat, Piece
+from tunesmith.core.explaining import Game, Heats, Piece
 from tunesmith.core.records import Dataset
 
 
@@ -23,7 +23,7 @@ class Made(Game):
         pieces: int,
         columns: int = 1,
         kind: Any = "number",
-        told: Mapping[str, Heat] | None = None,
+        told: Heats | None = None,
     ) -> None:
         empty = Dataset("made", (), {}, np.ones(1, dtype=np.int64))
         self.row, self.background, self.output = empty, empty, 0
@@ -41,5 +41,5 @@ class Made(Game):
         self.asked += len(present)
         return np.asarray(self._of(present.astype(float)), dtype=np.float64)
 
-    def heats(self, method: str, clock: Clock) -> Mapping[str, Heat] | None:
+    def heats(self, method: str, clock: Clock) -> Heats | None:
         return self._told

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import ConfigError
-from tunesmith.core.explaining import Credits
+from tunesmith.core.errors import BudgetError, ConfigError
+from tunesmith.core.explaining import Credits, Heat, Heats
 from tunesmith.explain import explainers, faithfulness
 from tunesmith.explain.choosing import (
     AUTO,
@@ -124,6 +124,28 @@ def test_without_time_for_all_one_explanation_is_there_and_the_rest_is_refused_w
     )
     assert len(chosen.tried) >= 1
     assert all(why for why in chosen.refused.values())
+
+
+def test_a_method_of_networks_that_was_asked_for_is_late_rather_than_silent():
+    class Slow(Made):
+        """Its networks need a second."""
+
+        def heat_methods(self) -> frozenset[str]:
+            return frozenset({"integrated-gradients"})
+
+        def heats(self, method: str, clock: Clock) -> Heats:
+            if clock.left() < 1:
+                raise BudgetError("The time for this explanation is over.")
+            at = {f"c{n}": Heat(np.array(weight)) for n, weight in enumerate(WEIGHTS)}
+            return Heats(at, float(WEIGHTS.sum()))
+
+    game = Slow(linear, PIECES, columns=PIECES)
+    chosen = explained(game, ("integrated-gradients",), seed=0, clock=Clock(0.01))
+    assert np.allclose(chosen.best.credits.credits, WEIGHTS)
+    assert not chosen.refused
+    both = explained(game, ("integrated-gradients", "occlusion"), seed=0, clock=Clock(0.01))
+    assert both.best.method == "occlusion"
+    assert "over" in both.refused["integrated-gradients"]
 
 
 def test_what_was_cut_short_is_deepened_by_the_time_that_is_left_and_never_for_worse():

@@ -38,6 +38,9 @@ EQUAL = 0.01
 """Share of the best gain by which another may be less and count as equal."""
 DEEPER = 1.3
 """Times as many coalitions as before, for which it is worth explaining a row once more."""
+LEAST_SECONDS, MOST_SECONDS = 0.25, 60.0
+"""That networks have where the time is over before any method has said a word: twice as long, and
+again, where that is too short, up to about the most."""
 EACH_AT_LEAST = 1e-6
 """Seconds of an evaluation."""
 EXACT_PIECES = 11
@@ -131,6 +134,7 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
     random, each = _random(tested, seed, clock)
     each *= len(game.background) / max(1, len(tested.background))
     found: list[Tried] = []
+    late: list[str] = []
     for place, name in enumerate(left):
         most = _share(game, clock, each, len(left) - place)
         if found and most < explainers[name].least(game):
@@ -141,6 +145,10 @@ def explained(game: Game, names: Sequence[str], *, seed: int, clock: Clock) -> C
             found.append(_tried(game, name, seed=seed, clock=clock, most=most, until=until))
         except BudgetError as error:
             refused[name] = str(error)
+            late.append(name)
+    if not found and late:
+        found = [_patient(game, late[0], seed=seed, clock=clock)]
+        del refused[late[0]]
     if not found:
         told = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ConfigError(f"This row cannot be explained so. {told}.")
@@ -225,6 +233,20 @@ def _share(game: Game, clock: Clock, each: float, methods: int) -> float:
         return inf
     tests = 2 * len(faithfulness.sizes(len(game.pieces)))
     return WORKED_SHARE * clock.left() / each / methods - tests
+
+
+def _patient(game: Game, name: str, *, seed: int, clock: Clock) -> Tried:
+    """What a method of networks says in the time of its least, where there was not that much: an
+    answer that is late is worth more than none."""
+    seconds = LEAST_SECONDS
+    while True:
+        try:
+            until = Clock(seconds)
+            return _tried(game, name, seed=seed, clock=clock, most=0, until=until)
+        except BudgetError:
+            if seconds > MOST_SECONDS:
+                raise
+            seconds *= 2
 
 
 def _tried(
