@@ -91,6 +91,10 @@ def test_every_learner_keeps_its_contract(
         assert quality(example, model) > quality(example, fitted("majority", example, checkpoint))
     answers = model.predict(example.part("test")).array()
     assert np.isfinite(answers).all()
+    if model.heat_methods():  # credit of which one asks whether it hangs on what was learned
+        drawn = model.redrawn(0)
+        assert drawn is not None
+        assert not np.allclose(drawn.predict(example.part("test")).array(), answers, atol=1e-3)
     model.save(tmp_path)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert {file.suffix for file in files} <= SAFE

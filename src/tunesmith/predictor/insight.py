@@ -113,8 +113,8 @@ def _section(found: Errors) -> Section | None:
         )
     else:
         said = (
-            f"No sort of rows has a {found.measure} that is surely larger than that of the others "
-            f"(of {found.looked_at:,} looked at)."
+            f"There is no sort of rows whose {found.measure} is surely larger than that of the "
+            f"others (of {found.looked_at:,} looked at)."
         )
     blocks: list[Block] = [Words(said)]
     if found.slices:
