@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import tunesmith as ts
 from tunesmith.predictor import Predictor
 from tunesmith.report.section import Chart, Marked, Section, Table, Words
+from tunesmith.report.sections.reasons import reasons
 
 HARM = "<script>alert(1)</script>"
 
@@ -50,6 +52,20 @@ def test_inputs_are_compared_in_one_scale(section: Section):
     (worth,) = [b for b in section.blocks if isinstance(b, Chart) and b.name == "worth"]
     assert [row[0] for row in worth.table.rows] == ["text", "size"]
     assert worth.says.startswith("text changes answers most")
+
+
+def test_what_credits_miss_of_the_change_is_said(fitted: Predictor):
+    found = fitted.explain(rows_of(1, rows=3), "occlusion", seconds=20)
+    short = [replace(one, change=float(one.credits.sum()) + 0.25) for one in found.rows]
+    facts = fitted.describe(explain_seconds=0).facts
+    section = reasons(replace(facts, explained=replace(found, rows=tuple(short))))
+    assert section is not None
+    words = section.blocks[0]
+    assert isinstance(words, Words)
+    assert "they miss 0.25" in words.text
+    marked = [one for one in section.blocks if isinstance(one, Marked)]
+    assert marked
+    assert all("missed" in one.says for one in marked)
 
 
 def test_a_leaking_column_is_named_first(tmp_path: Path):
