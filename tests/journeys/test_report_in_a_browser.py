@@ -142,15 +142,16 @@ def test_paper_is_white_and_shows_the_numbers_behind_drawings(browser: Any, repo
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("shown", ["report", "why"])
 def test_nothing_bars_who_uses_a_keyboard_or_a_reader(
-    browser: Any, report: Path, width: int, scheme: str
+    browser: Any, request: pytest.FixtureRequest, shown: str, width: int, scheme: str
 ) -> None:
-    axe = _axe()
+    axe, place = _axe(), request.getfixturevalue(shown)
     size = {"width": width, "height": WIDTHS[width]}
     # The page's own policy refuses the checker's script as it would any other.
     context = browser.new_context(viewport=size, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
-    page.goto(report.as_uri())
+    page.goto(place.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     page.evaluate(axe)
     found = page.evaluate("axe.run()")["violations"]
@@ -204,10 +205,9 @@ def test_the_drawing_of_an_architecture_fits_a_phone(
     assert min(height for *_, height in words) >= 10
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_an_explanation_fits_a_phone_and_breaks_no_number(
-    browser: Any, tmp_path: Path, scheme: str
-) -> None:
+@pytest.fixture(scope="module")
+def why(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of an explanation, of hostile and long words."""
     words = ["fine", SCRIPT, "\u202eturned", LONG]
     text = " ".join(words)
     starts = [text.index(word) for word in words]
@@ -237,11 +237,17 @@ def test_an_explanation_fits_a_phone_and_breaks_no_number(
         evaluations=9,
         change=0.2,
     )
-    place = Explanation((row,), proof).save(tmp_path / "why.html")
+    return Explanation((row,), proof).save(tmp_path_factory.mktemp("why") / "why.html")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_explanation_fits_a_phone_and_breaks_no_number(
+    browser: Any, why: Path, scheme: str
+) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(place.as_uri())
+    page.goto(why.as_uri())
     page.locator("summary").click()
     wide, room = page.evaluate(ROOM)
     assert wide <= room

@@ -21,12 +21,15 @@ STRONGEST = 0.55
 SIDE = 320
 """Pixels of the longer side of a picture."""
 STYLE = """<style>
-.credit{--up:33,102,204;--down:204,85,0;--ink:#1b1f24;--line:#d0d7de;color:var(--ink);
-font:15px/1.6 system-ui,sans-serif;max-width:60rem}
+.credit{--up:33,102,204;--down:204,85,0;--ink:#1b1f24;--line:#d0d7de;--ground:#ffffff;
+color:var(--ink);background:var(--ground);font:15px/1.6 system-ui,sans-serif;max-width:60rem}
 @media (prefers-color-scheme:dark){.credit{--up:110,168,254;--down:255,158,87;--ink:#e6edf3;
---line:#3d444d}}
-:root[data-theme=dark] .credit{--up:110,168,254;--down:255,158,87;--ink:#e6edf3;--line:#3d444d}
-:root[data-theme=light] .credit{--up:33,102,204;--down:204,85,0;--ink:#1b1f24;--line:#d0d7de}
+--line:#3d444d;--ground:#14171c}}
+:root[data-theme=dark] .credit{--up:110,168,254;--down:255,158,87;--ink:#e6edf3;--line:#3d444d;
+--ground:#14171c}
+:root[data-theme=light] .credit{--up:33,102,204;--down:204,85,0;--ink:#1b1f24;--line:#d0d7de;
+--ground:#ffffff}
+.credit h2{font-size:1.15rem}.credit h3{font-size:1rem}
 .credit article{border:1px solid var(--line);border-radius:8px;padding:.6rem 1rem;margin:.8rem 0}
 .credit .text{overflow-wrap:anywhere;white-space:pre-wrap}
 .credit .text span{border-radius:3px;padding:0 1px;unicode-bidi:isolate}
@@ -47,7 +50,8 @@ def page(inner: str) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>Explanations</title>'
-        "<style>body{font-family:system-ui,sans-serif}</style>"
+        "<style>body{font-family:system-ui,sans-serif}"
+        "@media (prefers-color-scheme:dark){body{background:#14171c;color:#e6edf3}}</style>"
         f"<body><main><h1>Why these answers</h1>{inner}</main></body></html>"
     )
 
@@ -72,7 +76,7 @@ def _row(one: RowExplanation) -> str:
     what = f"probability of {one.output!r}" if one.output else "number"
     base = "" if one.base is None else f", {one.base:.4g} with nothing there"
     head = (
-        f"<h3>Row {one.row + 1}: {escaping.escape(one.answer)}</h3>"
+        f"<h2>Row {one.row + 1}: {escaping.escape(one.answer)}</h2>"
         f"<p>The {escaping.escape(what)} is {one.value:.4g}{base}; credit by "
         f"{escaping.escape(one.method)}.</p>"
     )
@@ -92,7 +96,7 @@ def _contents(one: RowExplanation) -> str:
             continue
         cell = str(one.cells[column])
         drawn = _picture(cell, found) if found[0][0].kind == "image" else _text(cell, found)
-        parts.append(f"<h4>{escaping.escape(column)}</h4>{drawn}")
+        parts.append(f"<h3>{escaping.escape(column)}</h3>{drawn}")
     return "".join(parts)
 
 
