@@ -299,7 +299,14 @@ def test_so_has_a_fusion(
     told = [seen.features(seen.start(seen.ids)) for seen in passage.contents]
     assert np.isclose(float(passage.answer(told, passage.numbers())[0, 1]), answer, atol=5e-3)
     gaps = {name: np.array([None], object) for name in ("front", "back", "said", "title")}
-    assert model.heats(replace(row, cells={**row.cells, **gaps}), 1, GRADIENTS) is None
+    bare = replace(row, cells={**row.cells, **gaps})
+    rest = model.heats(bare, 1, GRADIENTS)
+    assert set(rest) == {"age", "shop", "day"}
+    total = sum(float(heat.credits.sum()) for heat in rest.values())
+    assert np.isclose(total, rest.change, rtol=0.05, atol=2e-3)
+    alone = model.insight(bare).passage
+    answer_alone = model.predict(bare).array()[0, 1]
+    assert np.isclose(float(alone.answer([], alone.numbers())[0, 1]), answer_alone, atol=5e-3)
     assert model.redrawn(0).predict(row).array()[0, 1] != answer
     assert model.predict(row).array()[0, 1] == answer
 

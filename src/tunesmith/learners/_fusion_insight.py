@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tunesmith.learners.fusion import FusionModel
 
 
-def insight(model: FusionModel, data: Dataset) -> Insight | None:
-    """None where the row has neither text nor picture: a mark then stands for them."""
+def insight(model: FusionModel, data: Dataset) -> Insight:
+    """Of a row without text and picture the other columns; marks then stand for what is missing."""
     import torch
 
     from tunesmith.nn.saliency import Passage
@@ -33,8 +33,6 @@ def insight(model: FusionModel, data: Dataset) -> Insight | None:
         for (content, _), is_there in zip(blocks.contents, has, strict=True)
         if is_there
     )
-    if not cells:
-        return None
     read = [
         content for (content, _), is_there in zip(blocks.contents, has, strict=True) if is_there
     ]
