@@ -168,6 +168,22 @@ def test_a_linear_model_is_redrawn_too_and_what_cannot_be_says_so(
     assert "no time" in hurried.checked()
 
 
+def test_it_is_printed_as_text(words: Predictor, table: Predictor):
+    told = str(words.explain(texts_of(2, 6), "occlusion", seconds=20))
+    assert "Row 1: " in told
+    assert "Row 2: " in told
+    assert "Over 2 rows: " in told
+    assert "redrawn weights" in told
+    lines = str(
+        table.explain(table_of(1, 5).assign(shop="\x1b[31m" + "y" * 300), "tree")
+    ).splitlines()
+    assert lines[0].startswith("Row 1: ")
+    assert lines[1].split() == ["column", "value", "credit"]
+    assert lines[2].startswith("leak ")
+    assert "\x1b" not in "".join(lines)
+    assert max(map(len, lines[1:5])) < 130
+
+
 def test_what_a_user_wrote_does_no_harm_where_it_is_shown(table: Predictor, tmp_path: Path):
     rows = table_of(6, 5)
     rows["shop"] = "=cmd|' /C calc'!A0"

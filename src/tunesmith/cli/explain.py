@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 FAINT = 0.1
 """Of the largest credit: below it a word is not coloured."""
 FIRST_ROWS = 5
-MOST_LINES = 12
-MOST_LETTERS = 60
-"""Of a name or a cell in the table; the whole text stands above it."""
-BAR = 24
 
 
 def explain(
@@ -98,20 +94,18 @@ def _show(one: RowExplanation) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from tunesmith.report import explanation_text
+
     console = Console(highlight=False)
-    what = f"probability of {printable(one.output)}" if one.output else "value"
-    base = "" if one.base is None else f", {one.base:.4g} with nothing there"
-    console.print(
-        Text(f"Row {one.row + 1}: {printable(one.answer)}", style="bold"),
-        Text(f"  {what} {one.value:.4g}{base}; by {one.method}"),
-    )
+    title, about = explanation_text.head(one)
+    console.print(Text(title, style="bold"), Text(f"  {about}"))
     for column in dict.fromkeys(piece.column for piece in one.pieces):
         if drawn := _words(one, column):
             console.print(drawn)
-    show(_bars(one))
-    if told := one.completeness():
-        console.print(Text(f"{told.capitalize()}."))
-    console.print(Text(f"Taken away in this order: {one.faithfulness.told()}."))
+    heads = explanation_text.HEADS
+    show(Table("", heads, explanation_text.bars(one), frozenset({"credit"})))
+    for told in explanation_text.tests(one):
+        console.print(Text(told))
     console.print()
 
 
@@ -130,36 +124,3 @@ def _words(one: RowExplanation, column: str) -> Text | None:
         drawn.append(printable(piece.text), style=style + tone)
         drawn.append(" ")
     return drawn if found else None
-
-
-def _bars(one: RowExplanation) -> Table:
-    """Columns by what they added, and the words and rectangles that count most."""
-    shown = {piece.column: piece.text for piece in one.pieces if not piece.place}
-    lines = [(name, shown.get(name, ""), credit) for name, credit in one.by_column().items()]
-    if len(lines) == 1:
-        lines = []
-    lines += [
-        (piece.column, piece.text or _where(piece.place), credit)
-        for piece, credit in one.top(MOST_LINES)
-        if piece.place
-    ]
-    most = max((abs(credit) for _, _, credit in lines), default=0.0) or 1.0
-    rows = tuple(
-        (
-            printable(name, MOST_LETTERS),
-            printable(text, MOST_LETTERS),
-            f"{credit:+.4f}",
-            _bar(credit / most),
-        )
-        for name, text, credit in lines[: 2 * MOST_LINES]
-    )
-    return Table("", ("column", "value", "credit", ""), rows, frozenset({"credit"}))
-
-
-def _bar(share: float) -> str:
-    return ("+" if share > 0 else "-") * round(abs(share) * BAR)
-
-
-def _where(place: tuple[float, ...]) -> str:
-    left, top, right, bottom = place
-    return f"{left:.0%} to {right:.0%} across, {top:.0%} to {bottom:.0%} down"

@@ -16,7 +16,7 @@ from tunesmith.core.errors import ConfigError
 from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
 from tunesmith.core.printable import inert
-from tunesmith.report import explanation_html, explanation_plot
+from tunesmith.report import explanation_html, explanation_plot, explanation_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +141,9 @@ class Explanation:
     def html(self) -> str:
         """As a piece of a page: light and dark, with a table behind, no script."""
         return explanation_html.html(self.rows, self.faithfulness, self.checked())
+
+    def __str__(self) -> str:
+        return explanation_text.text(self.rows, self.faithfulness, self.checked())
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -13,6 +13,7 @@ import numpy as np
 from tunesmith.core.errors import DataError
 from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation
+from tunesmith.report.explanation_text import where
 
 SHOWN_PIECES = 40
 """Lines of a table; the rest is summed up."""
@@ -156,15 +157,11 @@ def _cells(one: RowExplanation) -> str:
         return drawn
     order = np.argsort([-abs(credit) for _, credit in words], kind="stable")[:SHOWN_PIECES]
     told = [
-        (words[n][0].text or _where(words[n][0]), words[n][0].column, words[n][1]) for n in order
+        (words[n][0].text or where(words[n][0].place), words[n][0].column, words[n][1])
+        for n in order
     ]
     inner = _table(f"The {len(told)} pieces that count most", ("piece", "column"), told)
     return f"{drawn}<details><summary>Pieces as a table</summary>{inner}</details>"
-
-
-def _where(piece: Piece) -> str:
-    left, top, right, bottom = piece.place
-    return f"{left:.0%} to {right:.0%} across, {top:.0%} to {bottom:.0%} down"
 
 
 def _table(caption: str, heads: tuple[str, str], lines: Sequence[tuple[str, str, float]]) -> str:
