@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,15 @@ import pandas as pd
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, ConfigError, DataError
+from tunesmith.core.explanations import Sanity
 from tunesmith.explain import explainers
+from tunesmith.explain.choosing import explained
+from tunesmith.explain.game import RowGame
 from tunesmith.predictor import Predictor
+from tunesmith.predictor.explaining import _checked
+from tunesmith.predictor.rows import rows_of
 
 WORDS = ["the", "of", "a", "in", "fine", "dress", "shirt", "blue", "small", "very"]
 HARM = "<script>alert(1)</script>"
@@ -166,6 +173,18 @@ def test_a_linear_model_is_redrawn_too_and_what_cannot_be_says_so(
     assert of_trees.to_json()["unchecked"] == of_trees.unchecked
     hurried = words.explain(texts_of(1, 8), "kernel-shap", seconds=1e-6)
     assert "no time" in hurried.checked()
+
+
+def test_the_check_asks_as_much_as_there_is_time_for(words: Predictor):
+    typical = words.model.background
+    assert typical is not None
+    row = rows_of(words.model, texts_of(1, 8))
+    game = RowGame(words.model, row, typical, 1)
+    best = explained(game, ("lime",), seed=0, clock=Clock()).best
+    slow = replace(best, seconds=10.0, evaluations=200)
+    half, hardly = (Clock(limit, now=lambda: 0.0) for limit in (6.0, 0.1))
+    assert isinstance(_checked(game, slow, 0, half), Sanity)
+    assert "no time" in str(_checked(game, slow, 0, hardly))
 
 
 def test_it_is_printed_as_text(words: Predictor, table: Predictor):

@@ -44,7 +44,9 @@ compared by what they say when one has a row's time for itself."""
 RACING_ROWS = 8
 """On so many at most, where some methods cannot be told apart by fewer."""
 SPARE = 1.2
-"""Times what a method took, that must be left for the check of it."""
+"""Times what a method took, that the check of it may take."""
+CHECKED_SHARE = 0.2
+"""Of the time for a row, what is kept for the check where there is one row, at least."""
 
 
 class Explaining(Fit):
@@ -128,13 +130,17 @@ def explain_rows(
     ]
     limit = seconds or _usual_seconds(rows)
     clock = Clock(limit * len(rows))
-    chosen = _explained(games, method, seed, limit, clock)
+    has_learned = any(fitted.redrawn(seed) is not None for fitted, _ in model.members)
+    kept = has_learned * limit * (CHECKED_SHARE if len(games) == 1 else 2 * CHECKED_SHARE)
+    chosen = _explained(games, method, seed, limit, clock.until(kept))
     answers = natural(found.decode(), model.classes)
     told = [
         _told(model, places[n], game, one, answers[n])
         for n, (game, one) in enumerate(zip(games, chosen, strict=True))
     ]
-    check = _checked(games[0], chosen[0].best, seed, clock)
+    check: Sanity | str = NOTHING_LEARNED
+    if has_learned:
+        check = _checked(games[0], chosen[0].best, seed, clock)
     gains = np.array([one.gain for one in told])
     overall = of_many(gains, seed) if len(told) > 1 else told[0].faithfulness
     if isinstance(check, Sanity):
@@ -176,7 +182,10 @@ def _explained(
         return explained(game, names, seed=seed, clock=Clock(most))
 
     most = max(seconds, CHOOSING_SHARE * clock.limit_seconds / CHOOSING_ROWS)
-    found = [of(game, names_for(method, game), most) for game in games[:CHOOSING_ROWS]]
+    found = []
+    for place, game in enumerate(first := games[:CHOOSING_ROWS]):
+        share = clock.left() / (len(first) - place)
+        found.append(of(game, names_for(method, game), min(most, share)))
     if len(games) == 1:
         return found
     left = _told_of_all(found)
@@ -214,11 +223,11 @@ def _told_of_all(found: Sequence[Chosen]) -> dict[str, list[Tried]]:
 
 
 def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | str:
-    """The check by redrawn weights, of one row; why there is none, where there is none."""
-    late = "there was no time left for it"
-    if all(fitted.redrawn(seed) is None for fitted, _ in game.model.members):
-        return NOTHING_LEARNED
-    if clock.left() < SPARE * best.seconds:
+    """The check by redrawn weights, of one row, by as many evaluations as there is time for; why
+    there is none, where there is none."""
+    late, share = "there was no time left for it", clock.left() / (SPARE * best.seconds)
+    evaluations = int(best.evaluations * min(1.0, share))
+    if evaluations < explainers[best.method].least(game):
         return late
     try:
         return checked(
@@ -227,7 +236,7 @@ def _checked(game: RowGame, best: Tried, seed: int, clock: Clock) -> Sanity | st
             best.credits,
             seed=seed,
             clock=Clock(clock.left()),
-            evaluations=best.evaluations,
+            evaluations=evaluations,
         )
     except BudgetError:
         return late
