@@ -11,6 +11,8 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.cli.main import main
+from tunesmith.data.read import read
+from tunesmith.predictor.whole import TIMED_ROWS, answer_seconds
 
 ROWS = 500
 
@@ -100,6 +102,26 @@ def test_names_and_levels_do_no_harm_where_it_is_drawn(tmp_path: Path) -> None:
     assert "<script>alert" not in found.save(tmp_path / "whole.html").read_text()
     assert "<script>alert" not in found._repr_html_()
     assert "'=A1" in found.save(tmp_path / "whole.csv").read_text()
+
+
+def test_a_budget_chooses_how_many_rows_are_looked_at(
+    model: ts.Predictor, table: pd.DataFrame
+) -> None:
+    many = pd.concat([table] * 10)
+    found = model.explain_global(many, budget="20s")
+    assert 100 < found.facts["rows"] <= 1_000
+    assert set(found.effects) == {"price", "shop", "colour", "when"}
+    few = model.explain_global(many, most_rows=30, budget="20s")
+    assert few.facts["rows"] == 30
+
+
+def test_the_pace_of_answers_is_that_of_a_second_time(table: pd.DataFrame) -> None:
+    clock = iter([0.0, 4.0])
+    asked: list[int] = []
+    rows = read(table)
+    pace = answer_seconds(lambda some: asked.append(len(some)), rows, lambda: next(clock))
+    assert asked == [TIMED_ROWS] * 2
+    assert pace == 4.0 / TIMED_ROWS
 
 
 def test_rows_without_labels_do(model: ts.Predictor, table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@ answer goes with them, what would change it, which rows are like it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from tunesmith.core.seeds import generator
 from tunesmith.explain.game import RowGame
 from tunesmith.explain.whole.counterfactual import Counterfactual, counterfactuals
 from tunesmith.explain.whole.credits import MeanCredit, mean_credits
-from tunesmith.explain.whole.effects import ABLE, effect
+from tunesmith.explain.whole.effects import ABLE, POINTS, effect
 from tunesmith.explain.whole.importance import REPEATS, Asked, permutation_importance
 from tunesmith.explain.whole.prototypes import nearest
 from tunesmith.pipeline.artifact import Model
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS, MOST_CONTENTS = 1_000, 200
 """Rows that are looked at; fewer where texts or pictures are read."""
+FEWEST_ROWS = 20
+TIMED_ROWS, TIMED_SHARE = 40, 0.7
+"""Rows by which the pace of answers is measured; and of the time, what is planned by it."""
 EFFECT_ROWS = 300
 EFFECTS = 6
 """Columns whose effects are told, the most important first."""
@@ -83,7 +87,8 @@ class Whole(Explaining):
             metric: By which importance is measured; by default that of the fit.
             repeats: Shuffles of each column.
             most_rows: How many rows are looked at; 1,000, or 200 where texts or pictures are read.
-            budget: Time for it, such as "60s".
+            budget: Time for it, such as "60s": where `most_rows` is not given, as few rows are
+                looked at as it takes.
 
         Raises:
             ConfigError: An argument is wrong.
@@ -93,17 +98,38 @@ class Whole(Explaining):
         if repeats < 1:
             raise ConfigError(f"A column cannot be shuffled {repeats} times: ask for 1 or more.")
         clock = Clock(Budget.parse(budget).seconds)
+        if most_rows is None and clock.has_deadline():
+            most_rows = self._affordable(data, columns, repeats, clock, explainer)
         asked, rows, about = self._asked(data, metric, most_rows, seed)
         found = permutation_importance(asked, rows, seed=seed, repeats=repeats, clock=clock)
         importance = importance_frame(found)
         output, name = self._output(label, rows)
         names = _effect_columns(rows, [one.column for one in found], columns)
-        effects = self._effects(rows, names, output, seed, is_asked=columns is not None)
+        effects = self._effects(rows, names, output, seed, None if columns else clock)
         credits = None
         if explainer is not None:
             credits = credit_frame(self._credits(rows, output, explainer, seed, clock))
         facts = {**about, "output": name, "rows": len(rows), "repeats": repeats}
         return GlobalExplanation(importance, effects, credits, facts)
+
+    def _affordable(
+        self,
+        data: Any,
+        columns: Sequence[str] | None,
+        repeats: int,
+        clock: Clock,
+        explainer: str | None,
+    ) -> int:
+        """How many rows can be looked at in the time, of which credits take half."""
+        model, effects = self.model, EFFECTS if columns is None else len(columns)
+        rows = rows_of(model, data)
+        if not len(rows):
+            return FEWEST_ROWS  # what is asked next says that there are none
+        share = TIMED_SHARE / (1 if explainer is None else 2)
+        each = answer_seconds(lambda some: model.predict(some), rows)
+        asked = repeats * len(model.inputs) + effects * POINTS
+        most = MOST_CONTENTS if _reads(model) else MOST_ROWS
+        return int(np.clip(share * clock.left() / (each * asked), FEWEST_ROWS, most))
 
     def _asked(
         self, data: Any, metric: str | None, most_rows: int | None, seed: int
@@ -157,15 +183,19 @@ class Whole(Explaining):
         return numbers
 
     def _effects(
-        self, rows: Dataset, names: Sequence[str], output: int, seed: int, *, is_asked: bool
+        self, rows: Dataset, names: Sequence[str], output: int, seed: int, clock: Clock | None
     ) -> dict[str, pd.DataFrame]:
+        """Of all columns that were asked for; of those that were not, which have a `clock`, as far
+        as it goes and of those that can be told."""
         few = rows.take(_drawn(len(rows), EFFECT_ROWS, seed, "effects"))
         found = {}
         for name in names:
+            if clock is not None and clock.is_over():
+                break
             try:
                 found[name] = effect_frame(effect(self._numbers(output), few, name))
             except ConfigError:
-                if is_asked:
+                if clock is None:
                     raise
         return found
 
@@ -281,10 +311,24 @@ def _some(
         raise ConfigError(f"{most_rows} rows cannot be looked at: ask for 1 or more.")
     if not len(rows):
         raise DataError(f"{rows.source} has no rows to look at.")
-    reads = any(column.kind in ("text", "image") for column in model.inputs)
-    most = most_rows or (MOST_CONTENTS if reads else MOST_ROWS)
+    most = most_rows or (MOST_CONTENTS if _reads(model) else MOST_ROWS)
     places = _drawn(len(rows), most, seed, "global")
     return rows.take(places), places
+
+
+def _reads(model: Model) -> bool:
+    return any(column.kind in ("text", "image") for column in model.inputs)
+
+
+def answer_seconds(
+    answer: Callable[[Dataset], object], rows: Dataset, now: Callable[[], float] = time.monotonic
+) -> float:
+    """Seconds that an answer takes, among some; what is loaded at first is not counted."""
+    some = rows.take(np.arange(min(TIMED_ROWS, len(rows))))
+    answer(some)
+    began = now()
+    answer(some)
+    return max(1e-9, (now() - began) / len(some))
 
 
 def _drawn(count: int, most: int, seed: int, purpose: str) -> NDArray[np.int64]:
