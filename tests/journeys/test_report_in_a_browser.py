@@ -21,7 +21,7 @@ from tunesmith.core.explanations import Faithfulness, RowExplanation
 from tunesmith.report.architecture import chart
 from tunesmith.report.explanation import Explanation
 from tunesmith.report.page import page as page_of
-from tunesmith.report.section import Section
+from tunesmith.report.section import Marked, Section
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +142,7 @@ def test_paper_is_white_and_shows_the_numbers_behind_drawings(browser: Any, repo
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("shown", ["report", "why"])
+@pytest.mark.parametrize("shown", ["report", "why", "marked"])
 def test_nothing_bars_who_uses_a_keyboard_or_a_reader(
     browser: Any, request: pytest.FixtureRequest, shown: str, width: int, scheme: str
 ) -> None:
@@ -206,6 +206,16 @@ def test_the_drawing_of_an_architecture_fits_a_phone(
 
 
 @pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with words that count as much as any can, both ways."""
+    block = Marked("A row", "What counts.", (("up", 1.0), (" and ", 0.0), ("down", -1.0)))
+    place = tmp_path_factory.mktemp("marked") / "page.html"
+    section = Section("reasons", "Reasons", "Why.", (block,))
+    place.write_text(page_of((section,), title="t", subtitle="s", folder="f"), encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
 def why(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of an explanation, of hostile and long words."""
     words = ["fine", SCRIPT, "\u202eturned", LONG]
@@ -228,14 +238,14 @@ def why(tmp_path_factory: pytest.TempPathFactory) -> Path:
         method="integrated-gradients",
         is_additive=False,
         pieces=pieces,
-        credits=np.array([0.3, -0.2, 0.1, 0.05, -0.12345]),
+        credits=np.array([0.3, -0.3, 0.1, 0.05, -0.12345]),
         cells={SCRIPT: text, LONG: -0.123456789},
         gain=0.1,
         faithfulness=proof,
         tried={},
         seconds=0.1,
         evaluations=9,
-        change=0.2,
+        change=0.1,
     )
     return Explanation((row,), proof).save(tmp_path_factory.mktemp("why") / "why.html")
 

@@ -17,8 +17,8 @@ from tunesmith.report.explanation_text import where
 
 SHOWN_PIECES = 40
 """Lines of a table; the rest is summed up."""
-STRONGEST = 0.55
-"""Opacity behind the word that counts most."""
+STRONGEST = 0.46
+"""Opacity behind the word that counts most, which is read on a dark ground too."""
 SIDE = 320
 """Pixels of the longer side of a picture."""
 STYLE = """<style>
