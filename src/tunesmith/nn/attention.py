@@ -9,13 +9,9 @@ Imports torch: import this file where it is used.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
-from torch.overrides import TorchFunctionMode
 
 MOST_SCORES = 2**26
 """Pairs of tokens, over all rows and heads, that are kept: 128 MiB a block. Above, torch's own
@@ -110,36 +106,3 @@ def _bias(
         return None if mask is None else mask.to(torch.bfloat16)
     lowest = torch.finfo(torch.bfloat16).min
     return torch.zeros(mask.shape, dtype=torch.bfloat16).masked_fill_(~mask, lowest)
-
-
-class Quick(TorchFunctionMode):
-    """Within it, attention under bf16 autocast on a processor is `attend`, whichever model asks."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is scaled_dot_product_attention and _is_low(args[0] if args else kwargs["query"]):
-            answer = attend(*args, **kwargs)
-            if answer is not None:
-                return answer
-        return func(*args, **kwargs)
-
-
-def _is_low(query: torch.Tensor) -> bool:
-    return (
-        query.device.type == "cpu"
-        and torch.is_autocast_enabled("cpu")
-        and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    )
-
-
-@contextlib.contextmanager
-def low() -> Iterator[None]:
-    """Matrix products of a processor in bf16, and attention with the quick way back."""
-    with torch.autocast("cpu", dtype=torch.bfloat16), Quick():
-        yield

@@ -152,7 +152,7 @@ def autocast(wanted: str | None = None) -> contextlib.AbstractContextManager[Any
     way back that is quick in it; sums, norms and weights stay in fp32."""
     import torch
 
-    from tunesmith.nn.attention import low
+    from tunesmith.nn.quick import low
 
     if (wanted or precision()) != "bf16":
         return contextlib.nullcontext()

@@ -187,7 +187,7 @@ def _steps(ways: Sequence[str]) -> dict[str, Callable[[], None]]:
     import torch
     from torch import nn
 
-    from tunesmith.nn.attention import low
+    from tunesmith.nn.quick import low
 
     source = torch.Generator().manual_seed(0)
     shapes = [(WIDTH, WIDTH)] * 4 + [(4 * WIDTH, WIDTH), (WIDTH, 4 * WIDTH)]

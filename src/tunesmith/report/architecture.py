@@ -114,8 +114,9 @@ def laid_out(architecture: Architecture) -> Layout:
     for text, more, stroke in _layers(architecture.neck):
         shapes.append(_up(y + high))
         y += high + GAP
-        shapes += _row(y, text, stroke, more)
-        mixed, high = y, TALL if more else ROW
+        lines = _lines(more, ROW_LETTERS)
+        shapes += _row(y, text, stroke, lines)
+        mixed, high = y, ROW + MORE * len(lines)
     y += high + 2 * GAP
     heights: dict[int, float] = {}
     for first, last, block in _drawn(architecture):

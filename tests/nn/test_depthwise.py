@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch.nn.functional import conv2d
+
+from tunesmith.nn import quick
+from tunesmith.nn.depthwise import convolve
+from tunesmith.nn.quick import low
+
+CHANNELS = 12
+
+
+def given(kernel, groups=CHANNELS):
+    torch.manual_seed(0)
+    pixels = torch.randn(3, CHANNELS, 11, 11).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(CHANNELS, CHANNELS // groups, kernel, kernel) / kernel
+    return pixels.requires_grad_(), weight.requires_grad_(), torch.randn(CHANNELS).requires_grad_()
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 1), (5, (2, 2)), (1, 2)])
+def test_answers_and_gradients_are_those_of_fp32(kernel, stride):
+    inputs = given(kernel)
+    with low():
+        found = conv2d(*inputs, stride=stride, padding=kernel // 2, groups=CHANNELS)
+    wanted = conv2d(*inputs, stride=stride, padding=kernel // 2, groups=CHANNELS)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), wanted, rtol=1e-2, atol=1e-2)
+    upon = torch.randn_like(found)
+    ours = torch.autograd.grad(found, inputs, upon)
+    for one, other in zip(ours, torch.autograd.grad(wanted, inputs, upon.float()), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_only_those_that_are_slow_in_bf16_are_ours():
+    pixels, weight, bias = given(3)
+    assert convolve(pixels, weight, bias, 2, 1, 1, CHANNELS) is not None
+    assert convolve(pixels, weight, bias, 1, 1, 1, CHANNELS) is None, "3 x 3 without a stride"
+    with torch.no_grad():
+        assert convolve(pixels, weight, bias, 2, 1, 1, CHANNELS) is None, "nothing goes back"
+    assert convolve(*given(5, groups=3), 1, 2, 1, 3) is None, "channels go together"
+    assert convolve(*given(5, groups=1), 1, 2, 1, 1) is None
+
+
+def test_a_network_in_bf16_takes_them_and_one_in_fp32_does_not(monkeypatch):
+    seen = []
+    monkeypatch.setitem(
+        quick.OURS,
+        conv2d,
+        lambda *args, **kwargs: seen.append(args[1].shape) or convolve(*args, **kwargs),
+    )
+    network = torch.nn.Conv2d(CHANNELS, CHANNELS, 5, groups=CHANNELS)
+    network(given(3)[0])
+    assert not seen
+    with low():
+        network(given(3)[0]).float().sum().backward()
+    assert seen == [network.weight.shape]
