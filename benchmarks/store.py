@@ -105,7 +105,7 @@ def reading(card: str, rows: Rows, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with using(Store(Path(folder), 2**34)):
             activations.states(trunk, rows.ids, cut)
-        size = activations.state_bytes(trunk, rows.ids)
+        size = activations.state_bytes(trunk, rows.ids, cut)
         first, later = [], []
         for _ in range(rounds):
             with using(Store(Path(folder), 2**34)):
