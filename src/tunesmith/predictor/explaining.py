@@ -36,6 +36,8 @@ from tunesmith.report.explanation import Explanation
 SECONDS = {"text": 3.0, "image": 5.0}
 CELL_SECONDS = 0.3
 """For a row, by default: of texts, of pictures, of other columns."""
+LAST_SHARE = 0.2
+"""Of this time, what is left for a question that was begun before it was over, and for the end."""
 CHOOSING_ROWS = 3
 """Of several rows, on so many of which the method is chosen for all."""
 CHOOSING_SHARE = 0.3
@@ -122,14 +124,14 @@ def explain_rows(
     """Rows explained as by `Explaining.explain`, known by their `places`."""
     typical = model.background if background is None else background
     assert typical is not None  # every model that was opened has it
+    limit = seconds or _usual_seconds(rows)
+    clock = Clock((1 - LAST_SHARE) * limit * len(rows))
     found = model.decide(rows, model.predict(rows))
     codes = _outputs(model, found, output)
     games = [
         RowGame(model, rows.take(np.array([place])), typical, int(code))
         for place, code in enumerate(codes)
     ]
-    limit = seconds or _usual_seconds(rows)
-    clock = Clock(limit * len(rows))
     has_learned = any(fitted.redrawn(seed) is not None for fitted, _ in model.members)
     kept = has_learned * limit * (CHECKED_SHARE if len(games) == 1 else 2 * CHECKED_SHARE)
     chosen = _explained(games, method, seed, limit, clock.until(kept))
