@@ -50,6 +50,9 @@ def test_the_same_step_in_unlike_times_tells_of_others_whom_nobody_sees(tmp_path
     right = Found("bf16", 2, times | {"2 threads": 21.5}, is_quiet=True, tries=1)
     assert remembered(file, Measure(right), USUAL) == dataclasses.replace(right, tries=2)
     assert remembered(file, Measure(), USUAL).threads == 2
+    often = dataclasses.replace(wrong, tries=machine.MOST_TRIES)
+    file.write_text(json.dumps(dataclasses.asdict(often)))
+    assert remembered(file, Measure(), USUAL).threads == 2, "all cores, as where others are seen"
 
 
 def test_another_process_that_was_done_first_is_followed(tmp_path):

@@ -115,7 +115,8 @@ def _read(file: Path) -> Found | None:
         is_quiet = found.is_quiet and is_steady(found.milliseconds, found.precision, cores())
     except (OSError, ValueError, TypeError, DataError):
         return None
-    return replace(found, is_quiet=is_quiet) if is_whole else None
+    threads = found.threads if is_quiet else cores()
+    return replace(found, is_quiet=is_quiet, threads=threads) if is_whole else None
 
 
 def measure() -> Found:
