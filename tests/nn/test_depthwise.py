@@ -45,7 +45,7 @@ def test_a_network_in_bf16_takes_them_and_one_in_fp32_does_not(monkeypatch):
     monkeypatch.setitem(
         quick.OURS,
         conv2d,
-        lambda *args, **kwargs: seen.append(args[1].shape) or convolve(*args, **kwargs),
+        (lambda *args, **kwargs: seen.append(args[1].shape) or convolve(*args, **kwargs), "input"),
     )
     network = torch.nn.Conv2d(CHANNELS, CHANNELS, 5, groups=CHANNELS)
     network(given(3)[0])
@@ -53,3 +53,12 @@ def test_a_network_in_bf16_takes_them_and_one_in_fp32_does_not(monkeypatch):
     with low():
         network(given(3)[0]).float().sum().backward()
     assert seen == [network.weight.shape]
+
+
+def test_tensors_may_be_named_in_any_order():
+    pixels, weight, _ = given(5)
+    with low():
+        found = conv2d(groups=CHANNELS, weight=weight, input=pixels, padding=2)
+    torch.testing.assert_close(
+        found.float(), conv2d(pixels, weight, padding=2, groups=CHANNELS), rtol=1e-2, atol=1e-2
+    )

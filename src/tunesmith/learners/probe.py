@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +51,6 @@ from tunesmith.zoo.backbones import (
     idle_of_reading,
     why_not_read,
 )
-
-if TYPE_CHECKING:
-    pass
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """Inverse strengths for standardised features; many rows never want the strongest."""

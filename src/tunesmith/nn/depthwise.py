@@ -1,7 +1,7 @@
 """Depthwise convolutions of networks in bf16 on a processor, where their way back is slow in it.
 
-Convolutions of one channel each go back in bf16 by a kernel of last resort where they stride
-or reach beyond 3 x 3: 36 ms against 4 in fp32 (96 channels of 48 x 48, 32 pictures, stride 2, two
+Convolutions of one channel each go back in bf16 by a kernel of last resort where they stride or
+reach beyond 3 x 3: 36 ms against 4 in fp32 (96 channels of 48 x 48, 32 pictures, stride 2, two
 cores of an AMD EPYC with avx512_bf16), 49 against 5 with 5 x 5. Others are quicker in bf16.
 
 Imports torch: import this file where it is used.

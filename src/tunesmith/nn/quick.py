@@ -16,10 +16,11 @@ from torch.overrides import TorchFunctionMode
 from tunesmith.nn.attention import attend
 from tunesmith.nn.depthwise import convolve
 
-OURS: Mapping[Callable[..., Any], Callable[..., torch.Tensor | None]] = {
-    scaled_dot_product_attention: attend,
-    conv2d: convolve,
+OURS: Mapping[Callable[..., Any], tuple[Callable[..., torch.Tensor | None], str]] = {
+    scaled_dot_product_attention: (attend, "query"),
+    conv2d: (convolve, "input"),
 }
+"""What stands for a function of torch, and the name of the tensor that it is given first."""
 
 
 class Quick(TorchFunctionMode):
@@ -34,9 +35,9 @@ class Quick(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        own = OURS.get(func)
-        if own is not None and _is_low(args[0] if args else next(iter(kwargs.values()))):
-            answer = own(*args, **kwargs)
+        if func in OURS:
+            own, first = OURS[func]
+            answer = own(*args, **kwargs) if _is_low(args[0] if args else kwargs[first]) else None
             if answer is not None:
                 return answer
         return func(*args, **kwargs)
