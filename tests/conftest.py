@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
 from tunesmith.tasks.classification import BAD, GOOD, PLAIN
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared with the workers beside it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MIXED_ROWS = 160
 MIXED: dict[str, Any] = {

@@ -44,6 +44,7 @@ VALUES: list[Any] = [
     {"long": {"deep": [{"deeper": "y" * 60}, "z" * 90]}, "short": (1, 2)},
     [f"column {i}" for i in range(7)],
     [f"column {i}" for i in range(8)],
+    *("w" * length for length in range(76, 88)),
 ]
 
 

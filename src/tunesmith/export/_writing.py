@@ -71,8 +71,10 @@ def quoted(text: str) -> str:
 
 
 def assignment(name: str, value: Any) -> str:
-    """`NAME = value`."""
-    return f"{name} = {literal(value, taken=len(name) + 3)}"
+    """`NAME = value`; a text that fits the width only on a line of its own has one, in brackets."""
+    start, text = f"{name} = ", literal(value, taken=len(name) + 3)
+    fits_alone = len(start) + len(text) > WIDTH >= len(INDENT) + len(text)
+    return f"{start}(\n{INDENT}{text}\n)" if isinstance(value, str) and fits_alone else start + text
 
 
 def settings(name: str, values: Mapping[str, Setting]) -> str:
