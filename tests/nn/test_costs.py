@@ -31,6 +31,12 @@ def test_reading_from_a_cut_leaves_the_stem_out() -> None:
     assert COSTS.read_seconds(10) == 10 * (1 + 4 * 2)
 
 
+def test_what_reading_takes_can_be_told_anew() -> None:
+    slower = COSTS.read_at(3 * COSTS.read_seconds(1))
+    assert slower.read_seconds(7) == pytest.approx(3 * COSTS.read_seconds(7))
+    assert slower.train_block_seconds == COSTS.train_block_seconds
+
+
 def test_memory_grows_with_what_trains() -> None:
     sizes = [COSTS.memory_bytes(trained) for trained in range(5)]
     assert sizes == sorted(set(sizes))

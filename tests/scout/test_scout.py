@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.errors import WeightsError
 from tunesmith.data.languages import Languages
 from tunesmith.nn import devices
-from tunesmith.nn.costs import Costs
+from tunesmith.nn.costs import TIMED, Costs
 from tunesmith.nn.shards import Store, using
 from tunesmith.nn.tally import FROZEN
 from tunesmith.scouting.halving import Halving
 from tunesmith.scouting.records import Ranking, Standing
 from tunesmith.scouting.scout import DEARER, FEWEST_ROWS, Scouted, scout
+from tunesmith.tasks.classification import BAD, GOOD
 from tunesmith.zoo.backbones import backbone
 
 COSTS = Costs(4, 0.0, 1.0, 0.0, 3.0, 4000, 500, 10.0, 8)
@@ -65,10 +68,39 @@ def test_what_takes_too_long_is_passed_over_with_the_reason() -> None:
         {"big": 10, "small": 1}, [standing("big", 0.9, True), standing("small", 0.5, False)]
     )
     assert found.pick(10, 1000)[0] == "big"
-    name, why = found.pick(10, 50)
+    name, why = found.pick(10, 40)
     assert name == "small"
     assert "big (70 s)" in why
     assert found.pick(10, 0.1)[0] == "small"
+
+
+def test_the_better_one_is_picked_where_it_can_be_read_in_part() -> None:
+    both = [standing("big", 0.9, True), standing("small", 0.86, True)]
+    found = scouted({"big": 10, "small": 1}, both)
+    name, why = found.pick(10, 60)
+    assert name == "big"
+    assert "6 of 10 rows" in why
+    assert found.pick(10, 49)[0] == "small"
+    little = [standing("big", 0.9, True), standing("small", 0.885, True)]
+    assert scouted({"big": 10, "small": 1}, little).pick(10, 60)[0] == "small"
+    assert found.pick(10, 60, besides="big")[0] == "small"
+
+
+def test_what_reading_took_is_what_it_costs(checkpoint: str) -> None:
+    texts = [" ".join(word) for word in itertools.product((*GOOD, *BAD), repeat=3)][:60]
+    encoder = backbone(checkpoint).encoder
+
+    def slow(_: object, given: tuple[torch.Tensor, ...]) -> None:
+        time.sleep(0.003 * len(given[0]) * (len(given[0]) > TIMED))
+
+    hook = encoder.blocks[0].register_forward_pre_hook(slow)
+    try:
+        with using(Store(None, 2**30)):
+            card = zoo.card_for(checkpoint)
+            found = scout(texts, np.arange(60) % 2, [card], clock=Clock(), seed=0)
+    finally:
+        hook.remove()
+    assert found.costs[card.name].read_seconds(1) >= 0.003 / 2
 
 
 def test_rows_read_by_the_scout_are_not_read_again(checkpoint: str) -> None:
@@ -161,7 +193,7 @@ def test_what_is_too_large_for_the_time_is_not_even_opened(checkpoint: str, tmp_
         found = scout(
             texts, truth, [small, huge], clock=Clock(60), seed=0, rows=10**4, most_seconds=100
         )
-    assert "by its size, reading 7,000 rows takes" in found.left_out[huge.name]
+    assert "by its size, reading 5,000 rows takes" in found.left_out[huge.name]
 
 
 def test_without_a_deadline_the_scout_keeps_to_a_tenth_of_what_it_spares(

@@ -9,7 +9,7 @@ import copy
 import functools
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -27,8 +27,9 @@ TIMED = 16
 AROUND = 1.1
 """What a loop takes for each second of its bare steps: rows brought together, padding, answers
 written down. Measured."""
-ROUNDS = 2
+ROUNDS, MOST_ROUNDS = 2, 9
 LONG_SECONDS = 0.1
+"""What is timed takes about so long in all: short steps wobble more, and are timed more often."""
 FORWARD_AND_BACK = 3
 """What the stem takes to train, of what it takes to answer, beside its tables."""
 PART_OF_TABLE = 2**24
@@ -79,6 +80,12 @@ class Costs:
         """To run rows through blocks start..stop, the stem too where they start there."""
         count = (self.blocks if stop is None else stop) - start
         return rows * (count * self.block_seconds + (0 if start else self.stem_seconds))
+
+    def read_at(self, row_seconds: float) -> Costs:
+        """The same where running a row through all of it takes so long."""
+        ratio = row_seconds / self.read_seconds(1)
+        stem, block = ratio * self.stem_seconds, ratio * self.block_seconds
+        return replace(self, stem_seconds=stem, block_seconds=block)
 
     def train_seconds(self, rows: int, trained: int, epochs: float, *, stored: bool) -> float:
         """To train so many top blocks over the rows. From the store the frozen blocks run once,
@@ -191,12 +198,13 @@ def _stepping(
 
 
 def _timed(work: Callable[[], None]) -> float:
-    """The median of a few rounds after a first; long ones wobble less, and are timed once."""
-    found = []
-    for _ in range(1 + ROUNDS):
+    """The median of a few rounds after a first."""
+    found: list[float] = []
+    work()
+    while len(found) < ROUNDS or (len(found) < MOST_ROUNDS and sum(found) < LONG_SECONDS):
         began = perf_counter()
         work()
         found.append(perf_counter() - began)
-        if len(found) > 1 and found[-1] > LONG_SECONDS:
+        if found[-1] > LONG_SECONDS:
             break
-    return statistics.median(found[1:])
+    return statistics.median(found)

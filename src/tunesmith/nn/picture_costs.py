@@ -6,7 +6,7 @@ Imports torch: import this file where it is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -50,6 +50,11 @@ class PictureCosts(Costs):
     def read_seconds(self, rows: int, *, start: int = 0, stop: int | None = None) -> float:
         stem = 0.0 if start else self.stem_seconds
         return rows * (sum(self.read_each[start:stop]) + stem)
+
+    def read_at(self, row_seconds: float) -> PictureCosts:
+        ratio = row_seconds / self.read_seconds(1)
+        each = tuple(ratio * seconds for seconds in self.read_each)
+        return replace(self, stem_seconds=ratio * self.stem_seconds, read_each=each)
 
     def train_seconds(self, rows: int, trained: int, epochs: float, *, stored: bool) -> float:
         cut = self.blocks - trained

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,9 +42,12 @@ SPENT_SHARE = 0.06
 MEASURING = 0.5
 """Of the time left, what has been spent before another checkpoint is not opened any more."""
 FEWEST_ROWS = 60
-ENOUGH = 0.7
-"""Of the rows, that a backbone must be able to read in the time to be looked at: better features of
-so many tell more than worse ones of all."""
+ENOUGH, LEAST = 0.7, 0.5
+"""Of the rows, that a backbone must be able to read in the time to be taken: better features of so
+many tell more than worse ones of all. The second where those that can read more are that much
+lower; and to be looked at."""
+FEWER_COST = 0.02
+"""Of the score, about what a backbone loses that reads between the least and enough of the rows."""
 LITTLE = 0.01
 """A cheaper backbone is preferred where it is tied with the best and its score so much lower at
 most: few rows make many ties."""
@@ -73,6 +77,11 @@ class Scouted:
         costs = {name: cost for name, cost in self.costs.items() if name != besides}
         enough = int(ENOUGH * rows)
         fits = [n for n in order if n in costs and costs[n].read_seconds(enough) <= seconds]
+        better = self._better_in_part([n for n in order if n in costs], fits, rows, seconds)
+        if better:
+            read = int(rows * seconds / costs[better].read_seconds(rows))
+            told = f"; there is time to read about {read:,} of {rows:,} rows with it"
+            return better, self.ranking.verdict + told
         if not fits and besides:
             return "", ""
         if not fits:
@@ -93,6 +102,18 @@ class Scouted:
         if len(level) > 1:
             why += f"; of those within {LITTLE:g}, {chosen} is the quickest"
         return chosen, why
+
+    def _better_in_part(
+        self, order: Sequence[str], fits: Sequence[str], rows: int, seconds: float
+    ) -> str:
+        """The one ahead of all that read enough of the rows in the time, where it reads the least
+        that counts and their score is lower by more than that costs; else none."""
+        if not fits or fits[0] == order[0]:
+            return ""
+        scores = {one.backbone: one.score for one in self.ranking.standings}
+        lead = scores.get(order[0], 0.0) - scores.get(fits[0], -1.0)
+        least = self.costs[order[0]].read_seconds(int(LEAST * rows))
+        return order[0] if lead > FEWER_COST and least <= seconds else ""
 
     def table(self, rows: int, limit_seconds: float = float("inf")) -> list[dict[str, Any]]:
         """A record for each backbone, best first: score, interval, and for each depth the seconds,
@@ -157,7 +178,7 @@ def scout(
     that each checkpoint was trained with.
 
     Those that do not read the language of the texts are left out, if there is one that does; and
-    those whose features of enough of `rows` rows would take more than `most_seconds`, but for the
+    those whose features of half of `rows` rows would take more than `most_seconds`, but for the
     quickest.
     Every feature goes through the activation store, so that nothing of it is computed again. The
     sample stops growing where the scout would cost a tenth or so of the fits that it spares. With
@@ -180,18 +201,18 @@ def scout(
     reader = _Reader(contents, size, seed, left_out, tell, threads)
     names: list[str] = []
     usable = [card for card in cards if card.name not in left_out]
-    enough = int(ENOUGH * rows)
+    least_rows = int(LEAST * rows)
     for card in sorted(usable, key=work):
         better = _outdoes(card, [one for one in usable if one.name in names])
         if passes_over and better:
             left_out[card.name] = f"{better} is known to be better, at a fraction of the cost"
             continue
-        least = reader.least_seconds(card, cards, enough)
+        least = reader.least_seconds(card, cards, least_rows)
         if names and clock.has_deadline() and clock.elapsed() - began > MEASURING * clock.left():
             left_out[card.name] = "there was no time to look at it"
         elif least > most_seconds:
             left_out[card.name] = (
-                f"by its size, reading {enough:,} rows takes {least:.0f} s at least, there are "
+                f"by its size, reading {least_rows:,} rows takes {least:.0f} s at least, there are "
                 f"{most_seconds:.0f} s"
             )
         elif reader.opens(card.name):
@@ -199,10 +220,10 @@ def scout(
     if not names:
         raise WeightsError(f"No checkpoint can be used: {'; '.join(left_out.values())}")
     for name in names[1:]:
-        seconds = reader.costs[name].read_seconds(enough)
+        seconds = reader.costs[name].read_seconds(least_rows)
         if seconds > most_seconds:
             left_out[name] = (
-                f"reading {enough:,} rows takes about {seconds:.0f} s, there are "
+                f"reading {least_rows:,} rows takes about {seconds:.0f} s, there are "
                 f"{most_seconds:.0f} s"
             )
     names = [name for name in names if name not in left_out]
@@ -309,14 +330,21 @@ class _Reader:
         return True
 
     def read(self, name: str, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        """The read-outs of rows, from the store where they are there."""
+        """The read-outs of rows, from the store where they are there. What reading new ones took
+        is what it costs from then on."""
         from tunesmith.nn import activations
+        from tunesmith.nn.tally import FROZEN
 
         self.tell(f"reading {len(rows)} rows with {name}")
         base = backbone(name)
         ids = self._ids(base, rows)
         wanted = CAUSAL_READOUTS if getattr(base.encoder, "is_causal", False) else READOUTS
-        return {one: activations.features(base.trunk, ids, one) for one in wanted}
+        before, began = FROZEN.rows, perf_counter()
+        found = {one: activations.features(base.trunk, ids, one) for one in wanted}
+        new, seconds = FROZEN.rows - before, perf_counter() - began
+        if self.threads is None and new >= FEWEST_ROWS:
+            self.costs[name] = self.costs[name].read_at(seconds / new)
+        return found
 
     def _ids(self, base: Backbone, rows: NDArray[np.int64]) -> list[NDArray[Any]]:
         some = [self.contents[i] for i in rows]

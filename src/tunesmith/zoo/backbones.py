@@ -198,23 +198,25 @@ def features_within(
     Raises:
         BudgetError: The time is not even enough for a few.
     """
-    order = generator(seed, "embed").permutation(len(texts))
+    order, known = generator(seed, "embed").permutation(len(texts)), 0
     if clock.has_deadline():  # what is stored costs nothing, whatever else there is no time for
         stored = np.isin(order, known_rows(base, texts, max_length))
         order = np.concatenate([order[stored], order[~stored]])
+        known = int(stored.sum())
     limit = clock.left() * SHARE_OF_TIME
     until = Clock(limit, clock.now)
     parts: list[NDArray[np.float32]] = []
-    start, size = 0, FIRST_CHUNK_ROWS if clock.has_deadline() else CHUNK_ROWS
+    start, size = 0, (known or FIRST_CHUNK_ROWS) if clock.has_deadline() else CHUNK_ROWS
     while start < len(order) and not (parts and until.is_over()):
         began = until.elapsed()
         chosen = order[start : start + size]
         some = [texts[i] for i in chosen]
         parts.append(features(base, some, max_length=max_length, readout=readout, keep=keep))
-        start += size
-        if clock.has_deadline():
+        if clock.has_deadline():  # the pace of those that are stored tells nothing of the others
             seconds = max(until.elapsed() - began, 1e-3)
-            size = int(np.clip(len(chosen) * CHUNK_SECONDS / seconds, FIRST_CHUNK_ROWS, CHUNK_ROWS))
+            pace = 0.0 if start < known else len(chosen) / seconds
+            size = int(np.clip(pace * CHUNK_SECONDS, FIRST_CHUNK_ROWS, CHUNK_ROWS))
+        start += len(chosen)
     found = np.concatenate(parts)
     if len(found) < min(FEWEST_ROWS, len(texts)) or clock.is_over():
         raise BudgetError(f"only {len(found)} of {len(texts)} rows were read by {base.card.name}")
