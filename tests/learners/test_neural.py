@@ -333,6 +333,6 @@ def test_the_start_of_the_head_is_no_contender(
     from tunesmith.learners import _course
 
     falling = itertools.count()
-    monkeypatch.setattr(_course, "selection_score", lambda *_: lambda answer: -next(falling))
+    monkeypatch.setattr(_course, "selection_score", lambda *_, **__: lambda _: -next(falling))
     fitted = tuned(example, checkpoint, {"depth": 0.5, "epochs": 3, "patience": 2})
     assert fitted.settled()["stop_after"] == 1.0

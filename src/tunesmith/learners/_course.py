@@ -25,7 +25,7 @@ from tunesmith.learners._possible import possible
 from tunesmith.learners._seeing import Seeing, by_views, look_ahead
 from tunesmith.learners._shaping import kept_blocks, pruned
 from tunesmith.learners._soft import merged
-from tunesmith.learners._steering import selection_score
+from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import Bottleneck, Full, LoRA
 from tunesmith.nn.optim import factor, groups
@@ -112,7 +112,13 @@ def fit(
         micro_batch=micro_batch,
         precision=devices.precision(),
     )
-    best = _Best(network, lambda: model.predict(valid), selection_score(problem, seed))
+    likelihood = by_likelihood(len(valid))
+    best = _Best(
+        network,
+        lambda: model.predict(valid),
+        selection_score(problem, seed, likelihood=likelihood, is_refined=True),
+        selection_score(problem, seed),
+    )
     # The start itself is no contender: it wins by luck on few valid rows, and a probe is at hand.
     epochs, is_finite = 0.0, True
     saver = _Saver(problem, config, seed, watch, network, rate, best, micro_batch)
@@ -296,10 +302,12 @@ class _Best:
         network: Network,
         answer: Callable[[], Prediction],
         rate: Callable[[Prediction], float],
+        score: Callable[[Prediction], float],
     ) -> None:
         self._network = network
         self._answer = answer
         self.rate = rate
+        self._score = score
         self._state: dict[str, Any] = {}
         self._value = float("-inf")
         self.prediction: Prediction | None = None
@@ -314,8 +322,11 @@ class _Best:
         return max(1, round(self.epochs / min(1.0, self.progress))), self.epochs
 
     def look(self, epochs: float, progress: float) -> float:
-        """Score the network as it is; keep it if it is the best."""
+        """The score of the network as it is; it is kept if `rate` finds it the best."""
         prediction = self._answer()
+        score = self._score(prediction)
+        if not math.isfinite(score):
+            return score
         value = self.rate(prediction)
         self.waits += 1
         if value > self._value:
@@ -329,7 +340,7 @@ class _Best:
             }
             kept = self._network.statistics()
             self._state |= {name: numbers.clone() for name, numbers in kept.items()}
-        return value
+        return score
 
     def tensors(self) -> dict[str, Any]:
         """What it holds, to be kept with `facts`."""

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Problem
+from tunesmith.evaluate import calibration
 from tunesmith.evaluate.label_thresholds import at_one_threshold
 from tunesmith.metrics import COST, get
 
@@ -25,11 +27,17 @@ def by_likelihood(rows: int) -> float:
 
 
 def selection_score(
-    problem: Problem, seed: int, *, likelihood: float = TRACE
+    problem: Problem, seed: int, *, likelihood: float = TRACE, is_refined: bool = False
 ) -> Callable[[Prediction], float]:
     """The problem's metric on the valid part, turned so that higher is better, with some
     log-likelihood: a trace of it breaks ties between equally right models. Several labels a row are
-    answered at the threshold that suits them, as those of the model are tuned in the end."""
+    answered at the threshold that suits them, as those of the model are tuned in the end.
+
+    With `is_refined` the likelihood is that at the temperature that suits the rows: a network that
+    goes on learning grows too sure before it is less often right, which calibration mends.
+
+    Source: Berta et al., "Rethinking Early Stopping: Refine, Then Calibrate", 2025, section 3.
+    """
     metric, truth = get(problem.metric), problem.truth("valid")
     weights, spread = problem.weight("valid"), _spread(problem)
     sign, loss = (1.0 if metric.higher_is_better else -1.0), get("log_loss")
@@ -44,12 +52,25 @@ def selection_score(
         if not isinstance(prediction, ClassScores):
             return value
         known = truth >= 0
-        likely = prediction.probabilities[known, truth[known]]
         some = None if weights is None or not weights[known].any() else weights[known]
-        logs = np.log(np.clip(likely, 1e-9, 1.0))
+        shares = prediction.probabilities[known]
+        if is_refined:
+            shares = _refined(prediction.with_array(shares), truth[known], some)
+        logs = np.log(np.clip(shares[np.arange(len(shares)), truth[known]], 1e-9, 1.0))
         return value + likelihood * float(np.average(logs, weights=some))
 
     return rate
+
+
+def _refined(
+    prediction: ClassScores, truth: NDArray[np.int64], weights: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """The probabilities at the temperature that makes the labels likeliest."""
+    counted = np.ones(len(truth), dtype=bool) if weights is None else weights > 0
+    own = None if weights is None else weights[counted]
+    counting = prediction.with_array(prediction.probabilities[counted])
+    found = calibration.fit("temperature", truth[counted], counting, own)
+    return found.apply(prediction).probabilities
 
 
 def _spread(problem: Problem) -> float:
