@@ -68,6 +68,21 @@ def test_blocks_one_by_one_are_the_whole_forward_pass(name: str) -> None:
     assert all(id(block) in inside for block in made.blocks)
 
 
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "resnet10t", "convnext_atto"])
+@torch.no_grad()
+def test_what_comes_from_the_store_is_laid_out_as_the_stem_leaves_it(name: str) -> None:
+    made = encoder(name)
+    cut = len(made.blocks) - 2
+    hidden = made.run(made.stem(pixels(made.size)), None, 0, cut)
+    stored = torch.from_numpy(hidden.contiguous().numpy())
+    assert not stored.is_contiguous(memory_format=torch.channels_last)
+    seen: list[torch.Tensor] = []
+    made.blocks[cut].register_forward_pre_hook(lambda block, given: seen.append(given[0]))
+    ended = [made.run(one, None, cut) for one in (stored, hidden)]
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in (*seen, *ended))
+    assert torch.equal(*ended)
+
+
 def test_every_family_is_tried() -> None:
     assert {type(encoder(name).model).__name__ for name in SMALL} == set(FAMILIES)
 
