@@ -75,6 +75,8 @@ BOOSTED, MANY_CLASSES, QUICK_LR = ("lightgbm", "catboost", "xgboost"), 4, 0.1
 TUNED_SHARE = 0.4
 """Of the budget, what a few epochs of fine-tuning everything may take: where that is too much,
 smaller pictures are read."""
+PLANNED_EPOCHS = 3
+"""Of a fine-tuning, for which its cost is told."""
 VIEWED_PASSES = 60
 """Of the smallest pictures, for which there must be time before others than they are get a trial: a
 fine-tuning that sees them anew wants about eight epochs, of three passes each."""
@@ -407,7 +409,7 @@ def _by_depth(
     size at which a probe has read them."""
     found = []
     for depth, words in DEPTHS.items():
-        times = 3 * (1 + 2 * depth)
+        times = PLANNED_EPOCHS * (1 + 2 * depth)
         spare = READ_SHARE if depth < 1 else TUNED_SHARE / times
         read, share = side_in_time(card, seconds, spare * limit)
         usual = FOR_PICTURES if card.modality == "image" else {}

@@ -16,14 +16,22 @@ from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.nn.devices import share_of_threads
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.history import History
-from tunesmith.pipeline.plan import SEARCHED, Pins, modality_of
+from tunesmith.pipeline.misfit import LEAST_EPOCHS, Placed, deepest_first
+from tunesmith.pipeline.plan import PLANNED_EPOCHS, SEARCHED, Pins, modality_of
 from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.scouting import Scouting, cards_here, scout_problem
 from tunesmith.pipeline.searching import Move, Search
-from tunesmith.pipeline.standing import as_read, best_backbone, reads_with, spare_seconds
+from tunesmith.pipeline.sides import side_read
+from tunesmith.pipeline.standing import (
+    SHARE_OF_SPARE,
+    as_read,
+    best_backbone,
+    reads_with,
+    spare_seconds,
+)
 from tunesmith.scouting.scout import work
-from tunesmith.zoo.backbones import backbone, release
+from tunesmith.zoo.backbones import backbone, blocks_of, release
 
 SHORTEST_SECONDS = 6.0
 LEAST_TRIAL_SECONDS = 1.0
@@ -91,18 +99,53 @@ class Proposals:
     def __iter__(self) -> Iterator[Trial | None]:
         if not self._run.is_repeatable():
             yield from self._before()
-        for place, candidate in enumerate(self._candidates):
-            self.waiting = len(self._candidates) - place - 1
+        ahead = list(enumerate(self._candidates))
+        while ahead:
+            (place, candidate), self.waiting = ahead[0], len(ahead) - 1
             if checkpoints(candidate.config):
                 yield from self._cheap()
             if self._number and self._is_spent() and place not in self._recorded.decisions:
                 return  # one model there is always time for
             while self._waits_for_a_probe(candidate):
                 yield None
-            ready = self._decided(place, candidate)
+            ahead, why = self._in_order(ahead)
+            ready = self._decided(*ahead.pop(0), why)
             if ready is not None and not self._was_run(ready):
                 yield from self._tried(ready)
         yield from self._searched()
+
+    def _in_order(self, ahead: Sequence[Placed]) -> tuple[list[Placed], str]:
+        """The candidates that are to come, and why the next one is before others where that was not
+        planned: as they came in a run that is gone through again, else by what the probes had."""
+        places = [place for place, _ in ahead]
+        before = next((place for place in self._recorded.decisions if place in places), None)
+        if before is None:
+            return deepest_first(ahead, self._problem, self._results, self._has_time)
+        return sorted(ahead, key=lambda one: one[0] != before), ""
+
+    def _has_time(self, candidate: Candidate) -> bool:
+        """Whether a few epochs of a fine-tuning fit into the time that it would get."""
+        if not self._run.clock.has_deadline():
+            return True
+        return self._epochs_seconds(candidate) <= SHARE_OF_SPARE * self._spare()
+
+    def _epochs_seconds(self, candidate: Candidate) -> float:
+        """What these few epochs should take, on the checkpoint that it would have: by what the
+        scout measured here, else as planned."""
+        name = best_backbone(self._problem, self._results)
+        if not name or "backbone" in self._pins.get(candidate.learner, {}):
+            name = str(candidate.config["backbone"])
+        known = None if self._scouting is None else self._scouting.scouted.costs.get(name)
+        if known is None:
+            return candidate.cost_seconds * LEAST_EPOCHS / PLANNED_EPOCHS
+        config = {**candidate.config, "backbone": name}
+        sides = [
+            side_read("neural", {**config, "size": s}) for s in (config["size"], self._scouted_size)
+        ]
+        trained = blocks_of(float(config["depth"]), known.blocks)
+        rows = len(self._problem.parts["train"])
+        seconds = known.train_seconds(rows, trained, LEAST_EPOCHS, stored=True)
+        return seconds * (sides[0] / sides[1]) ** 2
 
     def _cheap(self) -> Iterator[Trial | None]:
         """Before a checkpoint is read for the first time, which takes a good part of the time, more
@@ -162,9 +205,10 @@ class Proposals:
         cost = self._scouting.scouted.costs.get(best_backbone(self._problem, self._results))
         return cost.read_seconds(self._scouting.rows) if cost else 0.0
 
-    def _decided(self, place: int, candidate: Candidate) -> Candidate | None:
-        """The candidate as it is to be tried, None where it is left out. What was decided before
-        holds; but who was left out under a deadline may fit into the time there is now."""
+    def _decided(self, place: int, candidate: Candidate, why: str) -> Candidate | None:
+        """The candidate as it is to be tried, with `why` it comes before others, if it does; None
+        where it is left out. What was decided before holds; but who was left out under a deadline
+        may fit into the time there is now."""
         before = self._recorded.decisions.get(place)
         if before is not None:
             self._picked.setdefault(before.learner, str(before.config.get("backbone", "")))
@@ -174,6 +218,8 @@ class Proposals:
         ready = self._with_weights(self._on_best_backbone(self._scouted(candidate)))
         if ready is not None and not self._fits(ready):
             ready = None
+        if ready is not None and why:
+            ready = replace(ready, reason=f"{ready.reason}; {why}")
         self._run.journal.write(
             "candidate", place=place, decided=None if ready is None else vars(ready)
         )

@@ -20,6 +20,9 @@ from tunesmith.pipeline.results import Key, Results, again_seconds, kind_of
 from tunesmith.pipeline.run import Run
 
 NOBODY: Mapping[int, bool] = {}
+SHARE_OF_SPARE = 0.7
+"""Of the time that tuning may still spend, what a learner that fills all its time gets, so that
+something is left for the next."""
 CHEAP_REFIT_SHARE = 0.3
 MOST_KEPT = 8
 MOST_PAUSED = 4

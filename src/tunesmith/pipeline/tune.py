@@ -22,12 +22,16 @@ from tunesmith.pipeline.sharing import told_of_sharing
 from tunesmith.pipeline.sides import side_read
 from tunesmith.pipeline.souping import souped
 from tunesmith.pipeline.stacking import stacked
-from tunesmith.pipeline.standing import soup_groups, soup_seconds, spare_seconds, stack_seconds
+from tunesmith.pipeline.standing import (
+    SHARE_OF_SPARE,
+    soup_groups,
+    soup_seconds,
+    spare_seconds,
+    stack_seconds,
+)
 from tunesmith.pipeline.trial import Fitting, Job
 from tunesmith.run import runners
 
-SHARE_OF_SPARE = 0.7
-"""What a learner that fills all its time gets of it, so that something is left for the next."""
 SHARE_WHILE_OTHERS_WAIT = 0.5
 """What one that ends where its time does gets, while there are candidates still to be tried."""
 MOST_OF_SPARE = 0.9
