@@ -265,8 +265,8 @@ def shared(folder: Path, place: Path, until: Callable[[], float]) -> None:
 
 NECKS: Mapping[str, Mapping[str, Any]] = {
     "no neck": {},
-    "convolution": {"neck": "convolution"},
-    "attention": {"neck": "attention"},
+    "convolution": {"neck": "Convolution"},
+    "attention": {"neck": "Attention"},
     "attention pooling": {"pooling": "attention"},
 }
 TRAINED = {"head alone": 0.0, "top block": 0.17, "all blocks": 1.0}

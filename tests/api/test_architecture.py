@@ -4,7 +4,7 @@ line."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import ne
 from pathlib import Path
 from typing import Any
@@ -80,18 +80,22 @@ def test_who_is_no_network_says_so(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 SHAPES = learners["neural"].shapes
-ALONE = SHAPES.keys() - learners["neural"].usual.keys()
+ALONE = SHAPES.keys() - {n for n, m in learners["neural"].usual.items() if not isinstance(m, str)}
 """What is searched nowhere else."""
 
 
 def shape(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Of a line of a leaderboard, what is searched where an architecture is."""
-    every = (row["config"][name] for name in SHAPES)
-    return tuple(one["kind"] if isinstance(one, dict) else one for one in every)
+    return values(row, SHAPES)
 
 
 def alone(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row["config"][name] for name in sorted(ALONE))
+    return values(row, sorted(ALONE))
+
+
+def values(row: Mapping[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
+    every = (row["config"][name] for name in names)
+    return tuple(one["kind"] if isinstance(one, dict) else one for one in every)
 
 
 QUICK = {"epochs": 1, "patience": 0, "depth": 0.5, "optimizer": "AdamW", "adapter": "LoRA"}
@@ -229,7 +233,7 @@ def test_what_is_begun_with_is_as_pinned_in_all_else(checkpoint: str, tmp_path: 
     (one,) = model.leaderboard()
     config = one["config"]
     assert (config["lr"], config["epochs"], config["depth"]) == (0.00123, 1, 0.0)
-    assert (config["neck"], config["neck_width"]) == ("convolution", 16)
+    assert config["neck"] == {"kind": "Convolution", "width": 16}
     assert model.architecture is not None
     assert "neck          conv 16, gelu, layer norm, residual" in model.architecture.text()
     wrong = {"neural": {"depth": 0.5}}
@@ -288,9 +292,9 @@ def test_what_no_network_can_be_is_one_error_before_any_work(
         ({"architecture": True, "learners": ["linear"]}, "There is no architecture to search"),
         ({"architecture": PLAIN, "learners": ["linear"]}, "name it too"),
         ({"architecture": PLAIN, "space": {"neural": {"pooling": "max"}}}, "leave one of them"),
-        ({"architecture": PLAIN, "space": {"neural": {"neck": "attention"}}}, "leave one of them"),
-        ({"space": {"neural": {"neck": "atention"}}}, "neck cannot be 'atention'"),
-        ({"space": {"neural": {"neck_width": 10**9}}}, "neck_width cannot be 1000000000"),
+        ({"architecture": PLAIN, "space": {"neural": {"neck": "Attention"}}}, "leave one of them"),
+        ({"space": {"neural": {"neck": "Atention"}}}, "neck cannot be 'Atention'"),
+        ({"space": {"neural": {"neck.Attention.width": 10**9}}}, "width cannot be 1000000000"),
         ({"space": {"neural": {"head": -1}}}, "head cannot be -1"),
         ({"space": {"neural": {"blocks": 0.0}}}, "blocks cannot be 0.0"),
         ({"space": {"neural": {"heads_kept": [1.0, 0.0]}}}, "heads_kept cannot be 0.0"),

@@ -47,8 +47,8 @@ def frozen_rows(work: Any) -> int:
         {"depth": 0.0, "head": 128, "pooling": "max"},
         {"depth": 0.0, "pooling": "attention"},
         {"depth": 0.0, "pooling": "final"},
-        {"depth": 0.0, "neck": "convolution"},
-        {"neck": "attention"},
+        {"depth": 0.0, "neck": "Convolution"},
+        {"neck": "Attention"},
     ],
 )
 def test_training_from_the_store_equals_training_with_the_frozen_part_run_again(
@@ -77,7 +77,7 @@ def test_training_from_the_store_equals_training_with_the_frozen_part_run_again(
 
 
 @pytest.mark.parametrize(
-    "pins", [{"depth": 0.0}, {"depth": 0.5}, {"depth": 0.0, "neck": "attention"}]
+    "pins", [{"depth": 0.0}, {"depth": 0.5}, {"depth": 0.0, "neck": "Attention"}]
 )
 def test_a_second_fit_runs_no_frozen_block(
     example: Problem, checkpoint: str, tmp_path: Path, pins: dict[str, Any]

@@ -54,7 +54,7 @@ def test_a_fine_tuned_network_tells_its_blocks_and_makes_the_same_again(
     model.save(tmp_path)
     assert learners["neural"].load(tmp_path).architecture() == found
     again = learners["neural"].shaped(found)
-    assert again == {**pins, "pooling": "max", "neck": "none", "backbone": checkpoint}
+    assert again == {**pins, "pooling": "max", "neck": "NoNeck", "backbone": checkpoint}
     config = default(learners["neural"].config, again)
     assert (config.depth, config.adapter.rank, config.head) == (0.5, 4, 128)
 

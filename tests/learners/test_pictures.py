@@ -207,8 +207,8 @@ def test_an_adapter_that_has_nowhere_to_go_is_left_out_and_refused_where_it_is_p
     "pins",
     [
         {"pooling": "attention"},
-        {"neck": "convolution", "depth": 0.0},
-        {"neck": "attention", "neck_width": 8, "pooling": "attention"},
+        {"neck": "Convolution", "depth": 0.0},
+        {"neck": "Attention", "neck.Attention.width": 8, "pooling": "attention"},
     ],
     ids=str,
 )
@@ -243,12 +243,12 @@ def test_a_convolution_below_the_first_token_is_left_out_and_refused_where_it_is
     }
     encoder, notes = pictures._encoder(told, Path("here")), dict[str, str]()
     watch = Watch(Clock(), lambda score, progress: True, tell=notes.__setitem__)
-    pins: dict[str, Any] = {"neck": "convolution", "pooling": "first"}
+    pins: dict[str, Any] = {"neck": "Convolution", "pooling": "first"}
     config = default(learners["neural"].config, pins)
     assert "the first token is none of them" in why_impossible(config, "VisionTransformer")
     assert possible(config, encoder, watch).neck == "none"
     assert notes["neck"].startswith("none in place of a convolution: ")
-    for other in ({**pins, "neck": "attention"}, {**pins, "pooling": "mean"}):
+    for other in ({**pins, "neck": "Attention"}, {**pins, "pooling": "mean"}):
         config = default(learners["neural"].config, other)
         assert not why_impossible(config, "VisionTransformer")
         assert possible(config, encoder, watch) == config

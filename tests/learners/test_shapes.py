@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from tunesmith.core.architecture import Architecture
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
-from tunesmith.core.dimensions import dimensions
+from tunesmith.core.dimensions import dimensions, draw, randomly
 from tunesmith.core.errors import ConfigError, WeightsError
 from tunesmith.core.records import Problem
 from tunesmith.core.space import default
@@ -93,8 +93,8 @@ SHAPES = [
     {"blocks": 0.6, "adapter": "Scaling"},
     {"skipped": "4", "readout": "mix", "depth": 0.5, "pooling": "generalised"},
     {"blocks": 0.8, "readout": "mix"},
-    {"blocks": 0.6, "neck": "convolution", "neck_width": 8, "readout": "mix"},
-    {"blocks": 0.6, "neck": "attention", "neck_width": 16, "depth": 0.0, "head": 16},
+    {"blocks": 0.6, "neck": "Convolution", "neck.Convolution.width": 8, "readout": "mix"},
+    {"blocks": 0.6, "neck": "Attention", "neck.Attention.width": 16, "depth": 0.0, "head": 16},
 ]
 
 
@@ -261,7 +261,7 @@ def test_an_architecture_tells_the_config_that_makes_it(
         ({"width_kept": 0.0}, "width_kept"),
         ({"blocks": 1.5}, "blocks"),
         ({"neck": "recurrent"}, "neck cannot be 'recurrent'"),
-        ({"neck": "attention", "neck_width": 0}, "neck_width cannot be 0"),
+        ({"neck": "Attention", "neck.Attention.width": 0}, "width cannot be 0"),
     ],
 )
 def test_an_impossible_shape_is_one_error_before_any_training(
@@ -275,14 +275,21 @@ def test_an_impossible_shape_is_one_error_before_any_training(
 def test_necks_are_searched_where_an_architecture_is_and_nowhere_else() -> None:
     learner = learners["neural"]
     usual = dimensions(learner.config, learner.usual)
-    assert not {"neck", "neck_width"} & set(usual)
-    assert {"neck", "neck_width"} <= set(dimensions(learner.config, learner.shapes))
+    assert not any(path.startswith("neck") for path in usual)
+    ranges = dimensions(learner.config, learner.shapes)
+    widths = {f"neck.{kind}.width" for kind in ("Convolution", "Attention")}
+    assert {path for path in ranges if path.startswith("neck")} == {"neck", *widths}
+    dice = randomly(np.random.default_rng(0))
+    for _ in range(20):  # a width counts where there is a neck, and is of that neck
+        values = draw(ranges, dice)
+        own = {f"neck.{values['neck']}.width"} if values["neck"] != "NoNeck" else set()
+        assert widths & set(values) == own
 
 
 def test_a_saved_neck_of_another_kind_or_width_is_refused(
     example: Problem, deep: str, tmp_path: Path
 ) -> None:
-    model = tuned(example, deep, {"neck": "attention", "depth": 0.0, "epochs": 0})
+    model = tuned(example, deep, {"neck": "Attention", "depth": 0.0, "epochs": 0})
     model.save(tmp_path)
     told = json.loads((tmp_path / "model.json").read_text())
     for wrong in ({"neck": "convolution"}, {"neck": "none"}, {"neck": "x"}, {"neck_width": 10**9}):
@@ -294,7 +301,7 @@ def test_a_saved_neck_of_another_kind_or_width_is_refused(
 def test_a_convolution_is_nothing_that_attention_could_be_followed_through(
     example: Problem, deep: str
 ) -> None:
-    model = tuned(example, deep, {"neck": "convolution", "depth": 0.0})
+    model = tuned(example, deep, {"neck": "Convolution", "depth": 0.0})
     assert "attention-rollout" not in model.heat_methods()
     found = model.heats(example.part("test").take(np.arange(1)), 0, "integrated-gradients")
     assert found
@@ -329,7 +336,7 @@ def test_a_file_of_another_shape_than_it_tells_is_refused(
     [
         {"skipped": "2", "heads_kept": 0.5, "width_kept": 0.5},
         {"blocks": 0.6, "readout": "mix", "adapter": "Bottleneck", "pooling": "generalised"},
-        {"blocks": 0.4, "readout": "mix", "neck": "attention"},
+        {"blocks": 0.4, "readout": "mix", "neck": "Attention"},
     ],
     ids=str,
 )

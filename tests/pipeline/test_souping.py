@@ -189,7 +189,7 @@ def test_only_networks_of_one_kind_are_averaged(run: Run, problem: Problem, firs
     other = changed(run, problem, first, 2, moved(1.0))
     assert soup_groups(problem, [first, other])
     others = {"pooling": "max", "head": 128, "max_length": 64, "size": 128, "backbone": "x"}
-    others |= {"neck": "attention"}
+    others |= {"neck": {"kind": "Attention"}}
     for field, value in others.items():
         trial = replace(other.trial, config={**other.trial.config, field: value})
         assert not soup_groups(problem, [first, replace(other, trial=trial)])

@@ -241,8 +241,9 @@ class Learner(ABC, Generic[C]):
     shapes: Mapping[str, Range] = MappingProxyType({})
     """Dimensions of the config that are searched, in these ranges, where an architecture is; else
     each is at its default."""
-    usual: Mapping[str, Range] = MappingProxyType({})
-    """Dimensions that are searched in these narrower ranges where no architecture is."""
+    usual: Mapping[str, Range | str] = MappingProxyType({})
+    """Dimensions that are searched in these narrower ranges, or have this value, where no
+    architecture is searched."""
     usual_of_pictures: Mapping[str, Range] = MappingProxyType({})
     """Those that are narrower still where pictures are read."""
     replaced: Mapping[str, Sequence[str]] = MappingProxyType({})

@@ -110,7 +110,7 @@ RATE_FIELDS = """\
 
 
 WHOLE = {
-    "neck": "none",
+    "neck": "NoNeck",
     "readout": "last",
     "blocks": 1.0,
     "skip": 0,
@@ -125,8 +125,10 @@ def why_not(config: Mapping[str, Any]) -> str:
     """Why a way of tuning cannot be written; empty where it can."""
     adapter, optimizer = config["adapter"]["kind"], config["optimizer"]["kind"]
     for name, whole in WHOLE.items():
-        if config.get(name, whole) != whole:
-            return f"there is no code for {name} = {config[name]!r}"
+        asked = config.get(name, whole)
+        asked = asked["kind"] if isinstance(asked, Mapping) else asked
+        if asked != whole:
+            return f"there is no code for {name} = {asked!r}"
     if config["pooling"] in ("attention", "generalised"):
         return f"there is no code for {config['pooling']} pooling"
     if adapter != "Full":

@@ -28,6 +28,7 @@ from tunesmith.learners._soft import merged
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import Bottleneck, Full, LoRA
+from tunesmith.nn.neck_kinds import NoNeck
 from tunesmith.nn.optim import factor, groups
 from tunesmith.zoo.backbones import Backbone, backbone, blocks_of
 
@@ -203,8 +204,7 @@ def _build(
         "dropout": config.dropout,
         "inner_dropout": config.inner_dropout,
     }
-    if config.neck != "none":
-        shape |= {"neck": config.neck, "neck_width": config.neck_width}
+    shape |= config.neck.shape()
     trained = blocks_of(config.depth, len(base.encoder.blocks))
     if config.readout == "mix" and trained and base.reader.kind == "text":
         shape["mixed"] = trained + 1
@@ -260,7 +260,7 @@ def micro_batch_of(base: Backbone, config: NeuralConfig) -> int:
         config.batch_size,
         base.length(config),
         width=encoder.width,
-        blocks=blocks_of(config.depth, len(encoder.blocks)) + (config.neck != "none"),
+        blocks=blocks_of(config.depth, len(encoder.blocks)) + (not isinstance(config.neck, NoNeck)),
         heads=int(encoder.model.config.num_attention_heads),
         precision=devices.precision(),
         free=memory.free_bytes(),

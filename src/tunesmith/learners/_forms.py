@@ -12,6 +12,7 @@ from tunesmith.core.errors import ConfigError
 from tunesmith.learners._regularised import Plane
 from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
 from tunesmith.nn.inside import Shape
+from tunesmith.nn.neck_kinds import Attention, Convolution, NoNeck
 from tunesmith.zoo.backbones import blocks_of
 
 if TYPE_CHECKING:
@@ -99,19 +100,12 @@ def tuned_form(
         head.plane.out_features,
         (head.hidden or head.plane).in_features - network.encoder.width,
         Measured(sum(p.numel() for p in network.parameters())),
-        () if network.neck is None else (_neck(config.neck, config.neck_width),),
+        config.neck.layers(),
     )
 
 
-NECKS: Mapping[Kind, str] = {"conv": "convolution", "attention": "attention"}
-"""What a config calls a layer of the neck."""
-
-
-def _neck(kind: str, width: int) -> Layer:
-    """The layer that a config makes."""
-    if kind == "convolution":
-        return Layer("conv", width, "gelu", "layer", residual=True)
-    return Layer("attention", width, "", "layer", residual=True)
+NECKS: Mapping[Kind, type[Convolution | Attention]] = {"conv": Convolution, "attention": Attention}
+"""What of a config makes a layer of the neck."""
 
 
 def _neck_config(architecture: Architecture) -> dict[str, Any]:
@@ -121,15 +115,15 @@ def _neck_config(architecture: Architecture) -> dict[str, Any]:
         ConfigError: Nothing does.
     """
     if not architecture.neck:
-        return {"neck": "none"}
+        return {"neck": NoNeck.__name__}
     layer = architecture.neck[-1]
-    found = {"neck": NECKS[layer.kind], "neck_width": layer.width}
-    if architecture.neck != (_neck(NECKS[layer.kind], layer.width),):
+    kind = NECKS[layer.kind]
+    if architecture.neck != kind(layer.width).layers():
         raise ConfigError(
             "The neck of the learner 'neural' is one layer: conv with gelu, or attention without "
             "an activation, each residual and with a layer norm."
         )
-    return found
+    return {"neck": kind.__name__, f"neck.{kind.__name__}.width": layer.width}
 
 
 def _placed(blocks: tuple[Block, ...], config: NeuralConfig, smaller: Shape) -> tuple[Block, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import generator
+from tunesmith.nn.neck_kinds import Neck
 from tunesmith.zoo.backbones import Backbone
 
 if TYPE_CHECKING:
@@ -41,6 +43,35 @@ def forward_seconds(
     return (watch.clock.elapsed() - began) / max(1, len(timed))
 
 
+def neck_seconds(
+    neck: Neck, base: Backbone, ids: Sequence[NDArray[Any]], length: int, watch: Watch
+) -> float:
+    """About how long a neck takes over the vectors of one row of the usual length, timed on a few
+    rows of random ones; 0 where there is none, or no deadline is."""
+    shape = neck.shape()
+    if not shape or not watch.clock.has_deadline():
+        return 0.0
+    import torch
+
+    from tunesmith.nn import devices, necks
+
+    encoder = base.encoder
+    if base.reader.kind == "image":
+        left = torch.zeros(TIMED_ROWS, *encoder.shape_at(len(encoder.blocks), length))
+        vectors, axes = encoder.grid(left), 2
+    else:
+        tokens = round(float(np.mean([len(one) for one in ids])))
+        vectors, axes = torch.zeros(TIMED_ROWS, max(1, tokens), encoder.width), 1
+    made = necks.neck(shape["neck"], encoder.width, shape["neck_width"], axes)
+    assert made is not None
+    made, vectors = made.to(devices.device()), vectors.to(devices.device())
+    with torch.no_grad(), devices.autocast(devices.precision()):
+        made(vectors).flatten()[0].item()  # waits for the device
+        began = watch.clock.elapsed()
+        made(vectors).flatten()[0].item()
+    return (watch.clock.elapsed() - began) / TIMED_ROWS
+
+
 def look_seconds(answer: Callable[[Dataset], object], valid: Dataset, watch: Watch) -> float:
     """How long one validation row takes to be answered, timed on a few; 0 where no deadline is."""
     if not watch.clock.has_deadline():
@@ -53,11 +84,11 @@ def look_seconds(answer: Callable[[Dataset], object], valid: Dataset, watch: Wat
 
 
 def refuse_too_slow(
-    problem: Problem, forward: float, *, trained: float, new: int | None, watch: Watch
+    problem: Problem, forward: float, *, neck: float, trained: float, new: int | None, watch: Watch
 ) -> None:
-    """Look ahead: `forward` is the time of one row through the whole network, `trained` the share
-    of it that trains, `new` how many rows are to be run once through the share below and stored
-    (None where that is done again in every step).
+    """Look ahead: `forward` is the time of one row through the whole encoder and `neck` through the
+    neck, which trains, `trained` the share of the encoder that does, `new` how many rows are to be
+    run once through the share below and stored (None where that is done again in every step).
 
     Raises:
         BudgetError: Not even the least that has to be done fits: the least of an epoch, with one
@@ -70,9 +101,10 @@ def refuse_too_slow(
     else:
         above = 3 * LEAST_EPOCHS * rows["train"] + rows["valid"]
         passes = (1 - trained) * new + trained * above + rows["test"]
-    if forward * passes > watch.clock.left():
+    seconds = forward * passes + neck * (3 * LEAST_EPOCHS * rows["train"] + looked)
+    if seconds > watch.clock.left():
         raise BudgetError(
-            f"{rows['train']:,} training rows take about {forward * passes:.0f} s for the least "
+            f"{rows['train']:,} training rows take about {seconds:.0f} s for the least "
             f"of training and one look, and {watch.clock.left():.0f} s are left"
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.contracts import Watch
 from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
 from tunesmith.nn.inside import INSIDE, Inside
+from tunesmith.nn.neck_kinds import Convolution, NoNeck
 from tunesmith.zoo.backbones import blocks_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
         config = replace(config, pooling="mean")
     if getattr(encoder, "reads_pictures", False) and _is_unseen(config):
         watch.tell("neck", f"none in place of a convolution: {UNSEEN}")
-        config = replace(config, neck="none")
+        config = replace(config, neck=NoNeck())
     trained = blocks_of(config.depth, len(encoder.blocks))
     blocks = [*encoder.blocks][len(encoder.blocks) - trained :]
     why = _lacking(config.adapter, blocks, encoder.lora_targets, inside_of(encoder))
@@ -74,7 +75,7 @@ def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
 
 
 def _is_unseen(config: NeuralConfig) -> bool:
-    return config.neck == "convolution" and config.pooling == "first"
+    return isinstance(config.neck, Convolution) and config.pooling == "first"
 
 
 def _lacking(

@@ -15,11 +15,12 @@ from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.seeds import derive
 from tunesmith.learners._below import NECK, Below, choose
-from tunesmith.learners._pace import forward_seconds, refuse_too_slow
+from tunesmith.learners._pace import forward_seconds, neck_seconds, refuse_too_slow
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.augment import Recipe, View
 from tunesmith.nn.batches import Content
 from tunesmith.nn.feed import AsTheyAre, ByTurns, Feed, Fresh, Mix, sides_of
+from tunesmith.nn.neck_kinds import NoNeck
 from tunesmith.zoo.backbones import Backbone, blocks_of
 from tunesmith.zoo.reading import Reader
 
@@ -193,7 +194,7 @@ def look_ahead(
     """
     count, length = len(base.encoder.blocks), base.length(config)
     trained = blocks_of(config.depth, count)
-    pool = config.pooling if config.neck == "none" else NECK
+    pool = config.pooling if isinstance(config.neck, NoNeck) else NECK
     below = Below(base.trunk, count - trained, pool)
     stored = ids if seeing.why_no_views(config.epochs) else seeing.stored(ids)
     new = int((~below.known(stored)).sum()) if below.cut else len(ids)
@@ -209,7 +210,12 @@ def look_ahead(
     )
     watch.tell("store", reason)
     refuse_too_slow(
-        problem, forward, trained=trained / count, new=new if is_stored else None, watch=watch
+        problem,
+        forward,
+        neck=neck_seconds(config.neck, base, ids, length, watch),
+        trained=trained / count,
+        new=new if is_stored else None,
+        watch=watch,
     )
     is_read = is_stored or (seeing.is_fresh and below.cut)
     return (below if is_read else None), is_stored, forward

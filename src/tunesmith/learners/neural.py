@@ -23,6 +23,7 @@ from tunesmith.learners._with_embeddings import WithEmbeddings, others_embedded
 from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
 from tunesmith.nn.augment import MOST_STEADY, POLICIES, Policy
 from tunesmith.nn.feed import Mix
+from tunesmith.nn.neck_kinds import Neck, NoNeck
 from tunesmith.nn.optim import SGD, AdamW, Lion
 from tunesmith.zoo import card_for
 from tunesmith.zoo.backbones import MOST_SIDE, backbone, idle_of_reading, why_not_read
@@ -52,12 +53,10 @@ class NeuralConfig:
     """Share of the feed-forward width that a trained block keeps."""
     adapter: Full | LoRA | BitFit | Bottleneck | Scaling = Full()
     """What of the trained blocks may change."""
-    neck: Literal["none", "convolution", "attention"] = "none"
+    neck: Neck = NoNeck()
     """What the vectors of the tokens, or of the places of a picture, go through before they are
     pooled: a convolution over neighbours, or attention to all, beside the identity, at which it
-    begins. Like the next one it is searched where an architecture is."""
-    neck_width: Annotated[int, Field(ge=1, le=MOST_WIDTH)] = 128
-    """How wide the neck is inside, where there is one."""
+    begins. Searched where an architecture is."""
     readout: Literal["last", "mix"] = "last"
     """What is pooled: the last layer, or a learned mix of the layer at the cut and of those that
     the trained blocks leave; of texts. Searched where an architecture is."""
@@ -138,14 +137,14 @@ SHAPES: Mapping[str, Range] = {
     "heads_kept": Choice(1.0, 0.75, 0.5),
     "width_kept": Choice(1.0, 0.75, 0.5, 0.25),
     "adapter": Choice("Full", "LoRA", "BitFit", "Bottleneck", "Scaling"),
-    "neck": Choice("none", "convolution", "attention"),
-    "neck_width": Choice(64, 128, 256),
+    "neck": Choice("NoNeck", "Convolution", "Attention"),
     "readout": Choice("last", "mix"),
     "pooling": Choice(*POOLS),
 }
 """What is taken away and added where an architecture is searched."""
-USUAL: Mapping[str, Range] = {
+USUAL: Mapping[str, Range | str] = {
     "adapter": Choice("Full", "LoRA", "BitFit"),
+    "neck": "NoNeck",
     "pooling": Choice("mean", "first", "final", "max", "attention"),
 }
 """What is searched where none is."""

@@ -41,7 +41,7 @@ IN_NO_SOUP = {
     "skip": 0,
     "heads_kept": 1.0,
     "width_kept": 1.0,
-    "neck": "none",
+    "neck": {"kind": "NoNeck"},
     "readout": "last",
 }
 """What two networks may have chosen otherwise where it is not so: their weights do not match."""
