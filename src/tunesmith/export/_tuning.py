@@ -194,7 +194,7 @@ def parts(
     plane = NUMBER_PLANE
     if classes:
         plane = BINARY_PLANE if len(classes) == 2 else CLASSES_PLANE
-    saved = [] if classes else ["self.mean", "self.deviation"]
+    numbers = [] if classes else ["self.mean", "self.deviation"]
     is_adam = config["optimizer"]["kind"] == "AdamW"
     groups = GROUPS.format(
         blocks=blocks,
@@ -228,8 +228,8 @@ def parts(
         "answers": "found.double().softmax(dim=1).numpy()"
         if classes
         else "found[:, 0].double().numpy() * self.deviation + self.mean",
-        "save_other": _saved(saved, has_other),
-        "load_other": _loaded(saved, has_other),
+        "save_other": saved(numbers, has_other),
+        "load_other": loaded(numbers, has_other),
     }
 
 
@@ -239,7 +239,7 @@ def _fields(problem: Problem, config: Mapping[str, Any]) -> str:
     return "    label_smoothing: float\n" + ("    focal: float\n" if config["focal"] else "")
 
 
-def _saved(numbers: list[str], has_other: bool) -> str:
+def saved(numbers: list[str], has_other: bool) -> str:
     lines = ""
     if numbers:
         lines += (
@@ -251,7 +251,7 @@ def _saved(numbers: list[str], has_other: bool) -> str:
     return lines
 
 
-def _loaded(numbers: list[str], has_other: bool) -> str:
+def loaded(numbers: list[str], has_other: bool) -> str:
     lines = ""
     if numbers:
         lines += (
