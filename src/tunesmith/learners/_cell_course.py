@@ -15,10 +15,11 @@ from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Part, Problem
-from tunesmith.core.seeds import derive, generator
+from tunesmith.core.seeds import derive
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._boosting import class_weights
 from tunesmith.learners._cell_form import MIXED, NONE, SIDE, candidates, spelled
+from tunesmith.learners._cell_kept import Kept
 from tunesmith.learners._cell_model import CellModel
 from tunesmith.learners._frozen_model import over
 from tunesmith.learners._pace import Pace
@@ -100,16 +101,21 @@ def fit(problem: Problem, config: CellConfig, seed: int, watch: Watch) -> CellMo
         else spelled(config, count, of_pictures=of_pictures)
     )
     train, valid = _read(problem, base, inputs, config, readout, seed, watch)
+    keeper = Kept(problem, config, seed, len(train.rows), watch)
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "cell"))
         if not is_searched:
-            return _fitted(problem, base, inputs, config, train, valid, seed, watch)
+            return _fitted(problem, base, inputs, config, train, valid, seed, watch, keeper)
         from tunesmith.learners._darts import searched, told
 
-        chosen, score = searched(problem, config, train, valid, seed, watch)
+        before = keeper.search()
+        if before is None:
+            before = searched(problem, config, train, valid, seed, keeper.watching())
+            keeper.keep_search(*before)
+        chosen, score = before
         torch.manual_seed(derive(seed, "cell"))
         some, looked = train.of(chosen.reads), valid.of(chosen.reads)
-        model = _fitted(problem, base, inputs, chosen, some, looked, seed, watch)
+        model = _fitted(problem, base, inputs, chosen, some, looked, seed, watch, keeper)
         kept = rate_of(problem, seed)(model.answer(looked.whole))
         watch.tell("search", told(chosen, score, kept))
         shape = ("search", "reads", "joined", "depth", "width", "activation", "norm", "residual")
@@ -158,13 +164,16 @@ def _fitted(
     valid: Numbers,
     seed: int,
     watch: Watch,
+    keeper: Kept,
 ) -> CellModel:
-    """The cell of a config that searches nothing."""
+    """The cell of a config that searches nothing, as far as it came before."""
     from tunesmith.nn import devices
 
     cell = blank(config, train, outputs(problem), watch)
-    plane, strength = _plane(problem, cell, train, valid, config, seed, watch)
-    cell.begin(plane.weights, plane.bias)
+    strength = keeper.strength
+    if strength is None:
+        plane, strength = _plane(problem, cell, train, valid, config, seed, watch)
+        cell.begin(plane.weights, plane.bias)
     cell.to(devices.device())
     mean, scale = target_scale(problem)
     model = CellModel(
@@ -175,7 +184,7 @@ def _fitted(
         scale=scale,
         several=problem.several,
     )
-    course = _taught(problem, model, config, train, valid.whole, seed, watch)
+    course = _taught(problem, model, config, train, valid.whole, strength, seed, watch, keeper)
     cell.requires_grad_(False).eval()
     settled = {"epochs": course[0], "stop_after": course[1], "patience": 0}
     return replace(model, found={"strength": strength, **settled})
@@ -303,11 +312,13 @@ def _taught(
     config: CellConfig,
     train: Numbers,
     looked: Floats,
+    strength: float,
     seed: int,
     watch: Watch,
+    keeper: Kept,
 ) -> tuple[int, float]:
-    """Train the cell of a model from the plane that it is; gives the epochs of its schedule, and
-    after how many it was best."""
+    """Train the cell of a model from the plane that it is, or from where it was; gives the epochs
+    of its schedule, and after how many it was best."""
     from tunesmith.nn import devices, tabular
 
     if not config.epochs:
@@ -329,9 +340,10 @@ def _taught(
     told = settings(truth, len(problem.classes), weights, config.batch_size, pace)
     cell = model.cell
     optimizer = AdamW(weight_decay=config.weight_decay).build(cell.groups(config.lr), config.lr)
+    done = keeper.go_on(cell, optimizer, strength)
     return taken(
         cell,
-        tabular.train(cell, optimizer, table, told, generator(seed, "batches")),
+        tabular.train(cell, optimizer, table, told, keeper.dice, done),
         lambda: rate(model.answer(looked)),
         pace,
         watch,
@@ -340,6 +352,7 @@ def _taught(
         patience=config.patience,
         lr=config.lr,
         begins_well=True,
+        keeper=keeper,
     )
 
 

@@ -4,8 +4,8 @@ valid rows gain no more, and keeps its best weights."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,16 @@ def settings(
     )
 
 
+class Keeper(Protocol):
+    """Who keeps a course, so that it can go on."""
+
+    def take(self, best: Best) -> bool:
+        """Give the best weights of a course that was cut short; whether there was one."""
+
+    def note(self, step: Step, best: Best, score: float, share: float, *, must: bool) -> None:
+        """After a look; it `must` be kept where the course ends here for now."""
+
+
 def taken(
     network: nn.Module,
     steps: Iterator[Step],
@@ -63,11 +73,13 @@ def taken(
     patience: int,
     lr: float,
     begins_well: bool = False,
+    keeper: Keeper | None = None,
 ) -> tuple[int, float]:
     """Draw steps until the course ends; the network then has its best weights. `look` scores it on
     the valid rows (not where patience is 0), where it `begins_well` before the first step too.
     Gives the epochs of the schedule, 0 where it was best at first, and after how many of them the
-    best weights came.
+    best weights came. A `keeper` keeps the state after each look, and knows that of a course which
+    was cut short.
 
     Raises:
         BudgetError: There is no time for the least of training.
@@ -75,7 +87,8 @@ def taken(
     """
     best = Best(network)
     is_finite = True
-    if begins_well and patience:
+    goes_on = keeper is not None and keeper.take(best)
+    if begins_well and patience and not goes_on:
         best.gains(look(), 0.0, 0.0, patience)
     for step in steps:
         pace.measure(step.number)
@@ -90,7 +103,10 @@ def taken(
             progress = pace.progress(step.number)
             score = look()
             is_over |= not best.gains(score, step.epoch, progress, patience)
-            is_over |= not watch.report(score, min(1.0, progress))
+            may_go_on = watch.report(score, min(1.0, progress))
+            if keeper is not None and not is_over:
+                keeper.note(step, best, score, min(1.0, progress), must=not may_go_on)
+            is_over |= not may_go_on
         if is_over:
             break
     if not (is_finite or best.epochs):
@@ -99,6 +115,9 @@ def taken(
         )
     best.restore()
     return best.course() if patience else (epochs, stop_after)
+
+
+KEPT = ("_score", "_waits", "_progress", "epochs")
 
 
 class Best:
@@ -125,6 +144,20 @@ class Best:
         if not self.epochs:
             return int(not self._state), 0.0
         return max(1, round(self.epochs / min(1.0, self._progress))), self.epochs
+
+    def tensors(self) -> dict[str, Any]:
+        """The weights that it holds, to be kept with `facts`."""
+        return dict(self._state)
+
+    def facts(self) -> dict[str, Any]:
+        """What it knows of them."""
+        return {name: getattr(self, name) for name in KEPT}
+
+    def take(self, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Be as when `tensors` and `facts` were given."""
+        for name in KEPT:
+            setattr(self, name, facts[name])
+        self._state = dict(tensors)
 
     def restore(self) -> None:
         if self._state:

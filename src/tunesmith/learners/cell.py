@@ -98,6 +98,7 @@ class CellLearner(Learner[CellConfig]):
     """Layers read, joined and bent as searched, over a plane that the cell begins with."""
 
     config = CellConfig
+    can_go_on = True
     replaced = MappingProxyType({"reads": ("layers", "every", "ends", "quarters")})
     labels = "together"
 

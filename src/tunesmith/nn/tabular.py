@@ -358,9 +358,11 @@ def train(
     table: Table,
     settings: Settings,
     generator: np.random.Generator,
+    done: tuple[int, int] = (0, 0),
 ) -> Iterator[Step]:
     """Train in place, without end: the caller stops drawing steps. Every member of the ensemble
-    has a loss of its own; the batches of an epoch are as good as equally large."""
+    has a loss of its own; the batches of an epoch are as good as equally large. So many steps and
+    epochs are `done` already."""
     device = table.numbers.device
     is_codes = settings.classes and settings.truth.ndim == 1
     kind = np.int64 if is_codes else np.float32
@@ -372,7 +374,7 @@ def train(
     peaks = [group["lr"] for group in optimizer.param_groups]
     params = [p for group in optimizer.param_groups for p in group["params"]]
     count = max(1, round(len(table) / settings.batch_size))
-    number, epoch = 0, 0
+    number, epoch = done
     while True:
         order = torch.from_numpy(generator.permutation(len(table))).to(device)
         for place, rows in enumerate(torch.tensor_split(order, count), start=1):
