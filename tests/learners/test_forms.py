@@ -68,6 +68,16 @@ ODD: dict[str, tuple[str, dict[str, Any], str]] = {
     "narrow": ("neural", {"blocks": (Block(1), replace(TOP, adapter="bottleneck"))}, "rank of one"),
     "bend": ("neural", {"cell": (Layer("linear", 8, "tanh"),)}, "with gelu"),
     "norm": ("neural", {"cell": (Layer("linear", 8, norm="layer"),)}, "nothing else"),
+    "kind of a frozen block": (
+        "neural",
+        {"blocks": (Block(1, norm="rms"), Block(2, trains=True))},
+        "changes nothing of those that do not train",
+    ),
+    "unknown kind": (
+        "neural",
+        {"blocks": (Block(1), Block(2, trains=True, activation="tanh"))},
+        "gelu_tanh, quick_gelu or relu",
+    ),
     "wide neck": ("neural", {"neck": (Layer("conv", 8, "gelu"),)}, "each residual"),
     "long neck": ("neural", {"neck": 2 * (NECK,)}, "is one layer"),
     "neck": ("probe", {"neck": (NECK,)}, "has no neck"),

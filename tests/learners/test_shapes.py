@@ -261,6 +261,7 @@ def test_an_architecture_tells_the_config_that_makes_it(
         ({"width_kept": 0.0}, "width_kept"),
         ({"blocks": 1.5}, "blocks"),
         ({"neck": "recurrent"}, "neck cannot be 'recurrent'"),
+        ({"activation": "swish"}, "activation cannot be 'swish'"),
         ({"neck": "Attention", "neck.Attention.width": 0}, "width cannot be 0"),
     ],
 )
@@ -270,6 +271,64 @@ def test_an_impossible_shape_is_one_error_before_any_training(
     asked = {"neural": {"backbone": deep, **pins}}
     with pytest.raises(ConfigError, match=told):
         plan(example, wanted=("neural",), pins=asked, clock=Clock(), offline=True)
+
+
+KINDS = [
+    {"activation": "relu", "norm": "rms", "depth": 0.34},
+    {"activation": "quick_gelu", "blocks": 0.6, "width_kept": 0.5},
+    {"norm": "rms", "adapter": "Bottleneck", "readout": "mix"},
+]
+
+
+@pytest.mark.parametrize("pins", KINDS, ids=str)
+def test_layers_of_another_kind_are_saved_told_and_handed_on(
+    example: Problem, deep: str, pins: dict[str, Any], tmp_path: Path
+) -> None:
+    model = tuned(example, deep, {**pins, "epochs": 1})
+    model.save(tmp_path)
+    opened = learners["neural"].load(tmp_path)
+    assert isinstance(opened, NeuralModel)
+    test = example.part("test")
+    assert np.allclose(opened.predict(test).array(), model.predict(test).array(), atol=1e-6)
+    form = model.architecture()
+    assert opened.architecture() == form
+    assert form is not None
+    told = {(block.activation, block.norm) for block in form.kept if block.trains}
+    assert told == {(pins.get("activation", ""), pins.get("norm", ""))}
+    assert {(b.activation, b.norm) for b in form.kept if not b.trains} <= {("", "")}
+    handed = learners["neural"].shaped(Architecture.from_dict(form.to_dict()))
+    assert {name: handed.get(name, "own") for name in ("activation", "norm")} == {
+        name: pins.get(name, "own") for name in ("activation", "norm")
+    }
+    saved = json.loads((tmp_path / "model.json").read_text())
+    plain = {n: v for n, v in saved["shape"].items() if n not in ("activation", "norm", "changed")}
+    (tmp_path / "model.json").write_text(json.dumps({**saved, "shape": plain}))
+    other = learners["neural"].load(tmp_path).predict(test).array()
+    assert not np.allclose(other, model.predict(test).array(), atol=1e-5)
+    for wrong in ({"activation": "swish"}, {"norm": "batch"}, {"changed": 9}):
+        shape = {**plain, "activation": "relu", "norm": "rms", "changed": 1, **wrong}
+        (tmp_path / "model.json").write_text(json.dumps({**saved, "shape": shape}))
+        with pytest.raises(WeightsError):
+            learners["neural"].load(tmp_path)
+
+
+def test_frozen_blocks_keep_their_kinds_and_come_from_the_store(
+    example: Problem, deep: str, tmp_path: Path
+) -> None:
+    told: dict[str, str] = {}
+    tuned(example, deep, {"norm": "rms", "depth": 0.0, "epochs": 1}, told)
+    assert told["kinds"].startswith("activations and norms stay as they are: none of the blocks")
+    with using(Store(tmp_path / "store", 2**28)):
+        tuned(example, deep, {"depth": 0.34})
+        tuned(example, deep, {"depth": 0.34, "activation": "relu"}, told)
+    assert told["store"].startswith("all ")
+
+
+def test_families_without_layer_norms_keep_their_kinds(example: Problem) -> None:
+    learner = learners["neural"]
+    for pins in ({"norm": "rms"}, {"activation": "relu", "depth": 0.0}):
+        config = default(learner.config, {"backbone": "SmolLM2-135M", **pins})
+        assert "llama cannot have another activation or norm" in learner.refuses(example, config)
 
 
 def test_necks_are_searched_where_an_architecture_is_and_nowhere_else() -> None:

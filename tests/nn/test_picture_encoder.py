@@ -10,6 +10,7 @@ import torch
 
 timm = pytest.importorskip("timm")
 
+from tunesmith.nn.kinds import change  # noqa: E402
 from tunesmith.nn.network import Network  # noqa: E402
 from tunesmith.nn.picture_encoder import PictureEncoder  # noqa: E402
 from tunesmith.nn.picture_families import FAMILIES  # noqa: E402
@@ -168,3 +169,16 @@ def test_attention_pools_pictures_from_their_mean_on() -> None:
     places = made.places(hidden)
     wanted = places[torch.arange(2), (places @ network.pool.query.weight[0]).argmax(dim=1)]  # type: ignore[union-attr]
     assert torch.allclose(network.pooled_places(hidden), wanted, atol=1e-2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
+def test_upper_blocks_bend_and_are_normed_otherwise_with_the_same_weights(name: str) -> None:
+    made, plain = encoder(name), encoder(name)
+    change(made, 1, "relu", "rms")
+    given = pixels(made.size)
+    below = plain.run(plain.stem(given), None, 0, 1)
+    assert torch.equal(made.run(made.stem(given), None, 0, 1), below)
+    assert not torch.allclose(made(given), plain(given))
+    assert made(given).isfinite().all()
+    assert made.state_dict().keys() == plain.state_dict().keys()

@@ -23,7 +23,7 @@ MOST_WIDTH = 65_536
 Amount = Annotated[float, Field(ge=0)]
 Adapter = Literal["", "lora", "bias", "bottleneck", "scaling"]
 Pooling = Literal["mean", "max", "first", "final", "attention", "generalised", "quarters", "all"]
-Activation = Literal["", "gelu", "relu", "silu", "tanh", "identity"]
+Activation = Literal["", "gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "tanh", "identity"]
 Norm = Literal["", "layer", "batch", "rms"]
 Kind = Literal["linear", "conv", "attention", "skip"]
 

@@ -117,6 +117,8 @@ WHOLE = {
     "skipped": "",
     "heads_kept": 1.0,
     "width_kept": 1.0,
+    "activation": "own",
+    "norm": "own",
 }
 """Of a config, what takes nothing away from a network."""
 

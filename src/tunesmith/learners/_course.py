@@ -21,13 +21,14 @@ from tunesmith.learners._forms import tuned_form
 from tunesmith.learners._head_start import start_head
 from tunesmith.learners._network_model import NeuralModel
 from tunesmith.learners._pace import Pace, look_seconds
-from tunesmith.learners._possible import possible
+from tunesmith.learners._possible import kinds_of, possible
 from tunesmith.learners._seeing import Seeing, by_views, look_ahead
 from tunesmith.learners._shaping import kept_blocks, pruned
 from tunesmith.learners._soft import merged
 from tunesmith.learners._steering import by_likelihood, selection_score
 from tunesmith.modalities.inputs import Inputs
 from tunesmith.nn.adapters import Bottleneck, Full, LoRA
+from tunesmith.nn.inside import OWN
 from tunesmith.nn.neck_kinds import NoNeck
 from tunesmith.nn.optim import factor, groups
 from tunesmith.zoo.backbones import Backbone, backbone, blocks_of
@@ -211,6 +212,8 @@ def _build(
     elif config.readout == "mix":
         why = "nothing but a head trains" if not trained else "layers of pictures differ in size"
         watch.tell("readout", f"the last layer in place of a mix: {why}")
+    if kinds_of(config) != (OWN, OWN):
+        shape |= {"activation": config.activation, "norm": config.norm, "changed": trained}
     network = Network(above_copied(base.encoder, trained), **shape)
     network.freeze_below(trained)
     # A course that was settled (by a trial before) only fits the start that it was settled with.

@@ -11,7 +11,7 @@ from tunesmith.core.architecture import Adapter, Architecture, Block, Kind, Laye
 from tunesmith.core.errors import ConfigError
 from tunesmith.learners._regularised import Plane
 from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
-from tunesmith.nn.inside import Shape
+from tunesmith.nn.inside import OWN, Shape
 from tunesmith.nn.neck_kinds import Attention, Convolution, NoNeck
 from tunesmith.zoo.backbones import blocks_of
 
@@ -94,7 +94,7 @@ def tuned_form(
     return Architecture(
         "neural",
         name,
-        _placed(blocks, config, smaller),
+        _placed(_kinds(blocks, network), config, smaller),
         _reads(config, network, smaller),
         cell,
         head.plane.out_features,
@@ -102,6 +102,12 @@ def tuned_form(
         Measured(sum(p.numel() for p in network.parameters())),
         config.neck.layers(),
     )
+
+
+def _kinds(blocks: tuple[Block, ...], network: Network) -> tuple[Block, ...]:
+    """The blocks with the activations and norms that they were given."""
+    told: dict[str, Any] = {n: k for n, k in network.kinds.items() if k != OWN}
+    return tuple(replace(block, **told) if block.trains else block for block in blocks)
 
 
 NECKS: Mapping[Kind, type[Convolution | Attention]] = {"conv": Convolution, "attention": Attention}
@@ -235,6 +241,15 @@ def _is_mix(architecture: Architecture) -> bool:
     )
 
 
+CHANGED = {"activation": ("gelu_tanh", "quick_gelu", "relu"), "norm": ("rms",)}
+"""The kinds of layers that blocks may be given, as `nn/kinds.py` has them."""
+
+
+def _inner(block: Block) -> tuple[float, float, str, str]:
+    """What of a block is not as the checkpoint has it."""
+    return block.heads, block.hidden, block.activation, block.norm
+
+
 def _smaller_config(architecture: Architecture) -> dict[str, Any]:
     """What takes away what is not kept of the blocks.
 
@@ -244,22 +259,27 @@ def _smaller_config(architecture: Architecture) -> dict[str, Any]:
     kept, count = architecture.kept, len(architecture.blocks)
     top = kept[-1].number
     gone = [str(block.number) for block in architecture.blocks[:top] if not block.kept]
-    shares = {(block.heads, block.hidden) for block in kept if block.trains} or {(1.0, 1.0)}
-    frozen = [block for block in kept if not block.trains and (block.heads, block.hidden) != (1, 1)]
-    if len(shares) > 1 or frozen:
+    plain_one = (1.0, 1.0, "", "")
+    every = {_inner(block) for block in kept if block.trains} or {plain_one}
+    frozen = [block for block in kept if not block.trains and _inner(block) != plain_one]
+    if len(every) > 1 or frozen:
         raise ConfigError(
             "The learner 'neural' takes the same share of the heads and of the feed-forward width "
-            "out of all blocks that train, and none out of those that do not."
+            "out of all blocks that train, gives all the same activation and norm, and changes "
+            "nothing of those that do not train."
         )
-    for block in kept:
-        if block.activation or block.norm:
-            raise ConfigError(
-                f"The learner 'neural' cannot change block {block.number} as asked for."
-            )
-    heads, units = shares.pop()
+    heads, units, activation, norm = every.pop()
+    if activation not in ("", *CHANGED["activation"]) or norm not in ("", *CHANGED["norm"]):
+        raise ConfigError(
+            "The learner 'neural' gives blocks the activation gelu_tanh, quick_gelu or relu, and "
+            f"the norm rms, not {activation or 'their own'} and {norm or 'their own'}; empty "
+            "leaves what the checkpoint has."
+        )
     found = {"blocks": top / count, "skipped": ", ".join(gone)}
     found |= {"heads_kept": heads, "width_kept": units}
+    found |= {"activation": activation or OWN, "norm": norm or OWN}
     plain = {"blocks": 1.0, "skipped": "", "heads_kept": 1.0, "width_kept": 1.0}
+    plain |= dict.fromkeys(CHANGED, OWN)
     return {name: value for name, value in found.items() if value != plain[name]}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.contracts import Watch
 from tunesmith.nn.adapters import BitFit, Bottleneck, Full, LoRA, Scaling
-from tunesmith.nn.inside import INSIDE, Inside
+from tunesmith.nn.inside import INSIDE, OWN, Inside
 from tunesmith.nn.neck_kinds import Convolution, NoNeck
 from tunesmith.zoo.backbones import blocks_of
 
@@ -24,6 +24,8 @@ UNPOOLED = {
     "first": "no token of its own stands for the whole picture",
 }
 """Why networks of pictures do not pool so; the first token is there in some."""
+UNBENT = "its blocks are not known to bend by a GELU between layer norms"
+UNTRAINED = "none of the blocks trains, and those that are frozen do not change"
 UNSEEN = "a convolution goes over the places of a picture, and the first token is none of them"
 
 
@@ -40,6 +42,8 @@ def why_impossible(config: NeuralConfig, family: str) -> str:
             return f"{family} cannot pool as {config.pooling!r}: {told}. Choose mean or max"
     if of_pictures is not None and _is_unseen(config):
         return f"no neck of convolution can be there: {UNSEEN}. Choose mean or max as pooling"
+    if kinds_of(config) != (OWN, OWN) and family and not _has_kinds(INSIDE.get(family)):
+        return f"{family} cannot have another activation or norm: {UNBENT}. Leave both as they are"
     if not family or not config.depth:
         return ""
     if isinstance(adapter, LoRA) and of_pictures is not None and not of_pictures.lora_targets:
@@ -65,6 +69,11 @@ def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
         watch.tell("neck", f"none in place of a convolution: {UNSEEN}")
         config = replace(config, neck=NoNeck())
     trained = blocks_of(config.depth, len(encoder.blocks))
+    if kinds_of(config) != (OWN, OWN):
+        why = UNBENT if not _has_kinds(inside_of(encoder)) else "" if trained else UNTRAINED
+        if why:
+            watch.tell("kinds", f"activations and norms stay as they are: {why}")
+            config = replace(config, activation="own", norm="own")
     blocks = [*encoder.blocks][len(encoder.blocks) - trained :]
     why = _lacking(config.adapter, blocks, encoder.lora_targets, inside_of(encoder))
     if why:
@@ -72,6 +81,15 @@ def possible(config: NeuralConfig, encoder: Any, watch: Watch) -> NeuralConfig:
         watch.tell("adapter", f"{left_out} is left out, every weight may change: {why}")
         config = replace(config, adapter=Full())
     return config
+
+
+def kinds_of(config: NeuralConfig) -> tuple[str, str]:
+    """The activation and the norm that a config gives the trained blocks."""
+    return config.activation, config.norm
+
+
+def _has_kinds(inside: Inside | None) -> bool:
+    return inside is not None and bool(inside.bend)
 
 
 def _is_unseen(config: NeuralConfig) -> bool:

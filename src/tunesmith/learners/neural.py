@@ -51,6 +51,11 @@ class NeuralConfig:
     """Share of the attention heads that a trained block keeps, those that count most."""
     width_kept: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the feed-forward width that a trained block keeps."""
+    activation: Literal["own", "gelu_tanh", "quick_gelu", "relu"] = "own"
+    """What bends in the feed-forward part of the trained blocks, in place of the GELU of the
+    checkpoint: `nn/kinds.py`. Like the next one it is searched where an architecture is."""
+    norm: Literal["own", "rms"] = "own"
+    """By what they are normed in place of layer norms, with the same scales and shifts."""
     adapter: Full | LoRA | BitFit | Bottleneck | Scaling = Full()
     """What of the trained blocks may change."""
     neck: Neck = NoNeck()
@@ -136,6 +141,8 @@ SHAPES: Mapping[str, Range] = {
     "skip": Choice(0, 1, 2),
     "heads_kept": Choice(1.0, 0.75, 0.5),
     "width_kept": Choice(1.0, 0.75, 0.5, 0.25),
+    "activation": Choice("own", "gelu_tanh", "quick_gelu", "relu"),
+    "norm": Choice("own", "rms"),
     "adapter": Choice("Full", "LoRA", "BitFit", "Bottleneck", "Scaling"),
     "neck": Choice("NoNeck", "Convolution", "Attention"),
     "readout": Choice("last", "mix"),

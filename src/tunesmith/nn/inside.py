@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+OWN = "own"
+"""The kind of a layer that is as the checkpoint has it."""
 UNIT_MULTIPLE = 8
 """Feed-forward units are kept in such numbers, which processors multiply well."""
 
@@ -64,7 +66,8 @@ class Shape:
 class Inside:
     """The linear maps of a block, by name: `query`, `key`, `value` and what follows attention
     (`out`), empty where heads cannot be taken out; `up`, to the feed-forward units, and `down` from
-    them."""
+    them. And what bends between these (`bend`), empty where neither that nor the norms can be of
+    another kind."""
 
     up: tuple[str, ...]
     down: str
@@ -72,23 +75,29 @@ class Inside:
     key: str = ""
     value: str = ""
     out: str = ""
+    bend: str = ""
 
 
 _SELF = {part: f"attention.self.{part}" for part in ("query", "key", "value")}
-_BERT = Inside(("intermediate.dense",), "output.dense", **_SELF, out="attention.output.dense")
+_BEND = "intermediate.intermediate_act_fn"
+_BERT = Inside(
+    ("intermediate.dense",), "output.dense", **_SELF, out="attention.output.dense", bend=_BEND
+)
 _GATED = Inside(("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj")
-_UNITS = Inside(("intermediate.dense",), "output.dense")
+_UNITS = Inside(("intermediate.dense",), "output.dense", bend=_BEND)
 INSIDE: Mapping[str, Inside] = {
     **dict.fromkeys(("bert", "roberta", "xlm-roberta", "electra"), _BERT),
     "distilbert": Inside(
         ("ffn.lin1",),
         "ffn.lin2",
         *("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin"),
+        bend="ffn.activation",
     ),
     **dict.fromkeys(("mpnet", "deberta-v2"), _UNITS),
     **dict.fromkeys(("llama", "qwen2", "qwen3"), _GATED),
     **dict.fromkeys(
-        ("VisionTransformer", "VisionTransformerDistilled"), Inside(("mlp.fc1",), "mlp.fc2")
+        ("VisionTransformer", "VisionTransformerDistilled"),
+        Inside(("mlp.fc1",), "mlp.fc2", bend="mlp.act"),
     ),
 }
 """By the family of a checkpoint. The heads of mpnet share a table of distances, those of deberta

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from tunesmith.nn.batches import Batch
+from tunesmith.nn.inside import OWN
+from tunesmith.nn.kinds import change
 from tunesmith.nn.necks import neck as made_neck
 from tunesmith.nn.tally import FROZEN
 
@@ -110,7 +112,8 @@ class Network(nn.Module):
     """Encoder → (a mix of its upper layers) → (a neck) → pool → (dense inputs beside it) → head.
     Blocks below `trained` run without a gradient. A mix reads what is at the cut and what follows
     each of the blocks above, so many `mixed` in all; 0 for the last layer alone. A `neck` is one of
-    `nn/necks.py`, so wide inside, or "none"."""
+    `nn/necks.py`, so wide inside, or "none". The top `changed` blocks bend and are normed as
+    `nn/kinds.py` says."""
 
     def __init__(
         self,
@@ -125,8 +128,15 @@ class Network(nn.Module):
         mixed: int = 0,
         neck: str = "none",
         neck_width: int = 0,
+        activation: str = OWN,
+        norm: str = OWN,
+        changed: int = 0,
     ) -> None:
         super().__init__()
+        self.kinds = {"activation": activation, "norm": norm}
+        """Of the layers of the top `changed` blocks."""
+        if changed:
+            change(encoder, changed, activation, norm)
         self.reads_pictures = getattr(encoder, "reads_pictures", False)
         self.inner_dropout = inner_dropout and not self.reads_pictures
         self.encoder = encoder

@@ -41,6 +41,8 @@ IN_NO_SOUP = {
     "skip": 0,
     "heads_kept": 1.0,
     "width_kept": 1.0,
+    "activation": "own",
+    "norm": "own",
     "neck": {"kind": "NoNeck"},
     "readout": "last",
 }
