@@ -13,6 +13,8 @@ import pandas as pd
 from sklearn import datasets, ensemble, linear_model, naive_bayes, pipeline, preprocessing
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
+from tunesmith.data.folds import repeats
+
 ADULT = [
     *("age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation"),
     *("relationship", "race", "sex", "capital-gain", "capital-loss", "hours-per-week"),
@@ -23,7 +25,7 @@ ADULT = [
 @dataclass(frozen=True)
 class Data:
     """Inputs (rows, columns), truth as codes or numbers, and how many rows learn, choose and test;
-    where none choose, those that learn do so in five folds."""
+    where none choose, those that learn do so in five folds, drawn as often as a fit draws them."""
 
     name: str
     inputs: np.ndarray
@@ -129,13 +131,16 @@ def _fitted(model: Any, data: Data, train: np.ndarray, parts: tuple[np.ndarray, 
 def _in_folds(
     model: Any, data: Data, train: np.ndarray, test: np.ndarray, of_classes: bool, seed: int
 ) -> Any:
-    """Out-of-fold answers of the rows that learn; of those that test the mean of the folds'."""
-    folds = (StratifiedKFold if of_classes else KFold)(5, shuffle=True, random_state=seed)
+    """Out-of-fold answers of the rows that learn, the mean over draws of the folds; of those that
+    test the mean of all folds'."""
     out: Any = None
-    means = []
-    for rest, held in folds.split(data.inputs[train], data.truth[train]):
-        said, other = _fitted(model, data, train[rest], (train[held], test))
-        out = np.empty((len(train), *said.shape[1:])) if out is None else out
-        out[held] = said
-        means.append(other)
+    means, draws = [], repeats(len(train))
+    for draw in range(draws):
+        state = seed + 1000 * draw
+        cut = (StratifiedKFold if of_classes else KFold)(5, shuffle=True, random_state=state)
+        for rest, held in cut.split(data.inputs[train], data.truth[train]):
+            said, other = _fitted(model, data, train[rest], (train[held], test))
+            out = np.zeros((len(train), *said.shape[1:])) if out is None else out
+            out[held] += said / draws
+            means.append(other)
     return out, np.mean(means, axis=0)

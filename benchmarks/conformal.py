@@ -7,7 +7,7 @@ the sets (classes) or intervals (in standard deviations of the target) are.
     python benchmarks/conformal.py FOLDER_OF_DATA [--splits 20] [--only Adult]
 
 A set always holds the likeliest class: where that is right more often than asked, so are the sets.
-`exact` is the coverage where such a set may be empty.
+`exact` is the coverage where such a set may be empty, `by lot` where rows that are tied are parted.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def of_sets(case: Answered, coverage: float) -> dict[str, float]:
     held, sizes = covered(known, case.test_truth, test, coverage)
     apart = known.sets(test, coverage, each_class=True)
     each = apart[np.arange(len(held)), case.test_truth]
+    lots = known.sets(test, coverage, lot=case.split)
     rare = case.test_truth == np.bincount(case.valid_truth).argmin()
     given = test.array()[np.arange(len(held)), case.test_truth]
     place = int((len(known.given) + 1) * (1 - coverage) + 1e-9)
@@ -43,6 +44,8 @@ def of_sets(case: Answered, coverage: float) -> dict[str, float]:
     return {
         "held": held.mean(),
         "exact": exact.mean(),
+        "by lot": lots[np.arange(len(held)), case.test_truth].mean(),
+        "size by lot": lots.sum(axis=1).mean(),
         "size": sizes.mean(),
         "rarest": held[rare].mean(),
         "rarest, each class": each[rare].mean(),

@@ -93,6 +93,9 @@ def test_sets_hold_the_truth_and_name_the_answer_first(
     each = model.predict_set(fresh, coverage=0.9, each_class=True)
     rare = [1 in labels for labels in each["set"][fresh.bad == 1]]
     assert np.mean(rare) >= 0.8
+    by_lot = model.predict_set(fresh, coverage=0.9, lot=1)
+    assert by_lot.equals(model.predict_set(fresh, coverage=0.9, lot=1))
+    assert (by_lot["size"] <= found["size"]).all()
 
 
 def test_intervals_hold_the_truth(pricer: ts.Predictor, fresh: pd.DataFrame) -> None:
@@ -130,6 +133,8 @@ def test_curves_of_risk_and_reliability(model: ts.Predictor, fresh: pd.DataFrame
         (lambda m, p, d: p.risk_coverage(d), "numbers"),
         (lambda m, p, d: p.reliability(d), "numbers"),
         (lambda m, p, d: p.hold(p.scores(d), 0.9, each_class=True), "no classes"),
+        (lambda m, p, d: p.hold(p.scores(d), 0.9, lot=1), "lots are for"),
+        (lambda m, p, d: m.predict_set(d, lot=-1), "from 0, not -1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

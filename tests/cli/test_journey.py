@@ -88,6 +88,7 @@ def test_predict_leaves_the_least_certain_empty_and_names_sets(
         (["--threshold", "0"], "between 0 and 1"),
         (["--abstain", "-1"], "leave out"),
         (["--each-class"], "--coverage"),
+        (["--lot", "1"], "--coverage"),
     ],
 )
 def test_predict_refuses_shares_out_of_range(

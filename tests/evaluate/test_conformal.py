@@ -76,6 +76,37 @@ def test_rows_that_are_tied_are_all_held_or_none(share: float) -> None:
     assert sets.all()
 
 
+@pytest.mark.parametrize("coverage", [0.7, 0.9])
+def test_tied_rows_are_held_as_often_as_asked_by_lot(coverage: float) -> None:
+    """Of a model that tells two kinds of rows apart and is sure of all: in one its answer is right
+    in 60 of 100 rows, in the other in 95."""
+    dice = np.random.default_rng(0)
+    rows = 8000
+    told, right = np.tile([0, 1], rows // 2), np.tile([0.6, 0.95], rows // 2)
+    truth = np.where(dice.random(rows) < right, told, 1 - told)
+    shares = ClassScores(("no", "yes"), np.eye(2)[told])
+    known = of_classes(truth[:3000], shares.take(np.arange(3000)), seed=0)
+    new, truth = shares.take(np.arange(3000, rows)), truth[3000:]
+    least = (new.codes() == truth).mean()
+    together, by_lot = known.sets(new, coverage), known.sets(new, coverage, lot=0)
+    places = np.arange(len(truth))
+    assert together[places, truth].mean() == (1 if coverage > least else least)
+    assert by_lot[places, truth].mean() == pytest.approx(max(coverage, least), abs=0.015)
+    assert by_lot.sum() <= together.sum()
+    assert np.array_equal(by_lot, known.sets(new, coverage, lot=0))
+    each = known.sets(new, 0.7, each_class=True, lot=0)
+    assert all(each[truth == c, c].mean() >= 0.68 for c in (0, 1))
+
+
+def test_by_lot_as_many_are_held_where_nothing_is_tied() -> None:
+    held = []
+    for seed in range(20):
+        known = of_classes(*classes(200, seed), seed=0)
+        truth, shares = classes(1000, 100 + seed)
+        held.append(known.sets(shares, 0.9, lot=seed)[np.arange(1000), truth].mean())
+    assert np.mean(held) == pytest.approx(0.9, abs=0.012)
+
+
 def test_sets_are_never_empty_and_grow_with_coverage() -> None:
     known = of_classes(*classes(500, 0), seed=0)
     _, shares = classes(1000, 1)

@@ -58,11 +58,17 @@ def predict(
     each_class: Annotated[
         bool, typer.Option("--each-class", help="With --coverage: so often for every class.")
     ] = False,
+    lot: Annotated[
+        int | None,
+        typer.Option(metavar="SEED", help="With --coverage: tied rows are held by lot, not all."),
+    ] = None,
 ) -> None:
     """Predict every row of a table, or every picture of a folder, as CSV: one line a row, in their
     order."""
     if each_class and coverage is None:
         raise ConfigError("--each-class is about --coverage. Give both, such as --coverage 0.9.")
+    if lot is not None and coverage is None:
+        raise ConfigError("--lot is about --coverage. Give both, such as --coverage 0.9.")
     unsure = {"abstain": abstain, "risk": risk}
     if out is not None:
         _check_place(out)
@@ -76,8 +82,8 @@ def predict(
     if top is not None:
         frame = frame.join(predictor.likeliest(found, top))
     if coverage is not None:
-        held = predictor.hold(found, coverage, each_class=each_class).drop(columns="prediction")
-        frame = frame.join(held)
+        held = predictor.hold(found, coverage, each_class=each_class, lot=lot)
+        frame = frame.join(held.drop(columns="prediction"))
     if "set" in frame:
         frame["set"] = ["|".join(map(str, labels)) for labels in frame["set"]]
     if (names := predictor.names(source)) is not None:

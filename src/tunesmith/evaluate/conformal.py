@@ -101,7 +101,12 @@ class Conformal:
         )
 
     def sets(
-        self, prediction: ClassScores, coverage: float, *, each_class: bool = False
+        self,
+        prediction: ClassScores,
+        coverage: float,
+        *,
+        each_class: bool = False,
+        lot: int | None = None,
     ) -> NDArray[np.bool_]:
         """Which classes are in the set of each row, shape (rows, classes).
 
@@ -109,28 +114,38 @@ class Conformal:
         share of 1 - `coverage` of the rows known, and always the likeliest class: where that is
         right more often than asked, so are the sets. Of new rows like the known ones at least that
         share have their class in their set; with `each_class` of the rows of each class, at the
-        cost of larger sets (a class of too few known rows is then in all of them).
+        cost of larger sets (a class of too few known rows is then in all of them). Rows that are
+        tied are held together, so that a model that tells few kinds of rows apart holds more than
+        that share; with `lot`, a seed, each of them is held by lot, and the share is as asked, but
+        for the likeliest class.
 
         Raises:
             ConfigError: The coverage is not between 0 and 1, or more than so few rows can tell.
 
         Source: Sadinle, Lei & Wasserman, "Least Ambiguous Set-Valued Classifiers with Bounded Error
         Levels", JASA 2019; Vovk, "Conditional Validity of Inductive Conformal Predictors", ACML
-        2012, for each class.
+        2012, for each class; Vovk, Gammerman & Shafer, "Algorithmic Learning in a Random World",
+        2005, section 2.4 (smoothed conformal predictors), for lots.
         """
-        shares, given = prediction.probabilities, np.array(self.given)
-        own = counts(self._counted(), self.rows)
         if each_class:
             check_coverage(coverage)
-            codes = np.array(self.codes)
-            rows = [codes == code for code in range(shares.shape[1])]
-            least = [_least(given[one], own[one], coverage) for one in rows]
-            found = shares >= np.array(least)
         else:
             self._check(coverage)
-            found = shares >= _least(given, own, coverage)
+        shares, codes, given = prediction.probabilities, np.array(self.codes), np.array(self.given)
+        own = counts(self._counted(), self.rows)
+        whole: list[Any] = [(slice(None), slice(None))]
+        each = [(codes == code, slice(code, code + 1)) for code in range(shares.shape[1])]
+        found = np.empty(shares.shape, dtype=np.bool_)
+        for rows, columns in each if each_class else whole:
+            least = _least(given[rows], own[rows], coverage)
+            found[:, columns] = shares[:, columns] >= least
+            if lot is not None and np.isfinite(least):
+                lots = generator(lot, "tied rows").random((len(shares), 1))
+                found[:, columns] = _by_lot(
+                    shares[:, columns], given[rows], own[rows], coverage, lots
+                )
         found[np.arange(len(shares)), shares.argmax(axis=1)] = True
-        return np.asarray(found, dtype=np.bool_)
+        return found
 
     def interval(self, prediction: Values, coverage: float) -> tuple[Numbers, Numbers]:
         """The ends of the interval of each row, shape (rows,) each: of new rows like the known ones
@@ -201,6 +216,20 @@ def _least(marks: Numbers, own: Numbers, coverage: float) -> float:
     new, below = (own**2).sum() / own.sum(), np.cumsum(sorted_own) - sorted_own
     place = int((below + new <= (own.sum() + new) * (1 - coverage) + 1e-9).sum())
     return float(marks[order[place - 1]]) if place >= 1 else float("-inf")
+
+
+def _by_lot(
+    shares: Numbers, marks: Numbers, own: Numbers, coverage: float, lots: Numbers
+) -> NDArray[np.bool_]:
+    """Which probabilities of new rows (rows, classes) are held, where one that is tied with known
+    ones lies above that share of them that its row's lot says, in [0, 1). Known ones were written
+    up to two steps lower than they were, but not below zero."""
+    order, shares = np.argsort(marks, kind="stable"), np.maximum(shares, STEP)
+    below = np.concatenate([[0.0], np.cumsum(own[order])])
+    under = below[np.searchsorted(marks[order], shares - 2.5 * STEP)]
+    tied = below[np.searchsorted(marks[order], shares - 0.5 * STEP)] - under
+    new = (own**2).sum() / own.sum()
+    return np.asarray(under + lots * (tied + new) > (own.sum() + new) * (1 - coverage))
 
 
 def usual_error(knots: Knots, answers: Numbers) -> Numbers:

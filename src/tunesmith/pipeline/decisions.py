@@ -77,23 +77,34 @@ def answered(
 
 
 def held(
-    after: After, found: Prediction, coverage: float, *, each_class: bool = False
+    after: After,
+    found: Prediction,
+    coverage: float,
+    *,
+    each_class: bool = False,
+    lot: int | None = None,
 ) -> dict[str, Any]:
     """Columns of what holds the truth of each row with that probability: `set` (an array of labels,
-    likeliest first) and `size` of classes, `low` and `high` of numbers.
+    likeliest first) and `size` of classes, `low` and `high` of numbers. `lot` is the seed by which
+    rows that are tied are parted.
 
     Raises:
-        ConfigError: The coverage is out of its range, or sets of each class are asked of numbers.
+        ConfigError: The coverage or the seed is out of its range, or sets of each class or lots are
+            asked of numbers.
     """
     check_coverage(coverage)
     if isinstance(found, Labels):
         raise ConfigError(f"This model answers with {SEVERAL}: sets are not built for them.")
+    if lot is not None and (isinstance(lot, bool) or not isinstance(lot, int) or lot < 0):
+        raise ConfigError(f"A lot is drawn by a seed, a whole number from 0, not {lot!r}.")
     known: Conformal = after.known()
     if isinstance(found, ClassScores):
-        inside = known.sets(found, coverage, each_class=each_class)
+        inside = known.sets(found, coverage, each_class=each_class, lot=lot)
         return {"set": _labels(found, inside), "size": inside.sum(axis=1)}
     if each_class:
         raise ConfigError("This model answers with numbers; there are no classes to hold each of.")
+    if lot is not None:
+        raise ConfigError("This model answers with numbers; lots are for rows whose sets are tied.")
     low, high = known.interval(found, coverage)
     return {"low": low, "high": high}
 

@@ -101,19 +101,30 @@ class Predictor(Whole):
         return left
 
     def predict_set(
-        self, data: Any, coverage: float = 0.9, *, each_class: bool = False
+        self,
+        data: Any,
+        coverage: float = 0.9,
+        *,
+        each_class: bool = False,
+        lot: int | None = None,
     ) -> pd.DataFrame:
         """For each row the `prediction`, the `set` of labels that holds the true one with that
         probability (likeliest first, never empty) and its `size`. With `each_class` every class is
         held so often, rare ones too, by larger sets.
 
+        Args:
+            lot: A seed. Rows that are tied where it is decided are then held by lot, so that no
+                more are held than asked: of a model that tells few kinds of rows apart the sets are
+                smaller. A row's set then hangs on its place; asked one at a time, each needs a seed
+                of its own.
+
         Raises:
             ConfigError: The model answers with numbers, or the coverage is not between 0 and 1 or
-                more than the validation rows can tell.
+                more than the validation rows can tell, or the seed is no whole number from 0.
         """
         if not self.model.classes:
             raise ConfigError("This model answers with numbers: predict_interval is for them.")
-        return self.hold(self.scores(data), coverage, each_class=each_class)
+        return self.hold(self.scores(data), coverage, each_class=each_class, lot=lot)
 
     def predict_interval(self, data: Any, coverage: float = 0.9) -> pd.DataFrame:
         """For each row the `prediction`, and `low` and `high`, between which the truth lies with
@@ -127,11 +138,18 @@ class Predictor(Whole):
             raise ConfigError("This model answers with classes: predict_set is for them.")
         return self.hold(self.scores(data), coverage)
 
-    def hold(self, found: Prediction, coverage: float, *, each_class: bool = False) -> pd.DataFrame:
+    def hold(
+        self,
+        found: Prediction,
+        coverage: float,
+        *,
+        each_class: bool = False,
+        lot: int | None = None,
+    ) -> pd.DataFrame:
         """Sets or intervals for what `scores` gave, as of `predict_set` and `predict_interval`."""
         import pandas as pd
 
-        columns = decisions.held(self.model.after, found, coverage, each_class=each_class)
+        columns = decisions.held(self.model.after, found, coverage, each_class=each_class, lot=lot)
         if "set" in columns:
             names = [natural(labels, self.model.classes).tolist() for labels in columns["set"]]
             columns["set"] = pd.Series(names, dtype=object)
