@@ -15,8 +15,10 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.core.records import Problem
+from tunesmith.core.space import from_dict, to_dict
 from tunesmith.export import exporters
 from tunesmith.export.probe import READOUTS
+from tunesmith.learners import learners
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks.classification import reviews
 
@@ -99,6 +101,16 @@ def problem() -> Problem:
     return frame(data.with_columns(("text", "age", "label")), "label", seed=0)
 
 
+@pytest.mark.parametrize("changes", [{"activation": "relu"}, {"norm": "rms"}, {"blocks": 0.5}])
+def test_a_network_of_another_shape_has_no_code_and_says_so(
+    changes: dict[str, Any], problem: Problem, checkpoint: str
+) -> None:
+    config = to_dict(from_dict(learners["neural"].config, {"backbone": checkpoint, **changes}))
+    ((name, value),) = changes.items()
+    told = exporters["neural"].refuses(problem, config)
+    assert told == f"there is no code for {name} = {value!r}"
+
+
 @pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.parametrize("changes", CONFIGS, ids=lambda changes: "-".join(map(str, changes)))
 def test_every_choice_has_code_that_is_laid_out_well(
@@ -106,9 +118,7 @@ def test_every_choice_has_code_that_is_laid_out_well(
 ) -> None:
     if is_weighted:
         problem = replace(problem, weights=np.ones(len(problem.data)), weights_column="age")
-    from tunesmith.core.space import from_dict, to_dict
     from tunesmith.export._writing import imports
-    from tunesmith.learners import learners
 
     config = to_dict(from_dict(learners["neural"].config, {"backbone": checkpoint, **changes}))
     assert exporters["neural"].refuses(problem, config) == ""
