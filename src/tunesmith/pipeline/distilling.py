@@ -28,7 +28,10 @@ from tunesmith.pipeline.halving import SMALLER
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.teacher import Lesson, Teacher
 from tunesmith.pipeline.teaching import Taught, teach, usual_students
+from tunesmith.pipeline.trial import TIMED_ROWS as TRIAL_ROWS
+from tunesmith.pipeline.trial import timed
 from tunesmith.pipeline.validation import Validation
+from tunesmith.pipeline.worth import standing, verdict
 
 FOLDER = "distilled"
 SCORING_SECONDS = 1.0
@@ -54,7 +57,7 @@ def student_facts(
     Args:
         answers: Of the model, for the test rows.
     """
-    if not run.distill:
+    if not (run.distill or run.smaller):
         return {}
     run.stage("distilling", seconds)
     clock = run.clock
@@ -73,6 +76,12 @@ def student_facts(
         kind = "" if isinstance(error, TunesmithError) else f"{type(error).__name__}: "
         run.note(f"nothing is distilled: {kind}{error}")
         return {}
+    if run.smaller and not run.distill and told["among"]["beaten_by"]:
+        shutil.rmtree(place / FOLDER, ignore_errors=True)
+        why = f"no smaller model is kept: {verdict(told['among'])}"
+        told = {**told, "folder": None, "message": f"{why} ({told['message']})"}
+    elif run.smaller:
+        told = {**told, "message": f"{told['message']}; {verdict(told['among'])}"}
     run.note(told["message"])
     return {"distilled": told}
 
@@ -107,7 +116,7 @@ def distil(
         answers = best.fitted.predict(taught.judged.part("valid"))
         known = Validation.of(taught.judged)
         after = learn(known, answers, clock, _calibration(problem, best.temperature))
-        told = _told(problem, teacher, taught, after, best.folder)
+        told = _told(problem, teacher, taught, after, best.folder, results)
         backbone = str(getattr(best.config, "backbone", ""))
         members = (Member(best.learner, backbone, best.folder, 1.0, 0),)
         own = _own_facts(facts, problem, told, backbone)
@@ -129,7 +138,12 @@ def _calibration(problem: Problem, temperature: float) -> Calibration | None:
 
 
 def _told(
-    problem: Problem, teacher: Teacher, taught: Taught, after: After, folder: Path
+    problem: Problem,
+    teacher: Teacher,
+    taught: Taught,
+    after: After,
+    folder: Path,
+    results: Sequence[Result],
 ) -> dict[str, Any]:
     best, alone = taught.best, taught.alone
     opened = open_model(best.learner, folder)
@@ -141,6 +155,12 @@ def _told(
     own = score(problem.metric, truth, mine, seed=problem.seed, resamples=300, weights=weights)
     against = get(problem.metric).score(truth, theirs, weights)
     plain = problem.priced("test", best.predict(test))
+    valid = taught.judged.part("valid")
+    among = standing(
+        *(problem, taught.judged, results, best.predict(valid)),
+        seconds=timed(opened, valid.take(np.arange(min(TRIAL_ROWS, len(valid)))))[1],
+        size_bytes=best.size_bytes,
+    )
     labels = None
     if alone is not None:
         labels = _gain(problem, plain, problem.priced("test", alone.predict(test)))
@@ -160,6 +180,8 @@ def _told(
         "ms_per_row": 1000 * _row_seconds(opened, test),
         "against_ms_per_row": 1000 * _row_seconds(teacher, test),
         "over_labels_alone": labels,
+        "fit_seconds": best.fit_seconds,
+        "among": among,
         "learned_from": {
             "labelled": len(taught.judged.parts["train"]),
             "answered": taught.lessons.answered,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from tunesmith.pipeline.plan import check_search, check_wanted, fixed, plan, who
 from tunesmith.pipeline.recorded import NOTHING, Recorded, has_ended, last_second, past
 from tunesmith.pipeline.request import Request, refuse_far_pictures, refuse_network
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.shaping import Opened
+from tunesmith.pipeline.shaping import START, Opened
 from tunesmith.pipeline.sides import begun_small
 from tunesmith.pipeline.standing import closing_seconds, rank
 from tunesmith.pipeline.tune import tune
@@ -174,14 +174,15 @@ def _run(place: RunFolder, request: Request, clock: Clock, listeners: Sequence[L
     journal = Journal(place.journal, clock, tuple(listeners))
     run = Run(place, journal, clock, request.seed, request.offline)
     # a search of architectures for more than the score ends with half of the best one
-    is_searched = request.architecture is True and not request.nested
-    smaller = is_searched and bool(GOALS & {*request.goals})
+    asked = request.architecture
+    is_searched = asked is True or (isinstance(asked, Mapping) and START in asked)
+    smaller = is_searched and not request.nested and bool(GOALS & {*request.goals})
     return replace(
         run,
         most_trials=request.budget.trials,
         workers=request.workers,
         stack_levels=request.auto_stack,
-        distill=request.distill or smaller,
+        distill=request.distill,
         smaller=smaller,
         sensitive=request.sensitive,
         interpretable=learner_of(request.interpretable),

@@ -14,8 +14,10 @@ from tunesmith.metrics import is_known
 from tunesmith.pipeline import artifact
 from tunesmith.pipeline.after import NOTHING, After, learn
 from tunesmith.pipeline.artifact import Member
+from tunesmith.pipeline.distilling import FOLDER
 from tunesmith.pipeline.recorded import answers_of
 from tunesmith.pipeline.validation import Validation
+from tunesmith.report.board import DISTILLED, board_of
 
 Row = Mapping[str, Any]
 OF_OWN_METRIC = "log_loss"
@@ -26,7 +28,7 @@ holds; no threshold is tuned for it."""
 def pick(folder: Path, *, max_latency_ms: float, max_size_mb: float) -> Path:
     """The artifact of a run that validates best among those that answer a row, in a batch, within
     the milliseconds and have at most the megabytes: the run's final model where it does, else a
-    single trial, saved under `picked/`.
+    single trial, saved under `picked/`, or the model that was distilled from them.
 
     Raises:
         DataError: It is no run folder, or has not come to its end.
@@ -38,14 +40,15 @@ def pick(folder: Path, *, max_latency_ms: float, max_size_mb: float) -> Path:
     best, summary = recover_folder(run.best), folder / "summary.json"
     if not best.is_dir() or not summary.is_file():
         raise DataError(f"{folder} has no final model yet. Go on: tunesmith resume {folder}")
-    board: Sequence[Row] = read_json(summary)["leaderboard"]
+    facts = read_json(summary)
+    board: Sequence[Row] = facts["leaderboard"]
     final = _of_final(best, board)
     if final["predict_ms_per_row"] <= max_latency_ms and final["size_mb"] <= max_size_mb:
         return best
-    kept = [r for r in board if r["rank"] and (run.trial(r["trial"]) / "model").is_dir()]
+    kept = [row for row in board_of(facts) if _is_here(run, row)]
     for row in kept:
         if row["predict_ms_per_row"] <= max_latency_ms and row["size_mb"] <= max_size_mb:
-            return _saved(run, best, row)
+            return _saved(run, best, row) if row["trial"] else folder / FOLDER
     if not kept:
         raise DataError(
             f"The models of the trials of {folder} are gone; only the final one is left."
@@ -57,6 +60,13 @@ def pick(folder: Path, *, max_latency_ms: float, max_size_mb: float) -> Path:
         f"{max_size_mb:g} MB. The quickest takes {quickest:.3g} ms, the smallest has "
         f"{smallest:.3g} MB; see the leaderboard."
     )
+
+
+def _is_here(run: RunFolder, row: Row) -> bool:
+    """Whether a line of a leaderboard has a model that is still there."""
+    if row["status"] == DISTILLED:
+        return (run.path / FOLDER).is_dir()
+    return bool(row["rank"]) and (run.trial(row["trial"]) / "model").is_dir()
 
 
 def _of_final(best: Path, board: Sequence[Row]) -> dict[str, float]:

@@ -32,7 +32,8 @@ class Run:
     distill: bool = False
     """Whether a small model is to learn what the final one answers."""
     smaller: bool = False
-    """Whether a network of half the blocks is among those that learn from it."""
+    """Whether a small model is to learn from the final one and stays where that is worth it, a
+    network of half the blocks among those that try."""
     is_outer: bool = False
     """Whether it is there to answer the rows of an outer fold, and its model for nothing else."""
     sensitive: tuple[str, ...] = ()

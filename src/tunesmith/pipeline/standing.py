@@ -207,7 +207,7 @@ def stack_seconds(run: Run) -> float:
 
 def distil_seconds(run: Run) -> float:
     """What is kept for a student of the final model."""
-    if not run.distill:
+    if not (run.distill or run.smaller):
         return 0.0
     return min(MOST_DISTIL_SECONDS, DISTIL_SHARE * run.clock.limit_seconds)
 

@@ -39,6 +39,7 @@ class Student:
     temperature: float
     value: float = 0.0
     folder: Path | None = None
+    fit_seconds: float = 0.0
 
     @property
     def size_bytes(self) -> int:
@@ -71,8 +72,10 @@ class Class:
         try:
             if limit <= 0:
                 raise BudgetError("no time was left for it")
+            began = self.clock.now()
             fitted = learners[name].fit(problem, config, problem.seed, watch)
-            student = Student(name, config, fitted, temperature)
+            took = self.clock.now() - began
+            student = Student(name, config, fitted, temperature, fit_seconds=took)
             answers = student.predict(self.judged.part("valid"))
         except TunesmithError as error:
             self.left_out[name] = str(error)

@@ -224,7 +224,7 @@ def scored(
     with FROZEN.checking(), memory.growth() as grown:
         opened = open_model(trial.learner, folder)
         opened.predict(valid.take(rows[:1]))  # the first call allots memory
-        again, seconds = _timed(opened, valid.take(rows))
+        again, seconds = timed(opened, valid.take(rows))
     same = prediction.take(rows) if unseen is None else fitted.predict(valid.take(rows))
     wanted = same.array()
     drift = row_drift(again.array(), wanted)
@@ -257,7 +257,7 @@ def scored(
     )
 
 
-def _timed(model: Fitted, data: Dataset) -> tuple[Prediction, float]:
+def timed(model: Fitted, data: Dataset) -> tuple[Prediction, float]:
     """Answers and the seconds that a row takes: of quick ones the quickest of a few times, as other
     work of the machine only makes them longer."""
     took: list[float] = []

@@ -21,6 +21,7 @@ from tunesmith.pipeline.suspecting import read_suspects
 from tunesmith.predictor.places import place_of, read_facts, scorecard_of
 from tunesmith.predictor.reports import Leaderboard, in_short
 from tunesmith.predictor.rows import rows_of
+from tunesmith.report.board import board_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -61,9 +62,10 @@ class Fit:
 
     def leaderboard(self) -> Leaderboard:
         """Every trial, best first: score on the validation rows with its interval, fit time,
-        predict time a row, size. A list of dicts, shown as a table in a notebook."""
+        predict time a row, size; and the model that was distilled from them, where one was kept. A
+        list of dicts, shown as a table in a notebook."""
         summary = self.summary
-        return Leaderboard(list(summary["leaderboard"]), summary["metric"])
+        return Leaderboard(board_of(summary), summary["metric"])
 
     def _repr_html_(self) -> str:
         return in_short(facts_of(self.folder, self.place))

@@ -11,6 +11,7 @@ from typing import Any
 from tunesmith.core.errors import ConfigError, did_you_mean
 from tunesmith.core.runfolder import write_bytes
 from tunesmith.report import drawing
+from tunesmith.report.board import board_of
 from tunesmith.report.facts import Facts
 from tunesmith.report.page import fragment, page
 from tunesmith.report.section import Block, Chart, Section, Table, Tiles, charts
@@ -151,7 +152,7 @@ def usual_place(folder: Path, place: Path) -> Path:
 def in_short(facts: Facts) -> str:
     """A model in a notebook's cell: the numbers that are read first, and the best trials."""
     blocks: list[Block] = [one for one in glance(facts).blocks if isinstance(one, Tiles)]
-    rows = list(facts.summary.get("leaderboard") or [])[:FEW_ROWS]
+    rows = board_of(facts.summary)[:FEW_ROWS]
     table = board(rows, facts.metric)
     blocks.append(Table(f"The best {len(rows)} trials", table.heads, table.rows))
     return fragment(blocks)

@@ -11,7 +11,10 @@ from typing import Any, Literal
 from tunesmith.core.errors import DataError
 from tunesmith.core.events import Event, read_journal, stages
 from tunesmith.core.runfolder import RunFolder, read_json
+from tunesmith.report.board import student_row
 
+STUDENT = 0
+"""In place of a trial's number, that of the model which was distilled from them."""
 State = Literal["running", "finished", "cut short"]
 
 
@@ -59,10 +62,17 @@ class History:
     facts: Mapping[str, Any] = field(default_factory=dict)
     stages: tuple[Mapping[str, Any], ...] = ()
     """What each stage was planned to take, where that was said, and took, in seconds."""
+    student: Course | None = None
+    """The model that was distilled from the trials, where it was scored on the same rows."""
 
     @property
     def scored(self) -> tuple[Course, ...]:
         return tuple(one for one in self.courses if one.score is not None)
+
+    @property
+    def rivals(self) -> tuple[Course, ...]:
+        """The trials with a score, and the model that was distilled from them."""
+        return self.scored if self.student is None else (*self.scored, self.student)
 
     def best(self) -> Course | None:
         """The trial that validates best."""
@@ -83,9 +93,10 @@ class History:
         return replace(self, courses=tuple(one for one in self.courses if one.trial in kept))
 
     def front(self) -> set[int]:
-        """The trials that no other beats in score and time to answer alike."""
+        """The trials that no other beats in score and time to answer alike, or the model that was
+        distilled from them."""
         sign = 1.0 if self.higher_is_better else -1.0
-        known = [one for one in self.scored if one.predict_ms is not None]
+        known = [one for one in self.rivals if one.predict_ms is not None]
         order = sorted(known, key=lambda one: (one.predict_ms or 0.0, -sign * (one.score or 0.0)))
         found, best = set[int](), float("-inf")
         for one in order:
@@ -131,6 +142,21 @@ def history(folder: Path) -> History:
         final,
         facts,
         tuple(stages(events, max((event.seconds for event in events), default=0.0))),
+        _student(folder / "summary.json"),
+    )
+
+
+def _student(summary: Path) -> Course | None:
+    """The model that was distilled from a run, as a summary tells of it."""
+    row = student_row(read_json(summary)) if summary.is_file() else None
+    if row is None or not read_json(summary)["distilled"]["among"]["all_rows"]:
+        return None
+    return Course(
+        *(STUDENT, row["learner"], row["backbone"], row["config"], row["reason"], 0.0),
+        status=row["status"],
+        score=row["score"],
+        predict_ms=row["predict_ms_per_row"],
+        size_mb=row["size_mb"],
     )
 
 

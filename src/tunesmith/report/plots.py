@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError, DataError, did_you_mean, need
 from tunesmith.report.colors import COLORS, INK, LINE, MARKS, SOFT, STYLE
-from tunesmith.report.history import Course, History
+from tunesmith.report.history import STUDENT, Course, History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def _page(history: History, kinds: tuple[str, ...]) -> str:
 
 
 def _color(history: History, learner: str) -> str:
-    names = sorted({one.learner for one in history.courses})
+    names = sorted({one.learner for one in (*history.courses, *history.rivals)})
     return COLORS[names.index(learner) % len(COLORS)]
 
 
@@ -222,8 +222,8 @@ def _bars(starts: Array, widths: Array, rows: Array) -> Array:
 
 def pareto(history: History, axes: Axes) -> None:
     """Score against the time to answer a row, as large as the model; who is on the front has a ring
-    and is joined."""
-    some = [one for one in history.scored if one.predict_ms]
+    and is joined. A star is what was distilled from the others."""
+    some = [one for one in history.rivals if one.predict_ms]
     numbers = history.front()
     front = sorted((o for o in some if o.trial in numbers), key=lambda o: o.predict_ms or 0.0)
     axes.plot(
@@ -232,8 +232,9 @@ def pareto(history: History, axes: Axes) -> None:
         color=SOFT,
         lw=1.2,
     )
-    for learner in sorted({one.learner for one in some}):
-        own = [one for one in some if one.learner == learner]
+    kinds = sorted({(one.trial == STUDENT, one.learner) for one in some})
+    for is_student, learner in kinds:
+        own = [o for o in some if (o.trial == STUDENT, o.learner) == (is_student, learner)]
         rings = [INK if one.trial in numbers else "none" for one in own]
         sizes = [30 + 12 * np.log10(1 + (one.size_mb or 0.0)) ** 2 for one in own]
         x, y = [one.predict_ms for one in own], [one.score for one in own]
@@ -244,8 +245,8 @@ def pareto(history: History, axes: Axes) -> None:
             s=sizes,
             color=color,
             edgecolors=rings,
-            marker=_mark(history, learner),
-            label=learner,
+            marker="*" if is_student else _mark(history, learner),
+            label=f"{learner}, distilled" if is_student else learner,
             zorder=3,
         )
     if some:

@@ -7,25 +7,28 @@ from functools import partial
 from typing import Any
 
 from tunesmith.report import plots
+from tunesmith.report.board import board_of
 from tunesmith.report.facts import Facts
+from tunesmith.report.history import STUDENT
 from tunesmith.report.section import Block, Chart, Section, Table, counted, table
 
 MOST_DRAWN = 300
 
 
 def leaderboard(facts: Facts) -> Section | None:
-    rows = facts.summary.get("leaderboard") or []
+    rows = board_of(facts.summary)
     if not rows:
         return None
     blocks: list[Block] = []
     history = facts.history
     if history is not None and len(history.front()) > 1:
         few, front = history.thinned(MOST_DRAWN), history.front()
-        own = [one for one in rows if one["trial"] in front]
-        says = f"{len(front)} of {counted(len(rows), 'trial')} are beaten by no other in score and "
+        own = [one for one in rows if (one["trial"] or STUDENT) in front]
+        says = f"{len(front)} of {counted(len(rows), 'model')} are beaten by no other in score and "
         says += "time alike."
+        says += " One of them was distilled from the others." if STUDENT in front else ""
         picture = partial(plots.pareto, few)
-        behind = _table(own, facts.metric, "Trials on the front of score and time")
+        behind = _table(own, facts.metric, "On the front of score and time")
         blocks.append(Chart("pareto", "Score against time to answer", says, behind, picture))
     blocks.append(board(rows, facts.metric))
     why = "Scores of validation rows, which chose among these: the first ones are partly lucky. "
@@ -35,7 +38,7 @@ def leaderboard(facts: Facts) -> Section | None:
 
 
 def board(rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
-    """The trials of a run as a table."""
+    """The trials of a run as a table, and what was distilled from them."""
     return _table(rows, metric, "Trials, best first; 95 % intervals")
 
 
