@@ -12,7 +12,7 @@ from tunesmith.export import _encoder, _tuning
 from tunesmith.export._data import columns_of, given
 from tunesmith.export._features import Dense, dense
 from tunesmith.export._linear_head import OTHER
-from tunesmith.export._rates import rate_code
+from tunesmith.export._rates import STEPS, rate_code
 from tunesmith.export._shelf import exporters
 from tunesmith.export._writing import fit_head
 
@@ -145,19 +145,7 @@ class Cell:
         vectors = self.read(list(table[TEXT]))
         other = {other}
 {target}        self.start_plane(vectors, other, {start_given})
-        optimizer = torch.optim.AdamW(self.groups(), betas=(0.9, {beta}))
-        peaks = [group["lr"] for group in optimizer.param_groups]
-        count = max(1, round(len(table) / self.batch_size))
-        steps = count * self.epochs
-        self.network.train()
-        for step in range(min(steps, math.ceil(count * self.stop_after) or steps)):
-            if step % count == 0:
-                batches = np.array_split(dice.permutation(len(table)), count)
-            chosen = torch.from_numpy(batches[step % count]).to(DEVICE)
-            share = rate(step / steps, {warmup})
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
-            answer = self.network(vectors[chosen], other[chosen])
+{steps}            answer = self.network(vectors[rows], other[rows])
 {loss}
             optimizer.zero_grad()
             loss.backward()
@@ -225,16 +213,16 @@ COUNTED = """\
         counted = torch.tensor({counted}, dtype=torch.float32, device=DEVICE)
 """
 LOSS = """\
-            loss = torch.nn.functional.cross_entropy(answer, wanted[chosen])"""
+            loss = torch.nn.functional.cross_entropy(answer, wanted[rows])"""
 COUNTED_LOSS = """\
             loss = torch.nn.functional.cross_entropy(
-                answer, wanted[chosen], reduction="none"
+                answer, wanted[rows], reduction="none"
             )
-            loss = (counted[chosen] * loss).mean()"""
+            loss = (counted[rows] * loss).mean()"""
 NUMBER_LOSS = """\
-            loss = torch.nn.functional.mse_loss(answer[:, 0], wanted[chosen])"""
+            loss = torch.nn.functional.mse_loss(answer[:, 0], wanted[rows])"""
 COUNTED_NUMBER_LOSS = """\
-            loss = (counted[chosen] * (answer[:, 0] - wanted[chosen]) ** 2).mean()"""
+            loss = (counted[rows] * (answer[:, 0] - wanted[rows]) ** 2).mean()"""
 LOGISTIC = """\
         plane = LogisticRegression({options})
         plane.fit(both, truth{weights})
@@ -402,8 +390,7 @@ def _code(problem: Problem, config: Mapping[str, Any], other: Dense) -> str:
         target=target,
         start_given="truth, weights" if has_weights else "truth",
         start_fields=START_WEIGHED if has_weights else START_PLAIN,
-        beta=BETA,
-        warmup=WARMUP,
+        steps=STEPS.format(beta=BETA, warmup=WARMUP),
         loss=loss,
         least_scale=LEAST_SCALE,
         plane=plane.format(

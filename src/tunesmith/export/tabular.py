@@ -10,7 +10,7 @@ from tunesmith.core.contracts import Exporter, Recipe, Setting
 from tunesmith.core.records import Problem
 from tunesmith.export import _encoder, _tabular_networks
 from tunesmith.export._data import Columns, columns_of, given
-from tunesmith.export._rates import rate_code
+from tunesmith.export._rates import STEPS, rate_code
 from tunesmith.export._shelf import exporters
 from tunesmith.export._writing import fit_head
 
@@ -116,19 +116,7 @@ class {name}:
         self.numbers = numbers.shape[1]
         self.levels = {levels}
 {edges}        self.network = self.network_of()
-{target}        optimizer = torch.optim.AdamW(self.groups(), betas=(0.9, {beta}))
-        peaks = [group["lr"] for group in optimizer.param_groups]
-        count = max(1, round(len(table) / self.batch_size))
-        steps = count * self.epochs
-        self.network.train()
-        for step in range(min(steps, math.ceil(count * self.stop_after) or steps)):
-            if step % count == 0:
-                batches = np.array_split(dice.permutation(len(table)), count)
-            rows = torch.from_numpy(batches[step % count]).to(DEVICE)
-            share = rate(step / steps, {warmup})
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
-            answer = self.network(numbers[rows], codes[rows])
+{target}{steps}            answer = self.network(numbers[rows], codes[rows])
             members = answer.shape[1]
             answer = answer.flatten(0, 1)
             truths = wanted[rows].repeat_interleave(members)
@@ -232,8 +220,7 @@ class TabularExporter(Exporter):
             answers="found.softmax(dim=2).mean(dim=1).cpu().numpy()"
             if classes
             else "found.mean(dim=1)[:, 0].cpu().numpy() * self.deviation + self.mean",
-            beta=BETA,
-            warmup=WARMUP,
+            steps=STEPS.format(beta=BETA, warmup=WARMUP),
             **_columns(columns),
         )
         is_robust = config["scaling"] == "robust"
