@@ -192,8 +192,6 @@ def test_a_script_with_changed_pictures_runs(
         ("neural", {"mix": "cutmix"}, "no code for mix cutmix"),
         ("neural", {"pooling": "generalised"}, "no code for generalised pooling"),
         ("neural", {"neck": "Convolution"}, "no code for neck = 'Convolution'"),
-        ("neural", {"activation": "relu"}, "no code for activation = 'relu'"),
-        ("neural", {"norm": "rms"}, "no code for norm = 'rms'"),
         ("neural", {"tta": 2, "patience": 0}, "no code for tta 2"),
         ("probe", {"augment": "crops"}, "no code for a probe with augment crops"),
     ],
