@@ -13,7 +13,7 @@ from tunesmith.core.contracts import Metric
 from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix
 from tunesmith.core.records import Score
 from tunesmith.core.seeds import generator
-from tunesmith.ensemble.greedy import LEAST_LESS, MOST_MEMBERS, climb
+from tunesmith.ensemble.greedy import MOST_MEMBERS, climb, least_less
 from tunesmith.ensemble.pool import likeliest
 from tunesmith.evaluate.selection import MOST_MODELS, bags, scores_inside, told
 from tunesmith.evaluate.weighted import counts
@@ -97,7 +97,7 @@ def _gains(
 ) -> bool:
     """Whether the blend is taken: of classes where it is likelier, of numbers if it is better."""
     if isinstance(blend, ClassScores | Labels):
-        loss = get("log_loss")
-        return loss.score(truth, best, inside) - loss.score(truth, blend, inside) > LEAST_LESS
+        loss, least = get("log_loss"), least_less(truth, blend, inside)
+        return loss.score(truth, best, inside) - loss.score(truth, blend, inside) > least
     sign = 1.0 if measure.higher_is_better else -1.0
     return sign * (measure.score(truth, blend, inside) - measure.score(truth, best, inside)) > 0

@@ -17,7 +17,9 @@ from tunesmith.metrics import get
 ROUNDS = 20
 MOST_MEMBERS = 5
 LEAST_LESS = 0.001
-"""Log loss that a blend must gain."""
+"""Log loss that a blend must gain of two classes that are as frequent, whose shares alone have
+EVEN; where these have less, as with a rare class, less in proportion."""
+EVEN = float(np.log(2))
 
 
 def select(
@@ -59,12 +61,26 @@ def select(
             get("log_loss"), truth, blend, best, seed=seed, weights=row_weights
         )
         told += f", and {less:+.4f} [{low:+.4f}, {high:+.4f}] in log loss"
-        sure = less > LEAST_LESS
+        sure = less > least_less(truth, blend, row_weights)
     if not sure:
         return alone, f"the best model alone: a blend would gain {told}, no more than noise"
     members = sum(weight > 0 for weight in weights)
     verb = "gains" if gain >= 0 else "is likelier, though on these rows it changes the metric by"
     return weights, f"a blend of {members} models: it {verb} {told} over the best alone"
+
+
+def least_less(
+    truth: NDArray[np.int64],
+    prediction: ClassScores | Labels,
+    row_weights: NDArray[np.float64] | None,
+) -> float:
+    """Log loss that a blend must gain on these rows: of what there is to gain over the shares of
+    the classes alone, which is little where one of them is rare."""
+    codes = np.arange(prediction.array().shape[1])
+    came = truth if truth.ndim == 2 else truth[:, None] == codes
+    shares = np.average(came, axis=0, weights=row_weights)
+    constant = prediction.with_array(np.tile(shares, (len(truth), 1)))
+    return LEAST_LESS * min(1.0, get("log_loss").score(truth, constant, row_weights) / EVEN)
 
 
 def climb(
