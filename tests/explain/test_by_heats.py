@@ -10,7 +10,7 @@ import pytest
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
-from tunesmith.core.explaining import HEATS, Heat, Heats, Piece
+from tunesmith.core.explaining import GRID, HEATS, Heat, Heats, Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation
 from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import ClassScores, Prediction
@@ -18,7 +18,6 @@ from tunesmith.core.records import Column, Dataset
 from tunesmith.data.pictures import cell_of
 from tunesmith.explain import explainers
 from tunesmith.explain.game import RowGame, member_heats
-from tunesmith.explain.pieces import GRID
 from tunesmith.explain.randomised import randomised, ranked
 from tunesmith.report.explanation import Explanation
 
@@ -121,6 +120,21 @@ def test_a_rectangle_has_the_sum_of_its_pixels_at_any_resolution() -> None:
     even = game_of(data, (Telling({"photo": Heat(np.ones((3, 5)))}), 1.0))
     found = explainers[GRADIENTS].explain(even, seed=0, clock=Clock(), evaluations=1).credits
     assert np.allclose(found, 15 / GRID**2)
+
+
+def test_a_superpixel_has_the_sum_of_its_pixels_at_any_resolution() -> None:
+    pytest.importorskip("skimage")
+    pixels = np.zeros((70, 140, 3), dtype=np.uint8)
+    pixels[20:50, 30:90] = 200
+    data = row(photo=cell_of(pixels))
+    heat = np.zeros((14, 28))
+    heat[4:10, 6:18] = 0.5
+    given = (Telling({"photo": Heat(heat)}), 1.0)
+    game = RowGame(Model(data, given), data, data, 1, "superpixels")
+    found = explainers[GRADIENTS].explain(game, seed=0, clock=Clock(), evaluations=1).credits
+    assert np.isclose(found.sum(), heat.sum())
+    light = [piece.mask(70, 140)[20:50, 30:90].mean() > 0 for piece in game.pieces]
+    assert np.isclose(found[light].sum(), heat.sum())
 
 
 def test_members_count_by_their_weight_also_those_that_tell_nothing() -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from tunesmith.core.contracts import Fitted
+from tunesmith.core.explaining import Cut
 from tunesmith.core.predictions import ClassScores, Prediction, Values
 from tunesmith.core.records import Column, Dataset
 from tunesmith.explain.game import RowGame
@@ -83,7 +85,10 @@ def test_a_text_without_spaces_is_cut_into_letters_and_a_long_one_into_runs():
     assert " ".join(piece.text for piece in pieces) == long.values("text")[0]
 
 
-def test_a_rectangle_of_a_picture_is_painted_over_in_its_mean_colour():
+@pytest.mark.parametrize("cut", ["grid", "superpixels"])
+def test_a_part_of_a_picture_is_painted_over_in_its_mean_colour(cut: Cut):
+    if cut == "superpixels":
+        pytest.importorskip("skimage")
     from tunesmith.data.pictures import cell_of
     from tunesmith.modalities.pictures import pixels
 
@@ -95,10 +100,10 @@ def test_a_rectangle_of_a_picture_is_painted_over_in_its_mean_colour():
         squares, _ = pixels(list(data.values("photo")), 70, keep=False)
         return np.asarray(squares[:, :10, :10].mean(axis=(1, 2, 3)), dtype=np.float64)
 
-    game = RowGame(Told(row.columns, corner), row, row, 0)
+    game = RowGame(Told(row.columns, corner), row, row, 0, cut)
     assert len(game.pieces) == GRID**2
     present = np.ones((2, GRID**2), dtype=bool)
-    present[1, 0] = False
+    present[1, [piece.mask(70, 70)[0, 0] for piece in game.pieces].index(True)] = False
     whole, without = game.values(present)
     assert abs(whole - 245) < 1
     assert abs(without - 245 / 49) < 1

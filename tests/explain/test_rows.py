@@ -138,16 +138,26 @@ def test_numbers_are_explained_in_their_own_units(tmp_path: Path):
     assert not found[0].output
 
 
-def test_a_picture_is_explained_where_it_is_light(picture_run: Path, photos: Path):
+@pytest.mark.parametrize("pieces", ["grid", "superpixels"])
+def test_a_picture_is_explained_where_it_is_light(picture_run: Path, photos: Path, pieces: str):
+    if pieces == "superpixels":
+        pytest.importorskip("skimage")
     model = ts.load(picture_run)
-    found = model.explain(sorted((photos / "above").iterdir())[0], "partition-shap", seconds=20)
-    assert len(found[0].pieces) == 49
+    picture = sorted((photos / "above").iterdir())[0]
+    found = model.explain(picture, "partition-shap", seconds=20, pieces=pieces)
+    assert len(found[0].pieces) == 49 or pieces == "superpixels"
+    assert {bool(piece.outline) for piece in found[0].pieces} == {pieces == "superpixels"}
     assert abs(found[0].base + found[0].credits.sum() - found[0].value) < ROOM  # type: ignore[operator]
     light = found.rectangles("image")
     assert light.shape == (7, 7)
     assert light[:3].sum() > light[4:].sum()
     assert "<svg" in found.html()
     assert "data:image/jpeg;base64," in found.html()
+
+
+def test_pieces_that_there_are_not_are_refused(words: Predictor):
+    with pytest.raises(ConfigError, match=r"'superpixel'.*Did you mean 'superpixels'"):
+        words.explain(texts_of(1, 4), pieces="superpixel")
 
 
 def test_credit_of_a_network_is_compared_with_that_of_one_whose_weights_are_redrawn(

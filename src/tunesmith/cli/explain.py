@@ -43,6 +43,10 @@ def explain(
     seconds: Annotated[
         float | None, typer.Option(metavar="S", help="For each row: 3 for texts, 5 for pictures.")
     ] = None,
+    pieces: Annotated[
+        str,
+        typer.Option(metavar="WAY", help="How pictures are cut: superpixels, grid or auto."),
+    ] = "auto",
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write .html, .json, .csv, or the first as .png, .svg."),
@@ -62,6 +66,7 @@ def explain(
         seconds=seconds,
         only=places,
         most_rows=FIRST_ROWS,
+        pieces=pieces,
     )
     if out is not None:
         print(found.save(out), file=sys.stderr)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +17,58 @@ from tunesmith.core.records import Dataset, Kind
 
 HEATS = ("integrated-gradients", "grad-cam", "attention-rollout")
 """The ways in which the inside of a network gives credit."""
+Cut = Literal["superpixels", "grid"]
+"""How a picture is cut into pieces: along its own edges, or into rectangles of one size."""
+GRID = 7
+"""Rectangles of a picture in a row and in a column; about as many superpixels as there are such."""
+Ring = tuple[tuple[float, float], ...]
+"""Corners in order, (x, y) in shares of a picture's width and height; sides go along x and y by
+turns."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What may get credit: a word or a run of words of a text, a rectangle of a picture, the cell
-    of any other column.
+    """What may get credit: a word or a run of words of a text, a superpixel or rectangle of a
+    picture, the cell of any other column.
 
     `text` is the word or the cell as text, empty for a picture. `place` is where it lies in its
     cell: (start, end) in characters of a text; (left, top, right, bottom) in shares of a picture's
-    width and height; empty for a whole cell.
+    width and height; empty for a whole cell. `outline` is the shape of a superpixel, whose `place`
+    is the rectangle around it: its borders, inside on the right, those of holes among them; empty
+    for a rectangle.
     """
 
     column: str
     kind: Kind
     text: str = ""
     place: tuple[float, ...] = ()
+    outline: tuple[Ring, ...] = field(default=(), repr=False)
+
+    def rings(self) -> tuple[Ring, ...]:
+        """The borders of a piece of a picture; of a rectangle its four corners."""
+        if self.outline:
+            return self.outline
+        left, top, right, bottom = self.place
+        return (((left, top), (right, top), (right, bottom), (left, bottom)),)
+
+    def path(self, width: float, height: float, digits: int = 1) -> str:
+        """The borders as an SVG path over a picture drawn at that size."""
+        rings = (
+            "L".join(f"{x * width:.{digits}f} {y * height:.{digits}f}" for x, y in ring)
+            for ring in self.rings()
+        )
+        return "".join(f"M{ring}Z" for ring in rings)
+
+    def mask(self, height: int, width: int) -> NDArray[np.bool_]:
+        """Which pixels of a picture it covers, shape (height, width): of all pieces together every
+        pixel once."""
+        turns = np.zeros((height, width + 1), dtype=bool)
+        for ring in self.rings():
+            for (x, start), (other, end) in pairwise((*ring, ring[0])):
+                if x == other:
+                    low, high = sorted((round(start * height), round(end * height)))
+                    turns[low:high, round(x * width)] ^= True
+        return np.asarray(np.logical_xor.accumulate(turns, axis=1)[:, :width])
 
 
 @dataclass(frozen=True)
@@ -65,8 +102,8 @@ class Heats(Mapping[str, Heat]):
 
 class Game(ABC):
     """One answer of a model for one row, seen as a game of its pieces: what would be answered if
-    only some of them were there. A piece that is not there is a word left out, a rectangle in the
-    mean colour, or a cell with the values that other rows have, averaged over these.
+    only some of them were there. A piece that is not there is a word left out, a part of a
+    picture in its mean colour, or a cell with the values that other rows have, averaged over these.
     """
 
     row: Dataset
@@ -74,6 +111,8 @@ class Game(ABC):
     background: Dataset
     """Typical cells for what is not there."""
     pieces: tuple[Piece, ...]
+    cut: Cut = "grid"
+    """How pictures are cut."""
     output: int
     """Which of the answer's numbers is explained: the code of a class or label; 0 of a number."""
 

@@ -16,6 +16,9 @@ NAMES: Mapping[str, str] = {
     "attention-rollout": "attention over all of a text or picture",
 }
 
+FINE = 224
+"""Places of a heat in a row and in a column at least, where shapes are laid over it."""
+
 
 def why_not(game: Game, method: str) -> str:
     """Why no network of the model can tell by a method; empty where one can."""
@@ -39,6 +42,8 @@ def _shared(pieces: list[Piece], heat: Heat) -> Floats:
         return np.array([heat.credits.sum()])
     if heat.spans is not None:
         return _of_words(pieces, heat.credits, heat.spans)
+    if any(piece.outline for piece in pieces):
+        return _of_parts(pieces, heat.credits)
     return np.array([_of_rectangle(piece, heat.credits) for piece in pieces])
 
 
@@ -60,6 +65,13 @@ def _of_rectangle(piece: Piece, heat: Floats) -> float:
     left, top, right, bottom = piece.place
     down, across = _inside(top, bottom, heat.shape[0]), _inside(left, right, heat.shape[1])
     return float(down @ heat @ across)
+
+
+def _of_parts(pieces: list[Piece], heat: Floats) -> Floats:
+    """The sum over superpixels, each place of the heat taken as several that have the same."""
+    down, across = (-(-FINE // count) for count in heat.shape)
+    fine = np.repeat(np.repeat(heat / (down * across), down, axis=0), across, axis=1)
+    return np.array([fine[piece.mask(*fine.shape)].sum() for piece in pieces])
 
 
 def _inside(low: float, high: float, count: int) -> Floats:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted
-from tunesmith.core.explaining import Game, Heats, Piece
+from tunesmith.core.explaining import Cut, Game, Heats, Piece
 from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset
-from tunesmith.explain.pieces import Canvas, pieces_of, text_of
+from tunesmith.explain.pieces import Canvas, picture_of, pieces_of, text_of
 from tunesmith.nn.shards import using
 
 ROWS_AT_ONCE = 2_048
@@ -37,10 +37,20 @@ class RowGame(Game):
     """A game over what a model answers. What a coalition was answered is remembered, so that
     several explainers and the test of each see it once; `asked` counts those that were not."""
 
-    def __init__(self, model: Answering, row: Dataset, background: Dataset, output: int) -> None:
+    def __init__(
+        self,
+        model: Answering,
+        row: Dataset,
+        background: Dataset,
+        output: int,
+        cut: Cut = "grid",
+    ) -> None:
         self.row = row.with_columns([column.name for column in model.inputs])
-        self.output = output
-        self.pieces = pieces_of(self.row, model.inputs)
+        self.output, self.cut = output, cut
+        shown = [column.name for column in model.inputs if column.kind == "image"]
+        cells = {name: self.row.values(name)[0] for name in shown}
+        pictures = {name: picture_of(cell) for name, cell in cells.items() if cell is not None}
+        self.pieces = pieces_of(self.row, model.inputs, pictures, cut)
         self._asked = 0
         self._thinned: dict[int, RowGame] = {}
         self._model = model
@@ -52,9 +62,8 @@ class RowGame(Game):
         self._cut = {name for name, at in self._by_column.items() if self.pieces[at[0]].place}
         self._whole = [name for name in self._by_column if name not in self._cut]
         self._canvases = {
-            name: Canvas.of(self.row.values(name)[0])
-            for name in self._cut
-            if self.row.column(name).kind == "image"
+            name: Canvas.of(picture, [self.pieces[n] for n in self._by_column[name]])
+            for name, picture in pictures.items()
         }
         most = BESIDE_CONTENTS if self._cut else len(background)
         self.background = _some(background, most)
@@ -68,7 +77,7 @@ class RowGame(Game):
             return self
         if typical not in self._thinned:
             fewer = _some(self.background, typical)
-            self._thinned[typical] = RowGame(self._model, self.row, fewer, self.output)
+            self._thinned[typical] = RowGame(self._model, self.row, fewer, self.output, self.cut)
         return self._thinned[typical]
 
     @property
@@ -140,7 +149,7 @@ class RowGame(Game):
         if present.all() or own is None:
             return own
         if name in self._canvases:
-            return self._canvases[name].cell(pieces, present)
+            return self._canvases[name].cell(present)
         return text_of(own, pieces, present)
 
     def heats(self, method: str, clock: Clock) -> Heats | None:

@@ -69,12 +69,13 @@ def _halved(parts: Sequence[Tree]) -> Tree:
 
 
 def _of_picture(game: Game, at: Sequence[int]) -> Tree:
-    """Rectangles, halved across the longer side of what they cover."""
+    """Rectangles or superpixels, halved across the longer side of what they cover."""
     if len(at) == 1:
         return at[0]
     places = np.array([game.pieces[n].place for n in at])
     spans = places[:, 2:].max(axis=0) - places[:, :2].min(axis=0)
-    order = sorted(at, key=lambda n: game.pieces[n].place[int(spans.argmax())])
+    along = int(spans.argmax())
+    order = [at[n] for n in np.argsort(places[:, along] + places[:, along + 2], kind="stable")]
     middle = len(order) // 2
     return _of_picture(game, order[:middle]), _of_picture(game, order[middle:])
 

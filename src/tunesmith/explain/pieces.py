@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import need
-from tunesmith.core.explaining import Piece
+from tunesmith.core.explaining import GRID, Cut, Piece
 from tunesmith.core.records import Column, Dataset, Kind
 from tunesmith.data.pictures import cell_of, read_bytes
+from tunesmith.explain.superpixels import outlines, superpixels
 from tunesmith.modalities.pictures import open_picture
 
 MOST_WORDS = 128
 """Of one text; of a longer one runs of words are a piece."""
-GRID = 7
-"""Rectangles of a picture in a row and in a column."""
 MOST_SIDE = 384
-"""Pixels of the longer side at which a picture is cut: more than what networks here read."""
+"""Pixels of the longer side at which a picture is painted over: more than what networks here
+read."""
 SHOWN_LETTERS = 80
 _SCRIPTS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
 _WORD = re.compile(rf"[{_SCRIPTS}]|[^\s{_SCRIPTS}]+")
@@ -30,16 +30,22 @@ _WORD = re.compile(rf"[{_SCRIPTS}]|[^\s{_SCRIPTS}]+")
 Picture = NDArray[np.uint8]
 
 
-def pieces_of(row: Dataset, columns: Sequence[Column]) -> tuple[Piece, ...]:
-    """The pieces of one row: the words of each text, the rectangles of each picture, other cells
-    whole. A text or picture that is missing is one piece, as a cell is."""
+def pieces_of(
+    row: Dataset, columns: Sequence[Column], pictures: Mapping[str, Picture], cut: Cut
+) -> tuple[Piece, ...]:
+    """The pieces of one row: the words of each text, the parts of each of its `pictures`, other
+    cells whole. A text or picture that is missing is one piece, as a cell is.
+
+    Raises:
+        MissingExtra: Pictures are to be cut into superpixels, and scikit-image is not installed.
+    """
     found: list[Piece] = []
     for column in columns:
         cell = row.values(column.name)[0]
         if column.kind == "text" and cell:
             found += _words(column.name, cell)
-        elif column.kind == "image" and cell is not None:
-            found += _rectangles(column.name)
+        elif column.name in pictures:
+            found += _parts(column.name, pictures[column.name], cut)
         else:
             found.append(Piece(column.name, column.kind, shown(cell, column.kind)))
     return tuple(found)
@@ -72,6 +78,17 @@ def _rectangles(column: str) -> list[Piece]:
     ]
 
 
+def _parts(column: str, picture: Picture, cut: Cut) -> list[Piece]:
+    if cut == "grid":
+        return _rectangles(column)
+    found = []
+    for outline in outlines(superpixels(picture, GRID**2)):
+        corners = np.array([corner for ring in outline for corner in ring])
+        place = (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+        found.append(Piece(column, "image", "", place, outline))
+    return found
+
+
 def text_of(text: str, pieces: Sequence[Piece], present: NDArray[np.bool_]) -> str:
     """The text with the absent words left out, and the space before them."""
     kept: list[str] = []
@@ -84,42 +101,41 @@ def text_of(text: str, pieces: Sequence[Piece], present: NDArray[np.bool_]) -> s
     return "".join(kept).strip() if not all(present) else text
 
 
+def picture_of(cell: str) -> Picture:
+    """The picture of a cell, shape (height, width, 3), no larger than it is painted over.
+
+    Raises:
+        PictureError: It cannot be read.
+    """
+    image = open_picture(read_bytes(cell), near=MOST_SIDE, name=cell)
+    longer = max(image.size)
+    if longer > MOST_SIDE:
+        share = MOST_SIDE / longer
+        size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+        image = image.resize(size, need("PIL.Image", extra="image").Resampling.BICUBIC)
+    return np.asarray(image.convert("RGB"))
+
+
 @dataclass(frozen=True)
 class Canvas:
-    """A picture whose rectangles can be painted over in one colour, shape (height, width, 3)."""
+    """A picture, shape (height, width, 3), whose pieces can be painted over in one colour; `owners`
+    is the number of each pixel's piece."""
 
     pixels: Picture
+    owners: NDArray[np.int16]
     colour: Picture
 
     @staticmethod
-    def of(cell: str) -> Canvas:
-        """The picture of a cell, over its own mean colour.
+    def of(pixels: Picture, pieces: Sequence[Piece]) -> Canvas:
+        """Over its own mean colour."""
+        height, width = pixels.shape[:2]
+        owners = np.zeros((height, width), dtype=np.int16)
+        for number, piece in enumerate(pieces):
+            owners[piece.mask(height, width)] = number
+        return Canvas(pixels, owners, pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8))
 
-        Raises:
-            PictureError: It cannot be read.
-        """
-        image = open_picture(read_bytes(cell), near=MOST_SIDE, name=cell)
-        longer = max(image.size)
-        if longer > MOST_SIDE:
-            share = MOST_SIDE / longer
-            size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
-            image = image.resize(size, need("PIL.Image", extra="image").Resampling.BICUBIC)
-        pixels = np.asarray(image.convert("RGB"))
-        return Canvas(pixels, pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8))
-
-    def box(self, piece: Piece) -> tuple[slice, slice]:
-        """The rows and columns of pixels of a piece."""
-        height, width = self.pixels.shape[:2]
-        left, top, right, bottom = piece.place
-        return (
-            slice(round(top * height), round(bottom * height)),
-            slice(round(left * width), round(right * width)),
-        )
-
-    def cell(self, pieces: Sequence[Piece], present: NDArray[np.bool_]) -> str:
+    def cell(self, present: NDArray[np.bool_]) -> str:
         """The picture with what is absent painted over, as a data URI."""
         painted = self.pixels.copy()
-        for piece, is_there in zip(pieces, present, strict=True):
-            if not is_there:
-                painted[self.box(piece)] = self.colour
+        painted[~present[self.owners]] = self.colour
         return cell_of(painted) or ""

@@ -84,7 +84,8 @@ def checked(
     drawn = tuple((fitted, weight) for fitted, weight in members if fitted is not None)
     if not drawn:
         return NOTHING_LEARNED
-    other = RowGame(_Redrawn(game.model.inputs, drawn), game.row, game.background, game.output)
+    model = _Redrawn(game.model.inputs, drawn)
+    other = RowGame(model, game.row, game.background, game.output, game.cut)
     explainer: Explainer = explainers[method]
     if explainer.suits(other):
         return "the method looks into what has no weights to redraw"

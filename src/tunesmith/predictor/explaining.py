@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
+from tunesmith.core.explaining import Cut
 from tunesmith.core.explanations import RowExplanation, Sanity
 from tunesmith.core.predictions import ClassScores, Labels, Prediction
 from tunesmith.core.records import Dataset
-from tunesmith.explain import explainers
+from tunesmith.explain import explainers, superpixels
 from tunesmith.explain.choosing import (
     AUTO,
     Chosen,
@@ -50,6 +51,8 @@ SPARE = 1.2
 CHECKED_SHARE = 0.2
 """Of the time for a row, what is kept for the check where there is one row, at least."""
 
+CUTS: tuple[Cut, ...] = get_args(Cut)
+
 
 class Explaining(Fit):
     """What a model tells of its reasons."""
@@ -64,10 +67,10 @@ class Explaining(Fit):
         seconds: float | None = None,
         only: Sequence[int] = (),
         most_rows: int | None = None,
+        pieces: str = AUTO,
         seed: int = 0,
     ) -> Explanation:
-        """Credit for each word, rectangle of a picture and cell of some rows: why they were
-        answered so.
+        """Credit for each word, part of a picture and cell of some rows: why they were answered so.
 
         Args:
             data: Rows as `predict` takes them.
@@ -80,10 +83,15 @@ class Explaining(Fit):
             seconds: For each row: 3 where there are texts, 5 with pictures, else 0.3.
             only: Places of the rows that are explained, counted from 0; all by default.
             most_rows: Where no places are given, at most so many rows, the first.
+            pieces: How pictures are cut: `superpixels`, parts that follow the edges of what is
+                shown; `grid`, 7 by 7 rectangles of one size; `auto` takes superpixels where
+                scikit-image is installed.
             seed: Of what is drawn at random.
 
         Raises:
-            ConfigError: There is no such method or class, or the method cannot explain these rows.
+            ConfigError: There is no such method, way to cut or class, or the method cannot explain
+                these rows.
+            MissingExtra: Superpixels are asked for, and scikit-image is not installed.
             DataError: There is no row, or none at one of the places.
         """
         if most_rows is not None and most_rows < 1:
@@ -106,6 +114,7 @@ class Explaining(Fit):
             output=output,
             background=typical,
             seconds=seconds,
+            pieces=pieces,
             seed=seed,
         )
 
@@ -119,9 +128,11 @@ def explain_rows(
     output: str | None = None,
     background: Dataset | None = None,
     seconds: float | None = None,
+    pieces: str = AUTO,
     seed: int = 0,
 ) -> Explanation:
     """Rows explained as by `Explaining.explain`, known by their `places`."""
+    cut = _cut(pieces)
     typical = model.background if background is None else background
     assert typical is not None  # every model that was opened has it
     limit = seconds or _usual_seconds(rows)
@@ -129,7 +140,7 @@ def explain_rows(
     found = model.decide(rows, model.predict(rows))
     codes = _outputs(model, found, output)
     games = [
-        RowGame(model, rows.take(np.array([place])), typical, int(code))
+        RowGame(model, rows.take(np.array([place])), typical, int(code), cut)
         for place, code in enumerate(codes)
     ]
     has_learned = any(fitted.redrawn(seed) is not None for fitted, _ in model.members)
@@ -148,6 +159,22 @@ def explain_rows(
     if isinstance(check, Sanity):
         return Explanation(tuple(told), overall, check)
     return Explanation(tuple(told), overall, unchecked=check)
+
+
+def _cut(pieces: str) -> Cut:
+    """How pictures are cut where that is asked for.
+
+    Raises:
+        ConfigError: There is no such way.
+    """
+    if pieces == AUTO:
+        return "superpixels" if superpixels.is_there() else "grid"
+    for cut in CUTS:
+        if pieces == cut:
+            return cut
+    raise ConfigError(
+        f"A picture cannot be cut into {pieces!r}.{did_you_mean(pieces, (AUTO, *CUTS))}"
+    )
 
 
 def _usual_seconds(rows: Dataset) -> float:

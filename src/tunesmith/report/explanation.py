@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import ConfigError
-from tunesmith.core.explaining import Piece
+from tunesmith.core.explaining import GRID, Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation, Sanity
 from tunesmith.core.printable import inert
 from tunesmith.report import explanation_html, explanation_plot, explanation_text
@@ -21,6 +21,8 @@ from tunesmith.report import explanation_html, explanation_plot, explanation_tex
 if TYPE_CHECKING:
     import pandas as pd
 
+FINE = 32
+"""Points of a rectangle in a row and in a column, by which areas are counted."""
 PUNCTUATION = ".,;:!?\"'()[]{}…“”‘’«»-–—"
 
 
@@ -52,7 +54,8 @@ class Explanation:
         """A line for each piece: `row`, `answer`, `output` (the class explained), `value` (its
         number), `method`, `missed` (what the row's credits lack of what they should sum to; empty
         where that is nothing), `column`, `piece`, `credit`, and where it lies: `start` and `end` of
-        words in characters, `left` to `bottom` of rectangles in shares of the picture."""
+        words in characters, `left` to `bottom` of parts of a picture in shares of it (of a
+        superpixel those of the rectangle around it; its shape is in the JSON)."""
         import pandas as pd
 
         lines = [
@@ -111,8 +114,9 @@ class Explanation:
         return table.sort_values("total", key=abs, ascending=False, ignore_index=True)
 
     def rectangles(self, column: str) -> NDArray[np.float64]:
-        """Where in the pictures of a column the reasons lie: the mean credit of each rectangle over
-        all rows that have a picture, shape (rows of rectangles, columns of rectangles).
+        """Where in the pictures of a column the reasons lie: the mean credit of each of 7 by 7
+        rectangles over all rows that have a picture, shape (7, 7). A part of a picture gives each
+        of them the share of its credit that it has of its area.
 
         Raises:
             ConfigError: No explained row has a picture in that column.
@@ -120,11 +124,9 @@ class Explanation:
         grids = []
         for one in self.rows:
             own = [(p, c) for p, c in zip(one.pieces, one.credits, strict=True) if p.place]
-            held = [(p.place, c) for p, c in own if p.column == column and p.kind == "image"]
+            held = [(p, c) for p, c in own if p.column == column and p.kind == "image"]
             if held:
-                across = len({place[0] for place, _ in held})
-                ordered = sorted(held, key=lambda pair: (pair[0][1], pair[0][0]))
-                grids.append(np.array([c for _, c in ordered]).reshape(-1, across))
+                grids.append(_on_grid(held))
         if not grids:
             raise ConfigError(f"No explained row has a picture in a column {column!r}.")
         return np.asarray(np.mean(grids, axis=0))
@@ -186,6 +188,15 @@ class Explanation:
         return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
+def _on_grid(held: Sequence[tuple[Piece, float]]) -> NDArray[np.float64]:
+    """The credit of the pieces of a picture on 7 by 7 rectangles."""
+    spread = np.zeros((GRID * FINE, GRID * FINE))
+    for piece, credit in held:
+        mask = piece.mask(*spread.shape)
+        spread[mask] = credit / max(1, mask.sum())
+    return np.asarray(spread.reshape(GRID, FINE, GRID, FINE).sum(axis=(1, 3)))
+
+
 def _placed(piece: Piece) -> dict[str, float]:
     names = ("start", "end") if piece.kind == "text" else ("left", "top", "right", "bottom")
     return dict(zip(names, piece.place, strict=True)) if piece.place else {}
@@ -213,6 +224,7 @@ def _plain(one: RowExplanation) -> dict[str, Any]:
                 "kind": piece.kind,
                 "text": piece.text,
                 "place": [float(number) for number in piece.place],
+                "outline": piece.path(1, 1, digits=4) if piece.outline else "",
                 "credit": float(credit),
             }
             for piece, credit in zip(one.pieces, one.credits, strict=True)

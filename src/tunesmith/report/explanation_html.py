@@ -87,7 +87,7 @@ def _row(one: RowExplanation) -> str:
 
 
 def _contents(one: RowExplanation) -> str:
-    """Texts with their words coloured, pictures with their rectangles."""
+    """Texts with their words coloured, pictures with their parts."""
     pairs = list(zip(one.pieces, map(float, one.credits), strict=True))
     most = max((abs(credit) for _, credit in pairs), default=0.0) or 1.0
     parts = []
@@ -133,17 +133,16 @@ def _picture(cell: str, found: Sequence[tuple[Piece, float]]) -> str:
     image.save(held, "JPEG", quality=80)
     data = base64.b64encode(held.getvalue()).decode()
     width, height = max(image.width, SIDE // 2), max(image.height, SIDE // 2)
-    boxes = "".join(
-        f'<rect x="{100 * x0:.2f}%" y="{100 * y0:.2f}%" width="{100 * (x1 - x0):.2f}%" '
-        f'height="{100 * (y1 - y0):.2f}%" style="fill:{_colour(share)}"/>'
-        for (x0, y0, x1, y1), share in ((piece.place, share) for piece, share in found)
+    shapes = "".join(
+        f'<path d="{piece.path(width, height)}" style="fill:{_colour(share)}"/>'
+        for piece, share in found
         if abs(share) > 0.02
     )
     return (
-        f'<svg width="{width}" height="{height}" role="img" '
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="The picture, coloured by what raised and what lowered the answer">'
         f'<image width="100%" height="100%" preserveAspectRatio="none" '
-        f'href="data:image/jpeg;base64,{data}"/>{boxes}</svg>'
+        f'href="data:image/jpeg;base64,{data}"/>{shapes}</svg>'
     )
 
 
@@ -157,8 +156,7 @@ def _cells(one: RowExplanation) -> str:
         return drawn
     order = np.argsort([-abs(credit) for _, credit in words], kind="stable")[:SHOWN_PIECES]
     told = [
-        (words[n][0].text or where(words[n][0].place), words[n][0].column, words[n][1])
-        for n in order
+        (words[n][0].text or where(words[n][0]), words[n][0].column, words[n][1]) for n in order
     ]
     inner = _table(f"The {len(told)} pieces that count most", ("piece", "column"), told)
     return f"{drawn}<details><summary>Pieces as a table</summary>{inner}</details>"

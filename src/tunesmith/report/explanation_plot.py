@@ -21,6 +21,8 @@ MOST_BARS = 20
 LETTERS = 36
 SIDE = 320
 DOTS_PER_INCH = 130
+EDGE = 0.5
+"""Of a pixel, what its edge lies before its middle, which is where it is drawn."""
 
 
 def plot(one: RowExplanation, file: Path | None) -> Any:
@@ -92,9 +94,10 @@ def _draw_bars(axes: Axes, bars: list[tuple[str, float]]) -> None:
 
 
 def draw_picture(axes: Axes, one: RowExplanation, column: str) -> None:
-    """The picture of a column with each rectangle in the colour of its credit."""
+    """The picture of a column with each of its parts in the colour of its credit."""
     from matplotlib.colors import to_rgba
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Way
 
     from tunesmith.data.pictures import read_bytes
     from tunesmith.modalities.pictures import open_picture
@@ -108,16 +111,9 @@ def draw_picture(axes: Axes, one: RowExplanation, column: str) -> None:
     most = float(np.abs(one.credits).max()) or 1.0
     for piece, credit in zip(one.pieces, one.credits, strict=True):
         if piece.column == column:
-            left, top, right, bottom = piece.place
+            rings = [np.array((*ring, ring[0])) * (width, height) for ring in piece.rings()]
+            way = Way.make_compound_path(*(Way(ring - EDGE, closed=True) for ring in rings))
             tint = to_rgba(UP if credit > 0 else DOWN, 0.6 * abs(float(credit)) / most)
-            axes.add_patch(
-                Rectangle(
-                    (left * width, top * height),
-                    (right - left) * width,
-                    (bottom - top) * height,
-                    facecolor=tint,
-                    linewidth=0,
-                )
-            )
+            axes.add_patch(PathPatch(way, facecolor=tint, linewidth=0))
     axes.set_axis_off()
     axes.set_title(_plain(column))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tunesmith.core.explaining import Piece
 from tunesmith.core.explanations import Faithfulness, RowExplanation
 from tunesmith.core.printable import printable
 
@@ -34,14 +35,14 @@ def head(one: RowExplanation) -> tuple[str, str]:
 
 
 def bars(one: RowExplanation) -> tuple[tuple[str, str, str, str], ...]:
-    """Cells under `HEADS`: columns by what they added, and the words and rectangles that count
-    most."""
+    """Cells under `HEADS`: columns by what they added, and the words and parts of pictures
+    that count most."""
     shown = {piece.column: piece.text for piece in one.pieces if not piece.place}
     lines = [(name, shown.get(name, ""), credit) for name, credit in one.by_column().items()]
     if len(lines) == 1 and not shown:
         lines = []
     lines += [
-        (piece.column, piece.text or where(piece.place), credit)
+        (piece.column, piece.text or where(piece), credit)
         for piece, credit in one.top(MOST_PIECES)
         if piece.place
     ]
@@ -64,10 +65,11 @@ def tests(one: RowExplanation) -> Iterator[str]:
     yield f"Taken away in this order: {one.faithfulness.told()}."
 
 
-def where(place: Sequence[float]) -> str:
-    """A rectangle in words."""
-    left, top, right, bottom = place
-    return f"{left:.0%} to {right:.0%} across, {top:.0%} to {bottom:.0%} down"
+def where(piece: Piece) -> str:
+    """A part of a picture in words; of a superpixel the rectangle around it."""
+    left, top, right, bottom = piece.place
+    within = "within " if piece.outline else ""
+    return f"{within}{left:.0%} to {right:.0%} across, {top:.0%} to {bottom:.0%} down"
 
 
 def _row(one: RowExplanation) -> Iterator[str]:

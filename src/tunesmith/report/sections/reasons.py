@@ -205,11 +205,13 @@ def _drawn(row: RowExplanation, column: str, title: str, says: str) -> Chart:
             left, top, right, bottom = piece.place
             spans = (f"{left:.0%} to {right:.0%}", f"{top:.0%} to {bottom:.0%}")
             lines.append([*spans, float(row.credits[place])])
+    shapes = any(piece.outline for piece in row.pieces if piece.column == column)
+    what = "Superpixels" if shapes else "Rectangles"
     return Chart(
         f"row-{row.row}-{column}",
         title,
         says,
-        table("Rectangles that count most", {"across": None, "down": None, "credit": 4}, lines),
+        table(f"{what} that count most", {"across": None, "down": None, "credit": 4}, lines),
         lambda axes: explanation_plot.draw_picture(axes, row, column),
         (3.6, 3.6),
     )
