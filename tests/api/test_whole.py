@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,8 @@ import pytest
 import tunesmith as ts
 from tunesmith.cli.main import main
 from tunesmith.data.read import read
-from tunesmith.predictor.whole import TIMED_ROWS, answer_seconds
+from tunesmith.predictor import whole
+from tunesmith.predictor.whole import FIRST_TIMED, TIMED_ROWS, answer_seconds
 
 ROWS = 500
 
@@ -116,12 +119,43 @@ def test_a_budget_chooses_how_many_rows_are_looked_at(
 
 
 def test_the_pace_of_answers_is_that_of_a_second_time(table: pd.DataFrame) -> None:
-    clock = iter([0.0, 4.0])
     asked: list[int] = []
     rows = read(table)
-    pace = answer_seconds(lambda some: asked.append(len(some)), rows, lambda: next(clock))
-    assert asked == [TIMED_ROWS] * 2
-    assert pace == 4.0 / TIMED_ROWS
+
+    def pace(*times: float) -> float:
+        clock = iter(times)
+        return answer_seconds(lambda some: asked.append(len(some)), rows, lambda: next(clock))
+
+    assert pace(0.0, 0.04, 1.0, 1.2) == pytest.approx(0.2 / TIMED_ROWS)
+    assert asked == [FIRST_TIMED, FIRST_TIMED, TIMED_ROWS]
+    assert pace(0.0, 8.0) == 2.0  # a slow model is not asked forty times for that
+    assert len(asked) == 5
+
+
+def test_without_a_budget_it_ends_by_itself_and_says_what_it_left_out(
+    model: ts.Predictor, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    quick = model.explain_global(table, columns=["price"], most_rows=100)
+    assert quick.facts["left_out"] == []
+    assert "no time" not in str(quick)
+    answer = type(model.model).predict
+
+    def slow(self: Any, rows: Any) -> Any:
+        time.sleep(0.002 * len(rows))
+        return answer(self, rows)
+
+    monkeypatch.setattr(type(model.model), "predict", slow)
+    monkeypatch.setattr(whole, "USUAL_SECONDS", 4.0)
+    began = time.monotonic()
+    found = model.explain_global(pd.concat([table] * 4), explainer="permutation-shap")
+    assert time.monotonic() - began < 12
+    assert found.facts["rows"] < 100
+    left = found.facts["left_out"]
+    assert left[0] == f"{1_000 - found.facts['rows']:,} of 1,000 rows"
+    assert any("credits" in one for one in left)
+    assert "There was no time for " in str(found)
+    assert left[0] in found.html()
+    assert json.loads(found.to_json())["left_out"] == left
 
 
 def test_rows_without_labels_do(model: ts.Predictor, table: pd.DataFrame) -> None:

@@ -101,6 +101,31 @@ def test_importance_ends_with_its_time() -> None:
         permutation_importance(Asked(scores), rows(), clock=Clock(1e-9))
 
 
+def test_where_time_is_short_columns_are_shuffled_less_often_and_the_last_ones_not_at_all() -> None:
+    asked: list[str] = []
+
+    def answer(given: Dataset) -> Prediction:
+        asked.append(given.source)
+        return scores(given)
+
+    def slow(limit: float) -> Clock:
+        return Clock(limit, now=lambda: 1.0 * len(asked), start=len(asked))
+
+    def shuffles(limit: float) -> list[int]:
+        found = permutation_importance(Asked(answer), rows(), clock=slow(limit))
+        return [
+            by_column(found)[name].shuffles for name in rows().names if name in by_column(found)
+        ]
+
+    assert shuffles(100.0) == [5] * 5
+    assert shuffles(15.0) == [5, 2, 2, 2, 3]
+    assert shuffles(8.0) == [5, 1, 1]
+    whole = by_column(permutation_importance(Asked(answer), rows()))
+    short = by_column(permutation_importance(Asked(answer), rows(), clock=slow(15.0)))
+    assert short["wide"] == whole["wide"]
+    assert short["said"].low < whole["said"].value < short["said"].high
+
+
 def test_partial_dependence_mixes_columns_that_go_together_and_local_effects_do_not() -> None:
     """Of x1 * x2 where both are alike: at the mean the dependence on x1 is linear, and its local
     effect, which follows the rows, is the parabola of x1 ** 2 / 2."""
@@ -283,6 +308,29 @@ def test_mean_credits_do_not_cancel_and_hold_the_sizes_of_the_terms() -> None:
     assert found[1].value == pytest.approx(0, abs=1e-12)
     with pytest.raises(ConfigError, match="made of trees"):
         mean_credits(games, "tree")
+
+
+def test_credits_are_of_as_many_rows_as_there_is_time_for() -> None:
+    data = rows().with_columns(["wide", "noise", "shop"])
+    asked = [0]
+
+    def answer(given: Dataset) -> NDArray[np.float64]:
+        asked[0] += len(given)
+        return np.asarray(4 * given.values("noise"), dtype=np.float64)
+
+    model: Any = Whole(data.columns, answer)
+    typical = data.take(np.arange(5))
+
+    def told(limit: float, method: str) -> int:
+        begun, places = asked[0], np.arange(40)[:, None]
+        games = [RowGame(model, data.take(place), typical, 0) for place in places]
+        clock = Clock(limit, now=lambda: 1.0 * (asked[0] - begun), start=0.0)
+        return mean_credits(games, method, clock=clock, count=40)[0].rows
+
+    assert told(1e6, "occlusion") == 40
+    assert told(100.0, "permutation-shap") in range(3, 12)
+    with pytest.raises(BudgetError):
+        told(1e-3, "permutation-shap")
 
 
 class Whole:

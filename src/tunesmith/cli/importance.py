@@ -12,6 +12,7 @@ import typer
 from tunesmith.cli import options
 from tunesmith.cli.options import Data, Json, Run
 from tunesmith.cli.tables import Table, interval, number, show, show_json
+from tunesmith.core.printable import printable
 
 if TYPE_CHECKING:
     from tunesmith.predictor.global_explanation import GlobalExplanation
@@ -40,7 +41,7 @@ def importance(
         int | None, typer.Option(help="At most so many rows; 1,000, or 200 with texts or pictures.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Time for it, such as 60s.")
+        str | None, typer.Option(metavar="TIME", help="Time for it, such as 10m. [60s]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws rows and shuffles.")] = 0,
     out: Annotated[
@@ -78,6 +79,8 @@ def show_global(found: GlobalExplanation) -> None:
         (row["column"], row["kind"], number(row["importance"]), interval(row["low"], row["high"]))
         for row in told["importance"]
     )
+    if hurried := found.hurried():
+        print(printable(hurried), file=sys.stderr)
     title = f"Importance: {told['measure']} ({told['rows']:,} rows)"
     show(Table(title, ("column", "kind", "lost", "95 % interval"), lines, frozenset({"lost"})))
     if told["credits"] is not None:

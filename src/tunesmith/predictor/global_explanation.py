@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class GlobalExplanation:
     """What a model makes of its columns. `importance` has a line for each column, the most
     important first; `effects[column]` one for each point of it; `credits` is the mean absolute
-    credit of each column, None where none was asked for; `facts` say of what they are."""
+    credit of each column, None where none was asked for; `facts` say of what they are, and under
+    `left_out` what there was no time for."""
 
     importance: pd.DataFrame
     effects: Mapping[str, pd.DataFrame]
@@ -44,6 +45,11 @@ class GlobalExplanation:
         """Its pictures with the tables behind them: `importance`, `credits` where there are any,
         and one for each column whose effect is known, by its name."""
         return whole.charts(self.importance, self.effects, self.credits, self.facts)
+
+    def hurried(self) -> str:
+        """In words, what there was no time for; empty where there was for all."""
+        left = self.facts.get("left_out", ())
+        return f"There was no time for {'; '.join(left)}." if left else ""
 
     def plot(self, *names: str) -> Picture:
         """Some of `charts` as one picture; all where none is named.
@@ -62,7 +68,8 @@ class GlobalExplanation:
         """A page of its own, light and dark, with a table behind every picture."""
         section = whole.section(self.charts, int(self.facts["rows"]))
         measure = str(self.facts["measure"])
-        return page([section], title=whole.TITLE, subtitle=f"By {measure}.", folder="a saved model")
+        said = f"By {measure}. {self.hurried()}".strip()
+        return page([section], title=whole.TITLE, subtitle=said, folder="a saved model")
 
     def save(self, file: str | Path) -> Path:
         """Write it: the page, JSON, the importance as CSV, or all pictures as PNG or SVG, by the
@@ -123,6 +130,7 @@ class GlobalExplanation:
                 f"{one['mean']:.4g} at {one['shown']}" for one in (ranked[0], ranked[-1])
             )
             lines.append(f"{facts['output']} by {name}: {ends}")
+        lines += [self.hurried()] if self.hurried() else []
         return "\n".join(lines)
 
 
@@ -143,8 +151,11 @@ def importance_frame(found: Sequence[Importance]) -> pd.DataFrame:
     """A line for each column."""
     import pandas as pd
 
-    heads = ["column", "kind", "importance", "low", "high", "between_shuffles"]
-    lines = [(one.column, one.kind, one.value, one.low, one.high, one.between) for one in found]
+    heads = ["column", "kind", "importance", "low", "high", "between_shuffles", "shuffles"]
+    lines = [
+        (one.column, one.kind, one.value, one.low, one.high, one.between, one.shuffles)
+        for one in found
+    ]
     return pd.DataFrame(lines, columns=heads)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith import metrics as metric_shelf
 from tunesmith.core.clock import Clock
-from tunesmith.core.errors import ConfigError, DataError, did_you_mean
+from tunesmith.core.errors import BudgetError, ConfigError, DataError, did_you_mean
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Budget, Dataset
 from tunesmith.core.seeds import generator
@@ -20,7 +21,12 @@ from tunesmith.explain.game import RowGame
 from tunesmith.explain.whole.counterfactual import Counterfactual, counterfactuals
 from tunesmith.explain.whole.credits import MeanCredit, mean_credits
 from tunesmith.explain.whole.effects import ABLE, POINTS, effect
-from tunesmith.explain.whole.importance import REPEATS, Asked, permutation_importance
+from tunesmith.explain.whole.importance import (
+    REPEATS,
+    Asked,
+    Importance,
+    permutation_importance,
+)
 from tunesmith.explain.whole.prototypes import nearest
 from tunesmith.pipeline.artifact import Model
 from tunesmith.pipeline.reframed import reframed
@@ -44,8 +50,13 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_CONTENTS = 1_000, 200
 """Rows that are looked at; fewer where texts or pictures are read."""
 FEWEST_ROWS = 20
-TIMED_ROWS, TIMED_SHARE = 40, 0.7
-"""Rows by which the pace of answers is measured; and of the time, what is planned by it."""
+USUAL_SECONDS = 60.0
+"""For all of it, where no budget is given."""
+FIRST_TIMED, TIMED_ROWS, TIMED_SECONDS, TIMED_SHARE = 4, 40, 1.0, 0.7
+"""Rows by which the pace of answers is measured, more where these take no longer than so many
+seconds; and of the time, what is planned by it."""
+CREDIT_SHARE = 0.5
+"""Of the time, what is kept for credits where they are asked for."""
 EFFECT_ROWS = 300
 EFFECTS = 6
 """Columns whose effects are told, the most important first."""
@@ -87,49 +98,51 @@ class Whole(Explaining):
             metric: By which importance is measured; by default that of the fit.
             repeats: Shuffles of each column.
             most_rows: How many rows are looked at; 1,000, or 200 where texts or pictures are read.
-            budget: Time for it, such as "60s": where `most_rows` is not given, as few rows are
-                looked at as it takes.
+            budget: Time for it, such as "10m"; a minute by default. Where `most_rows` is not given,
+                as few rows are looked at as it takes; then columns are shuffled less often, and
+                what there is no time for is left out: `left_out` says what.
 
         Raises:
             ConfigError: An argument is wrong.
             DataError: The rows cannot be read.
-            BudgetError: Not in the time.
+            BudgetError: Not a single column was shuffled in the time.
         """
         if repeats < 1:
             raise ConfigError(f"A column cannot be shuffled {repeats} times: ask for 1 or more.")
-        clock = Clock(Budget.parse(budget).seconds)
+        limit = USUAL_SECONDS if budget is None else Budget.parse(budget).seconds
+        whole = Clock(limit)
+        clock = Clock(limit * (1 - CREDIT_SHARE * (explainer is not None)))
+        effects_asked = EFFECTS if columns is None else len(columns)
+        work = _Work(repeats * len(self.model.inputs), effects_asked * POINTS)
+        usual, wanted = MOST_CONTENTS if _reads(self.model) else MOST_ROWS, most_rows
         if most_rows is None and clock.has_deadline():
-            most_rows = self._affordable(data, columns, repeats, clock, explainer)
+            most_rows = min(usual, self._affordable(data, work, clock))
         asked, rows, about = self._asked(data, metric, most_rows, seed)
-        found = permutation_importance(asked, rows, seed=seed, repeats=repeats, clock=clock)
+        shuffling = Clock(clock.left() * work.shuffled_share)
+        found = permutation_importance(asked, rows, seed=seed, repeats=repeats, clock=shuffling)
         importance = importance_frame(found)
         output, name = self._output(label, rows)
         names = _effect_columns(rows, [one.column for one in found], columns)
-        effects = self._effects(rows, names, output, seed, None if columns else clock)
+        effects, late = self._effects(rows, names, output, seed, clock, columns or ())
+        most = min(about["of_rows"], wanted or usual)
+        left = [*_rows_left(len(rows), most), *_shuffles_left(rows.names, found, repeats)]
+        left += [f"how the answer goes with {name!r}" for name in late]
         credits = None
         if explainer is not None:
-            credits = credit_frame(self._credits(rows, output, explainer, seed, clock))
+            told = self._credits(rows, output, explainer, seed, whole)
+            credits = credit_frame(told) if told else None
+            left += _credits_left(told, min(len(rows), EXPLAINED), explainer)
         facts = {**about, "output": name, "rows": len(rows), "repeats": repeats}
-        return GlobalExplanation(importance, effects, credits, facts)
+        return GlobalExplanation(importance, effects, credits, {**facts, "left_out": left})
 
-    def _affordable(
-        self,
-        data: Any,
-        columns: Sequence[str] | None,
-        repeats: int,
-        clock: Clock,
-        explainer: str | None,
-    ) -> int:
-        """How many rows can be looked at in the time, of which credits take half."""
-        model, effects = self.model, EFFECTS if columns is None else len(columns)
-        rows = rows_of(model, data)
+    def _affordable(self, data: Any, work: _Work, clock: Clock) -> int:
+        """How many rows can be looked at in the time."""
+        rows = rows_of(self.model, data)
         if not len(rows):
             return FEWEST_ROWS  # what is asked next says that there are none
-        share = TIMED_SHARE / (1 if explainer is None else 2)
-        each = answer_seconds(lambda some: model.predict(some), rows)
-        asked = repeats * len(model.inputs) + effects * POINTS
-        most = MOST_CONTENTS if _reads(model) else MOST_ROWS
-        return int(np.clip(share * clock.left() / (each * asked), FEWEST_ROWS, most))
+        each = answer_seconds(lambda some: self.model.predict(some), rows)
+        seconds = TIMED_SHARE * clock.left()
+        return max(FEWEST_ROWS, int(seconds / (each * (work.shuffles + work.points))))
 
     def _asked(
         self, data: Any, metric: str | None, most_rows: int | None, seed: int
@@ -142,9 +155,11 @@ class Whole(Explaining):
 
         names = [column.name for column in model.inputs]
         if metric is None and not has_labels(model, data):
-            rows = _some(rows_of(model, data), model, most_rows, seed)[0]
+            every = rows_of(model, data)
+            rows, of_rows = _some(every, model, most_rows, seed)[0], len(every)
             told = "the change of the answers when a column is shuffled"
-            return Asked(answer), rows.with_columns(names), {"metric": None, "measure": told}
+            about = {"metric": None, "measure": told, "of_rows": of_rows}
+            return Asked(answer), rows.with_columns(names), about
         known = labelled(model, data)
         rows, places = _some(known.rows, model, most_rows, seed)
         name = metric_shelf.check(metrics_of(model, metric)[0], answer(rows.take(ONE)))
@@ -154,7 +169,8 @@ class Whole(Explaining):
         told = f"what {name} loses when a column is shuffled"
         costly = [] if model.costs is None else list(model.costs.columns)
         kept = list(dict.fromkeys([*names, *(c for c in costly if c in rows.names)]))
-        return asked, rows.with_columns(kept), {"metric": name, "measure": told}
+        about = {"metric": name, "measure": told, "of_rows": len(known.rows)}
+        return asked, rows.with_columns(kept), about
 
     def _output(self, label: Any, rows: Dataset) -> tuple[int, str]:
         """The number of the answer that is looked at, and what to call it."""
@@ -183,21 +199,27 @@ class Whole(Explaining):
         return numbers
 
     def _effects(
-        self, rows: Dataset, names: Sequence[str], output: int, seed: int, clock: Clock | None
-    ) -> dict[str, pd.DataFrame]:
-        """Of all columns that were asked for; of those that were not, which have a `clock`, as far
-        as it goes and of those that can be told."""
+        self,
+        rows: Dataset,
+        names: Sequence[str],
+        output: int,
+        seed: int,
+        clock: Clock,
+        asked: Sequence[str],
+    ) -> tuple[dict[str, pd.DataFrame], Sequence[str]]:
+        """Of some columns as far as the clock goes, one of those that were asked for at least;
+        and of which there was no time. Of the others those that can be told."""
         few = rows.take(_drawn(len(rows), EFFECT_ROWS, seed, "effects"))
-        found = {}
-        for name in names:
-            if clock is not None and clock.is_over():
-                break
+        found: dict[str, pd.DataFrame] = {}
+        for place, name in enumerate(names):
+            if clock.is_over() and (place or not asked):
+                return found, names[place:]
             try:
                 found[name] = effect_frame(effect(self._numbers(output), few, name))
             except ConfigError:
-                if clock is None:
+                if name in asked:
                     raise
-        return found
+        return found, ()
 
     def _credits(
         self, rows: Dataset, output: int, explainer: str, seed: int, clock: Clock
@@ -207,7 +229,10 @@ class Whole(Explaining):
             background = rows.take(_drawn(len(rows), BACKGROUND, seed, "background"))
         chosen = _drawn(len(rows), EXPLAINED, seed, "explained")
         games = (RowGame(self.model, rows.take(at), background, output) for at in chosen[:, None])
-        return mean_credits(games, explainer, seed=seed, clock=clock)
+        try:
+            return mean_credits(games, explainer, seed=seed, clock=clock, count=len(chosen))
+        except BudgetError:
+            return ()
 
     def counterfactuals(
         self,
@@ -303,6 +328,36 @@ class Whole(Explaining):
 ONE = np.zeros(1, dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """Answers for each row: with a column shuffled, and at the points of effects."""
+
+    shuffles: int
+    points: int
+
+    @property
+    def shuffled_share(self) -> float:
+        return self.shuffles / (self.shuffles + self.points)
+
+
+def _rows_left(looked_at: int, most: int) -> list[str]:
+    return [f"{most - looked_at:,} of {most:,} rows"] if looked_at < most else []
+
+
+def _shuffles_left(columns: Sequence[str], found: Sequence[Importance], repeats: int) -> list[str]:
+    told = {one.column for one in found}
+    left = [f"what {name!r} counts for" for name in columns if name not in told]
+    least = min(one.shuffles for one in found)
+    return left if least == repeats else [f"{repeats - least} of {repeats} shuffles", *left]
+
+
+def _credits_left(found: Sequence[MeanCredit], most: int, explainer: str) -> list[str]:
+    if not found:
+        return [f"credits by {explainer}"]
+    rows = found[0].rows
+    return [f"credits of {most - rows} of {most} rows"] if rows < most else []
+
+
 def _some(
     rows: Dataset, model: Model, most_rows: int | None, seed: int
 ) -> tuple[Dataset, NDArray[np.int64]]:
@@ -324,11 +379,16 @@ def answer_seconds(
     answer: Callable[[Dataset], object], rows: Dataset, now: Callable[[], float] = time.monotonic
 ) -> float:
     """Seconds that an answer takes, among some; what is loaded at first is not counted."""
-    some = rows.take(np.arange(min(TIMED_ROWS, len(rows))))
-    answer(some)
-    began = now()
-    answer(some)
-    return max(1e-9, (now() - began) / len(some))
+    answer(rows.take(np.arange(min(FIRST_TIMED, len(rows)))))
+    each = 0.0
+    for count in (FIRST_TIMED, TIMED_ROWS):
+        some = rows.take(np.arange(min(count, len(rows))))
+        if each * len(some) > TIMED_SECONDS:
+            break
+        began = now()
+        answer(some)
+        each = (now() - began) / len(some)
+    return max(1e-9, each)
 
 
 def _drawn(count: int, most: int, seed: int, purpose: str) -> NDArray[np.int64]:
