@@ -27,7 +27,7 @@ from tunesmith.data.read import read  # noqa: E402
 from tunesmith.learners import learners  # noqa: E402
 from tunesmith.learners._folded import Folded  # noqa: E402
 from tunesmith.learners._per_label import PerLabel  # noqa: E402
-from tunesmith.learners.stack import Stacked  # noqa: E402
+from tunesmith.learners.stack import LEAST, Stacked  # noqa: E402
 from tunesmith.nn.shards import Store, using  # noqa: E402
 from tunesmith.pipeline.frame import frame  # noqa: E402
 from tunesmith.tasks.classification import GOOD, PLAIN  # noqa: E402
@@ -356,6 +356,57 @@ def test_a_stack_tells_what_its_top_follows(of_texts: Fitted, planted: Problem) 
     first, second = np.split(found["said"].credits, 2)
     assert not first.any()
     assert np.allclose(second, one["said"].credits, rtol=0.02)
+    assert one.change is not None
+    assert found.change == pytest.approx(one.change, abs=2 * LEAST)
+
+
+class _Bent(_Second):
+    """A top that answers with the square of what the second base does, and knows the first."""
+
+    def predict(self, data: Dataset) -> Any:
+        from tunesmith.core.predictions import ClassScores
+
+        first, second = (1 / (1 + np.exp(-data.values(f"model {n}"))) for n in (0, 1))
+        odds = (first + 3 * second**2) / 4
+        return ClassScores(("no", "yes"), np.stack([1 - odds, odds], axis=1))
+
+
+def test_a_stack_says_what_its_credits_should_sum_to_and_what_slopes_miss(
+    of_texts: Fitted, planted: Problem
+) -> None:
+    row, bases = row_of(planted, 0), (("probe", of_texts), ("neural", of_texts))
+    stack, one = Stacked(bases, "pool", _Bent(), ()), of_texts.heats(row, 1, GRADIENTS)
+    found = stack.heats(row, 1, GRADIENTS)
+    assert one is not None
+    assert found is not None
+    assert one.change is not None
+    answer = float(of_texts.predict(row).array()[0, 1])
+    nothing = answer - one.change
+    wanted = (one.change + 3 * (answer**2 - nothing**2)) / 4
+    assert found.change == pytest.approx(wanted, abs=2 * LEAST)
+    follows = (1 + 6 * answer) / 4
+    credits = float(found["said"].credits.sum())
+    assert credits == pytest.approx(follows * float(one["said"].credits.sum()), rel=0.1)
+    assert stack.heats(row, 1, ROLLOUT).change is None  # type: ignore[union-attr]
+
+
+def test_a_base_that_does_not_say_what_it_misses_leaves_that_of_the_stack_unknown(
+    of_texts: Fitted, planted: Problem
+) -> None:
+    class Silent(_Second):
+        def predict(self, data: Dataset) -> Any:
+            return of_texts.predict(data)
+
+        def heat_methods(self) -> frozenset[str]:
+            return of_texts.heat_methods()
+
+        def heats(self, *asked: Any) -> Any:
+            return replace(of_texts.heats(*asked), change=None)  # type: ignore[type-var]
+
+    row, bases = row_of(planted, 0), (("probe", of_texts), ("neural", Silent()))
+    found = Stacked(bases, "pool", _Second(), ()).heats(row, 1, GRADIENTS)
+    assert found is not None
+    assert found.change is None
 
 
 def test_a_redrawn_model_answers_otherwise_and_the_real_one_as_before(

@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.core.explaining import Piece
+from tunesmith.core.explaining import HEATS, Piece
 
+GRADIENTS = HEATS[0]
+UNKNOWN = (
+    "by how much the answer of the networks differs from that to nothing is not known, nor what "
+    "credits miss of it"
+)
 MUCH_MISSED, LITTLE = 0.05, 1e-3
 """Share of the change, and what is less than any share counts."""
 
@@ -107,9 +112,9 @@ class RowExplanation:
         return None if whole is None else whole - float(self.credits.sum())
 
     def completeness(self) -> str:
-        """In words, what credits miss of the change; empty where none is told."""
+        """In words, what credits miss of the change; empty of a method that has none to miss."""
         if self.change is None or self.missed is None:
-            return ""
+            return UNKNOWN if self.method == GRADIENTS else ""
         said = (
             f"credits sum to {self.credits.sum():+.4f}, of {self.change:+.4f} by which the answer "
             "of the networks differs from that to nothing"

@@ -93,16 +93,31 @@ class Stacked(Fitted):
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Heats | None:
-        """Those of the bases, each times how far the top's answer follows its own."""
+        """Those of the bases, each times how far the top's answer follows its own. They should sum
+        to what the top answers otherwise where each base that has some answers as it does to
+        nothing."""
         answers = [fitted.predict(data) for _, fitted in self.bases]
         clock, left = clock or Clock(), len(self.bases)
         parts: list[Heats | None] = []
+        nothing, is_known = list(answers), True
         for place, (_, fitted) in enumerate(self.bases):
             heats = fitted.heats(data, output, method, clock.share(left - place))
             slope = self._slope(data, answers, place, output) if heats else 0.0
             times = slope * len(answers)  # they add up: their mean is taken below
             parts.append(scaled(heats, times) if heats else None)
-        return mixed(parts, [1.0] * len(parts))
+            if heats and heats.change is not None:
+                before = _number(answers[place].array(), output) - heats.change
+                nothing[place] = answers[place].with_array(_set(answers[place], output, before))
+            is_known &= not heats or heats.change is not None
+        found = mixed(parts, [1.0] * len(parts))
+        if found is None or not is_known:
+            return found
+        own, other = (self._answer(data, each, output) for each in (answers, nothing))
+        return replace(found, change=own - other)
+
+    def _answer(self, data: Dataset, answers: Sequence[Prediction], output: int) -> float:
+        """The top's answer over some answers of the bases."""
+        return _number(self.top.predict(over(data, answers, self.kept)).array(), output)
 
     def _slope(
         self, data: Dataset, answers: Sequence[Prediction], place: int, output: int
@@ -112,8 +127,7 @@ class Stacked(Fitted):
         own, told = answers[place], []
         for moved in (_moved(own, output, MOVE), _moved(own, output, -MOVE)):
             asked = [*answers[:place], own.with_array(moved), *answers[place + 1 :]]
-            found = self.top.predict(over(data, asked, self.kept))
-            told.append((_number(moved, output), _number(found.array(), output)))
+            told.append((_number(moved, output), self._answer(data, asked, output)))
         (above, high), (below, low) = told
         return (high - low) / (above - below) if above > below else 0.0
 
@@ -136,13 +150,22 @@ class Stacked(Fitted):
 def _moved(answers: Prediction, output: int, share: float) -> NDArray[np.float64]:
     """Answers of one row moved by a share of the way to their end: a probability towards 1, or
     below zero towards 0, those of other classes in proportion; a value by that share of itself."""
-    found = answers.array().copy()
+    old = _number(answers.array(), output)
     if not isinstance(answers, ClassScores | Labels):
-        return found + share * np.maximum(np.abs(found), LEAST)
-    old = found[0, output]
-    new = old + share * (1 - old if share > 0 else old)
+        return _set(answers, output, old + share * max(abs(old), LEAST))
+    return _set(answers, output, old + share * (1 - old if share > 0 else old))
+
+
+def _set(answers: Prediction, output: int, number: float) -> NDArray[np.float64]:
+    """Answers of one row with another number at one place; probabilities of other classes in
+    proportion."""
+    found = answers.array().copy()
+    if found.ndim == 1:
+        found[0] = number
+        return found
+    new = min(1.0, max(0.0, number))
     if isinstance(answers, ClassScores):
-        found[0] *= (1 - new) / max(1 - old, LEAST)
+        found[0] *= (1 - new) / max(1 - found[0, output], LEAST)
     found[0, output] = new
     return found
 
