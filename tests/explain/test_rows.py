@@ -155,6 +155,16 @@ def test_a_picture_is_explained_where_it_is_light(picture_run: Path, photos: Pat
     assert "data:image/jpeg;base64," in found.html()
 
 
+@pytest.mark.parametrize(("method", "is_cut"), [("lime", True), ("partition-shap", False)])
+def test_a_method_has_the_pieces_that_serve_it(
+    picture_run: Path, photos: Path, method: str, is_cut: bool
+):
+    pytest.importorskip("skimage")
+    picture = sorted((photos / "above").iterdir())[0]
+    found = ts.load(picture_run).explain(picture, method, seconds=1)
+    assert {bool(piece.outline) for piece in found[0].pieces} == {is_cut}
+
+
 def test_pieces_that_there_are_not_are_refused(words: Predictor):
     with pytest.raises(ConfigError, match=r"'superpixel'.*Did you mean 'superpixels'"):
         words.explain(texts_of(1, 4), pieces="superpixel")
