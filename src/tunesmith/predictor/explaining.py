@@ -53,7 +53,7 @@ CHECKED_SHARE = 0.2
 
 CUTS: tuple[Cut, ...] = get_args(Cut)
 BY_SUPERPIXELS = ("lime", "occlusion")
-"""Whose order of pieces tested as well or better by superpixels than by a grid; halving did worse."""
+"""Whose order of pieces tests as well or better by superpixels than by a grid; halving does not."""
 
 
 class Explaining(Fit):
