@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PIL.Image")
@@ -16,16 +18,21 @@ import tunesmith as ts
 from tunesmith.core.clock import Clock
 from tunesmith.core.events import Journal
 from tunesmith.core.records import Candidate, Column, Problem, Result, Score, Trial
+from tunesmith.data.languages import Languages
 from tunesmith.data.read import read
+from tunesmith.nn.costs import Costs
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.history import History
-from tunesmith.pipeline.misfit import deepest_first, way_gone
+from tunesmith.pipeline.misfit import MOST_EPOCHS, deepest_first, way_gone
 from tunesmith.pipeline.plan import plan
 from tunesmith.pipeline.propose import Proposals
 from tunesmith.pipeline.recorded import NOTHING, Recorded, past
 from tunesmith.pipeline.results import Results
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import rank_key
+from tunesmith.pipeline.scouting import Scouting
+from tunesmith.pipeline.standing import SHARE_WHILE_OTHERS_WAIT, rank_key
+from tunesmith.scouting.records import Ranking
+from tunesmith.scouting.scout import Scouted
 
 USUAL, UNSURE = 0.5, 0.05
 """What the majority answer has, and how far a score may be off."""
@@ -152,6 +159,46 @@ def test_all_blocks_come_first_only_where_there_is_time_for_some_epochs_of_them(
                 tried.append(trial.config["depth"])
                 break
     assert tried == [1.0, 0.34]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pins", "name", "least", "most"),
+    [
+        (1e6, {}, "small", MOST_EPOCHS, MOST_EPOCHS),
+        (100.0, {}, "small", 9, MOST_EPOCHS - 1),
+        (30.0, {}, "small", 8, 8),
+        (math.inf, {}, "small", 8, 8),
+        (1e6, {"epochs": 5}, "small", 8, 8),
+        (1e6, {"backbone": "large"}, "large", MOST_EPOCHS, MOST_EPOCHS),
+    ],
+)
+def test_what_is_learned_anew_is_the_smallest_for_as_long_as_there_is_time(
+    run: Run,
+    problem: Problem,
+    seconds: float,
+    pins: dict[str, Any],
+    name: str,
+    least: int,
+    most: int,
+) -> None:
+    clock = Clock(seconds, lambda: 0.0)
+    timed = replace(run, clock=clock, most_trials=None if clock.has_deadline() else 5)
+    history = History(timed, problem, lambda results: None, NOTHING)
+    proposals = Proposals(timed, problem, (), {"neural": pins}, history, "auto", "median", ())
+    each = 3.0 / len(problem.parts["train"]) / 4  # 3 s an epoch of four blocks
+    small = Costs(4, 0.0, 0.0, 0.0, each, 1000, 10, 9.0, 8)
+    costs = {"large": replace(small, width=16), "small": small}
+    ranking = Ranking("accuracy", 9, 0.9, (), np.zeros((0, 0)), np.zeros((0, 0, 2)))
+    scouted = Scouted(ranking, costs, {}, Languages({}, "", ""), 1.0)
+    proposals._scouting = Scouting(scouted, len(problem.rows), math.inf)
+    proposals._scouted_size = 64
+    config = {"backbone": "large", "epochs": 8, "depth": 1.0, "size": 64}
+    found = proposals._learned_anew(Candidate("neural", config, "all", 9.0), "why")
+    assert found.config["backbone"] == name
+    assert least <= found.config["epochs"] <= most
+    if least < most:
+        assert 3 * found.config["epochs"] <= SHARE_WHILE_OTHERS_WAIT * seconds
+    assert found.reason == "all; why" + ("; on small, the smallest" if name == "small" else "")
 
 
 def test_a_run_that_goes_on_keeps_its_order(

@@ -22,6 +22,8 @@ HALF_WAY = 0.5
 first."""
 LEAST_EPOCHS = 4
 """Of all blocks, for which there must be time: after fewer their top is ahead."""
+MOST_EPOCHS = 20
+"""Of a network that is learned anew."""
 Placed = tuple[int, Candidate]
 
 

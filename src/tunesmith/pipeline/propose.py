@@ -16,7 +16,7 @@ from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.nn.devices import share_of_threads
 from tunesmith.nn.shards import active
 from tunesmith.pipeline.history import History
-from tunesmith.pipeline.misfit import LEAST_EPOCHS, Placed, deepest_first
+from tunesmith.pipeline.misfit import LEAST_EPOCHS, MOST_EPOCHS, Placed, deepest_first
 from tunesmith.pipeline.plan import PLANNED_EPOCHS, SEARCHED, Pins, modality_of
 from tunesmith.pipeline.results import again_seconds
 from tunesmith.pipeline.run import Run
@@ -25,6 +25,7 @@ from tunesmith.pipeline.searching import Move, Search
 from tunesmith.pipeline.sides import side_read
 from tunesmith.pipeline.standing import (
     SHARE_OF_SPARE,
+    SHARE_WHILE_OTHERS_WAIT,
     as_read,
     best_backbone,
     reads_with,
@@ -129,12 +130,36 @@ class Proposals:
             return True
         return self._epochs_seconds(candidate) <= SHARE_OF_SPARE * self._spare()
 
+    def _learned_anew(self, candidate: Candidate, why: str) -> Candidate:
+        """The candidate where features do not fit, for the reason told: what they tell of a
+        checkpoint counts for little then, and how often it sees the rows for much. So it is the
+        smallest one, for as many epochs as the time that it will get is forecast to hold, from
+        those planned up, unless they are pinned."""
+        name = self._smallest(candidate)
+        told = f"{candidate.reason}; {why}"
+        if name != candidate.config["backbone"]:
+            told += f"; on {name}, the smallest"
+        epochs = int(candidate.config["epochs"])
+        is_pinned = "epochs" in self._pins.get(candidate.learner, {})
+        if self._run.clock.has_deadline() and not is_pinned:
+            each = max(self._epochs_seconds(candidate) / LEAST_EPOCHS, 1e-3)
+            fit = int(SHARE_WHILE_OTHERS_WAIT * self._spare() / each)
+            epochs = max(epochs, min(fit, MOST_EPOCHS))
+        config = {**candidate.config, "backbone": name, "epochs": epochs}
+        return replace(candidate, config=config, reason=told)
+
+    def _smallest(self, candidate: Candidate) -> str:
+        """The smallest checkpoint that the scout measured; the candidate's own where it is pinned,
+        or nothing was measured."""
+        if "backbone" in self._pins.get(candidate.learner, {}) or self._scouting is None:
+            return str(candidate.config["backbone"])
+        costs = self._scouting.scouted.costs
+        return min(costs, key=lambda name: costs[name].work)
+
     def _epochs_seconds(self, candidate: Candidate) -> float:
-        """What these few epochs should take, on the checkpoint that it would have: by what the
-        scout measured here, else as planned."""
-        name = best_backbone(self._problem, self._results)
-        if not name or "backbone" in self._pins.get(candidate.learner, {}):
-            name = str(candidate.config["backbone"])
+        """What these few epochs should take, on the smallest checkpoint: by what the scout
+        measured here, else as planned."""
+        name = self._smallest(candidate)
         known = None if self._scouting is None else self._scouting.scouted.costs.get(name)
         if known is None:
             return candidate.cost_seconds * LEAST_EPOCHS / PLANNED_EPOCHS
@@ -215,11 +240,10 @@ class Proposals:
             return before
         if place in self._recorded.decisions and self._run.is_repeatable():
             return None
-        ready = self._with_weights(self._on_best_backbone(self._scouted(candidate)))
+        ready = self._on_best_backbone(self._scouted(candidate))
+        ready = self._with_weights(self._learned_anew(ready, why) if ready and why else ready)
         if ready is not None and not self._fits(ready):
             ready = None
-        if ready is not None and why:
-            ready = replace(ready, reason=f"{ready.reason}; {why}")
         self._run.journal.write(
             "candidate", place=place, decided=None if ready is None else vars(ready)
         )

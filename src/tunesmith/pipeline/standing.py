@@ -23,6 +23,8 @@ NOBODY: Mapping[int, bool] = {}
 SHARE_OF_SPARE = 0.7
 """Of the time that tuning may still spend, what a learner that fills all its time gets, so that
 something is left for the next."""
+SHARE_WHILE_OTHERS_WAIT = 0.5
+"""What one that ends where its time does gets, while there are candidates still to be tried."""
 CHEAP_REFIT_SHARE = 0.3
 MOST_KEPT = 8
 MOST_PAUSED = 4

@@ -24,6 +24,7 @@ from tunesmith.pipeline.souping import souped
 from tunesmith.pipeline.stacking import stacked
 from tunesmith.pipeline.standing import (
     SHARE_OF_SPARE,
+    SHARE_WHILE_OTHERS_WAIT,
     soup_groups,
     soup_seconds,
     spare_seconds,
@@ -32,8 +33,6 @@ from tunesmith.pipeline.standing import (
 from tunesmith.pipeline.trial import Fitting, Job
 from tunesmith.run import runners
 
-SHARE_WHILE_OTHERS_WAIT = 0.5
-"""What one that ends where its time does gets, while there are candidates still to be tried."""
 MOST_OF_SPARE = 0.9
 LEAST_SECONDS = 0.1
 
