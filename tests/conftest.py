@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tunesmith import zoo
 from tunesmith.api import fit
+from tunesmith.core.errors import WeightsError
 from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
@@ -39,6 +42,14 @@ def _store_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("TUNESMITH_PICTURES", str(tmp_path_factory.mktemp("pictures")))
         patch.setenv("TUNESMITH_STORE", str(tmp_path_factory.mktemp("store")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _weights(request: pytest.FixtureRequest) -> None:
+    """The usual built-in weights are here before the first test, whichever that is in a worker."""
+    if any(item.get_closest_marker("weights") for item in request.session.items):
+        with contextlib.suppress(WeightsError):  # who wants them says so
+            zoo.fetch("all-MiniLM-L6-v2")
 
 
 @pytest.fixture(scope="session")

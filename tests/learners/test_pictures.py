@@ -19,6 +19,7 @@ from tunesmith.core.records import Problem  # noqa: E402
 from tunesmith.core.space import default  # noqa: E402
 from tunesmith.data.read import read  # noqa: E402
 from tunesmith.learners import learners  # noqa: E402
+from tunesmith.nn.neck_kinds import NoNeck  # noqa: E402
 from tunesmith.nn.shards import Store, using  # noqa: E402
 from tunesmith.nn.tally import FROZEN  # noqa: E402
 from tunesmith.pipeline.frame import frame  # noqa: E402
@@ -246,7 +247,7 @@ def test_a_convolution_below_the_first_token_is_left_out_and_refused_where_it_is
     pins: dict[str, Any] = {"neck": "Convolution", "pooling": "first"}
     config = default(learners["neural"].config, pins)
     assert "the first token is none of them" in why_impossible(config, "VisionTransformer")
-    assert possible(config, encoder, watch).neck == "none"
+    assert possible(config, encoder, watch).neck == NoNeck()
     assert notes["neck"].startswith("none in place of a convolution: ")
     for other in ({**pins, "neck": "Attention"}, {**pins, "pooling": "mean"}):
         config = default(learners["neural"].config, other)
