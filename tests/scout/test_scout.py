@@ -83,6 +83,7 @@ def test_the_better_one_is_picked_where_it_can_be_read_in_part() -> None:
     assert found.pick(10, 49)[0] == "small"
     little = [standing("big", 0.9, True), standing("small", 0.885, True)]
     assert scouted({"big": 10, "small": 1}, little).pick(10, 60)[0] == "small"
+    assert scouted({"big": 10, "small": 8}, both).pick(10, 50)[0] == "big"
     assert found.pick(10, 60, besides="big")[0] == "small"
 
 

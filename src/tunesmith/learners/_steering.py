@@ -34,7 +34,8 @@ def selection_score(
     answered at the threshold that suits them, as those of the model are tuned in the end.
 
     With `is_refined` the likelihood is that at the temperature that suits the rows: a network that
-    goes on learning grows too sure before it is less often right, which calibration mends.
+    goes on learning grows too sure before it is less often right, which calibration mends. Several
+    labels a row are not calibrated, and have a trace then.
 
     Source: Berta et al., "Rethinking Early Stopping: Refine, Then Calibrate", 2025, section 3.
     """
@@ -47,7 +48,8 @@ def selection_score(
         if isinstance(prediction, Labels):
             total = len(prediction.classes) * loss.score(truth, prediction, weights)
             usual = at_one_threshold(metric, truth, prediction, weights)
-            return sign * metric.score(truth, usual, weights) - likelihood * total
+            own = TRACE if is_refined else likelihood
+            return sign * metric.score(truth, usual, weights) - own * total
         value = sign * metric.score(truth, prediction, weights) / spread
         if not isinstance(prediction, ClassScores):
             return value

@@ -75,8 +75,12 @@ class Scouted:
         be."""
         order = tuple(name for name in self.ranking.order if name != besides)
         costs = {name: cost for name, cost in self.costs.items() if name != besides}
-        enough = int(ENOUGH * rows)
-        fits = [n for n in order if n in costs and costs[n].read_seconds(enough) <= seconds]
+        enough, fits = 0, list[str]()
+        for share in (ENOUGH,) if besides else (ENOUGH, LEAST):
+            enough = int(share * rows)
+            fits = [n for n in order if n in costs and costs[n].read_seconds(enough) <= seconds]
+            if fits:
+                break
         better = self._better_in_part([n for n in order if n in costs], fits, rows, seconds)
         if better:
             read = int(rows * seconds / costs[better].read_seconds(rows))
