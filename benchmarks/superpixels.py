@@ -6,8 +6,8 @@ RUN is a fitted model of pictures, the folder holds some that it has not learned
 folders. Of each picture both kinds of pieces get credit by the same methods from as many
 coalitions. Pieces of unlike size make shares of pieces unlike, so that both are tested by area: in
 the order of credit for each pixel the picture is painted over, and uncovered, in ten steps of the
-area, once in its mean colour, as methods see it, and once in a blurred picture, as none has seen
-it. Told is half the area between the two curves (a random order has 0), and the difference of both
+area, once in its mean colour and once in a blurred picture, neither of which methods have seen.
+Told is half the area between the two curves (a random order has 0), and the difference of both
 kinds with its 95 % interval over pictures.
 """
 

@@ -86,7 +86,7 @@ def test_a_text_without_spaces_is_cut_into_letters_and_a_long_one_into_runs():
 
 
 @pytest.mark.parametrize("cut", ["grid", "superpixels"])
-def test_a_part_of_a_picture_is_painted_over_in_its_mean_colour(cut: Cut):
+def test_a_part_of_a_picture_that_is_absent_looks_like_what_is_around_it(cut: Cut):
     if cut == "superpixels":
         pytest.importorskip("skimage")
     from tunesmith.data.pictures import cell_of
@@ -106,7 +106,7 @@ def test_a_part_of_a_picture_is_painted_over_in_its_mean_colour(cut: Cut):
     present[1, [piece.mask(70, 70)[0, 0] for piece in game.pieces].index(True)] = False
     whole, without = game.values(present)
     assert abs(whole - 245) < 1
-    assert abs(without - 245 / 49) < 1
+    assert without < 1
 
 
 def test_nothing_is_asked_twice():

@@ -103,7 +103,8 @@ class Heats(Mapping[str, Heat]):
 class Game(ABC):
     """One answer of a model for one row, seen as a game of its pieces: what would be answered if
     only some of them were there. A piece that is not there is a word left out, a part of a
-    picture in its mean colour, or a cell with the values that other rows have, averaged over these.
+    picture in the colours around it, or a cell with the values that other rows have, averaged over
+    these.
     """
 
     row: Dataset

@@ -14,7 +14,8 @@ from tunesmith.core.explaining import Cut, Game, Heats, Piece
 from tunesmith.core.heats import mixed
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Column, Dataset
-from tunesmith.explain.pieces import Canvas, picture_of, pieces_of, text_of
+from tunesmith.explain.canvas import Canvas
+from tunesmith.explain.pieces import picture_of, pieces_of, text_of
 from tunesmith.nn.shards import using
 
 ROWS_AT_ONCE = 2_048

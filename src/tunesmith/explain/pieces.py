@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,14 @@ from numpy.typing import NDArray
 from tunesmith.core.errors import need
 from tunesmith.core.explaining import GRID, Cut, Piece
 from tunesmith.core.records import Column, Dataset, Kind
-from tunesmith.data.pictures import cell_of, read_bytes
+from tunesmith.data.pictures import read_bytes
 from tunesmith.explain.superpixels import outlines, superpixels
 from tunesmith.modalities.pictures import open_picture
 
 MOST_WORDS = 128
 """Of one text; of a longer one runs of words are a piece."""
 MOST_SIDE = 384
-"""Pixels of the longer side at which a picture is painted over: more than what networks here
+"""Pixels of the longer side at which a picture is taken apart: more than what networks here
 read."""
 SHOWN_LETTERS = 80
 _SCRIPTS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"
@@ -102,7 +101,7 @@ def text_of(text: str, pieces: Sequence[Piece], present: NDArray[np.bool_]) -> s
 
 
 def picture_of(cell: str) -> Picture:
-    """The picture of a cell, shape (height, width, 3), no larger than it is painted over.
+    """The picture of a cell, shape (height, width, 3), no larger than it is taken apart.
 
     Raises:
         PictureError: It cannot be read.
@@ -114,28 +113,3 @@ def picture_of(cell: str) -> Picture:
         size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
         image = image.resize(size, need("PIL.Image", extra="image").Resampling.BICUBIC)
     return np.asarray(image.convert("RGB"))
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """A picture, shape (height, width, 3), whose pieces can be painted over in one colour; `owners`
-    is the number of each pixel's piece."""
-
-    pixels: Picture
-    owners: NDArray[np.int16]
-    colour: Picture
-
-    @staticmethod
-    def of(pixels: Picture, pieces: Sequence[Piece]) -> Canvas:
-        """Over its own mean colour."""
-        height, width = pixels.shape[:2]
-        owners = np.zeros((height, width), dtype=np.int16)
-        for number, piece in enumerate(pieces):
-            owners[piece.mask(height, width)] = number
-        return Canvas(pixels, owners, pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8))
-
-    def cell(self, present: NDArray[np.bool_]) -> str:
-        """The picture with what is absent painted over, as a data URI."""
-        painted = self.pixels.copy()
-        painted[~present[self.owners]] = self.colour
-        return cell_of(painted) or ""
