@@ -21,6 +21,8 @@ MOST_WRITTEN = 12
 """Classes of a confusion matrix in whose cells the counts are written."""
 MOST_INSIDE = 5
 """Names of a legend that hide nothing inside the drawing."""
+BEYOND = 0.02
+"""Of an axis of shares, so that a line at its end is seen."""
 LONGEST_BESIDE = 22
 """Letters of a name in a legend that leaves room for another beside it."""
 
@@ -99,7 +101,8 @@ def reliability(bins: Sequence[Mapping[str, Any]]) -> Draw:
 def lines(
     x: Numbers, found: Mapping[str, Numbers], *, across: str, up: str, mark: float | None, at: str
 ) -> Draw:
-    """Several quantities over one, and a mark at a place that was chosen."""
+    """Several quantities over one, and a mark at a place that was chosen. Where all lie in [0, 1],
+    as shares do, the axis shows nothing beyond, be they all the same."""
 
     def draw(axes: Axes) -> None:
         for number, (name, values) in enumerate(found.items()):
@@ -107,6 +110,9 @@ def lines(
         if mark is not None:
             axes.axvline(mark, color=INK, ls=":", lw=1.5, label=at)
         axes.set(xlabel=across, ylabel=up)
+        if all(np.nanmin(values) >= 0 and np.nanmax(values) <= 1 for values in found.values()):
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(low, -BEYOND), min(high, 1 + BEYOND))
         axes.grid(color=LINE)
         if len(found) <= MOST_INSIDE:
             axes.legend(loc="best")
