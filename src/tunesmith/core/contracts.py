@@ -180,15 +180,15 @@ class Fitted(ABC):
         return None
 
     def heat_methods(self) -> frozenset[str]:
-        """Which of `HEATS` its networks can give."""
+        """Which of `HEATS` its inside can give."""
         return frozenset()
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Heats | None:
-        """What the inside of a network gives credit to, of one row, by column, for one number of
-        its answer (the probability of a class or label by its code, or the value); None where it
-        has no network, or none that this method can look into. `method` is one of `HEATS`.
+        """What its inside gives credit to, of one row, by column, for one number of its answer
+        (the probability of a class or label by its code, or the value); None where this method
+        cannot look into it, or it reads nothing of the row. `method` is one of `HEATS`.
 
         Raises:
             BudgetError: The clock's time is over before there is any.

@@ -16,7 +16,7 @@ from tunesmith.core.clock import Clock
 from tunesmith.core.records import Dataset, Kind
 
 HEATS = ("integrated-gradients", "grad-cam", "attention-rollout")
-"""The ways in which the inside of a network gives credit."""
+"""The ways in which the inside of a network gives credit; the first is a linear model's too."""
 Cut = Literal["superpixels", "grid"]
 """How a picture is cut into pieces: along its own edges, or into rectangles of one size."""
 GRID = 7
@@ -73,7 +73,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Heat:
-    """What the inside of a network gives credit to, for one cell: of a text a credit for each of
+    """What the inside of a model gives credit to, for one cell: of a text a credit for each of
     its `spans` of characters, shapes (tokens,) and (tokens, 2); of a picture shape (height, width),
     over the whole of it; of any other cell one number, shape ()."""
 
@@ -127,12 +127,12 @@ class Game(ABC):
 
     @abstractmethod
     def heats(self, method: str, clock: Clock) -> Heats | None:
-        """Credit by the networks of the model, by column, in units of the explained number where
-        the method is additive; None where it holds no network that can tell. `method` is one of
+        """Credit by the inside of the model's members, by column, in units of the explained number
+        where the method is additive; None where none of them can tell. `method` is one of
         `HEATS`."""
 
     def heat_methods(self) -> frozenset[str]:
-        """Which of `HEATS` the networks of the model can give."""
+        """Which of `HEATS` the members of the model can give."""
         return frozenset()
 
     @property

@@ -14,8 +14,8 @@ from tunesmith.core.explaining import HEATS, Piece
 
 GRADIENTS = HEATS[0]
 UNKNOWN = (
-    "by how much the answer of the networks differs from that to nothing is not known, nor what "
-    "credits miss of it"
+    "by how much the answer of what was looked into differs from that to nothing is not known, nor "
+    "what credits miss of it"
 )
 MUCH_MISSED, LITTLE = 0.05, 1e-3
 """Share of the change, and what is less than any share counts."""
@@ -96,7 +96,7 @@ class RowExplanation:
     seconds: float
     evaluations: int
     change: float | None = None
-    """By how much the networks answer the row otherwise than nothing at all."""
+    """By how much the members looked into answer the row otherwise than nothing at all."""
 
     @property
     def missed(self) -> float | None:
@@ -117,7 +117,7 @@ class RowExplanation:
             return UNKNOWN if self.method == GRADIENTS else ""
         said = (
             f"credits sum to {self.credits.sum():+.4f}, of {self.change:+.4f} by which the answer "
-            "of the networks differs from that to nothing"
+            "of what was looked into differs from that to nothing"
         )
         share = abs(self.missed) / abs(self.change) if self.change else inf
         if share > MUCH_MISSED and abs(self.missed) > LITTLE:

@@ -11,9 +11,9 @@ from tunesmith.core.explaining import Credits, Game, Heat, Heats, Piece
 
 Floats = NDArray[np.float64]
 NAMES: Mapping[str, str] = {
-    "integrated-gradients": "gradients",
-    "grad-cam": "maps over pictures",
-    "attention-rollout": "attention over all of a text or picture",
+    "integrated-gradients": "a network, or linear model, with gradients",
+    "grad-cam": "a network with maps over pictures",
+    "attention-rollout": "a network with attention over all of a text or picture",
 }
 
 FINE = 224
@@ -21,10 +21,10 @@ FINE = 224
 
 
 def why_not(game: Game, method: str) -> str:
-    """Why no network of the model can tell by a method; empty where one can."""
+    """Why nothing in the model can tell by a method; empty where something can."""
     if method in game.heat_methods():
         return ""
-    return f"no member of the model holds a network with {NAMES[method]} that can be looked into"
+    return f"no member of the model holds {NAMES[method]} that can be looked into"
 
 
 def credits_of(game: Game, heats: Heats | None) -> Credits:

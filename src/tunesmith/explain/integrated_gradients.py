@@ -15,9 +15,10 @@ bend more; these are answered in bf16 and at once, where gradients are not."""
 
 @explainers.add(METHOD)
 class IntegratedGradients(Explainer):
-    """The gradient of the answer at the words, pixels and numbers that networks read, in the mean
-    over the way there from nothing (mask tokens, the mean colour, the mean of every number), times
-    the way. Credits sum to what the networks' answer differs from that to nothing, within 2 %.
+    """The gradient of the answer at the words, pixels and numbers that networks and linear models
+    read, in the mean over the way there from nothing (mask tokens or no words, the mean colour, the
+    mean of every number), times the way. Credits sum to what their answer differs from that to
+    nothing, within 2 %.
 
     Source: Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", ICML 2017; captum's
     IntegratedGradients.

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.errors import BudgetError
+from tunesmith.core.explaining import Heats
 from tunesmith.core.predictions import Prediction
 from tunesmith.core.records import Dataset, Problem
 from tunesmith.core.runfolder import read_json, write_json
@@ -20,6 +22,7 @@ from tunesmith.core.seeds import generator
 from tunesmith.core.space import Choice, Int, config, from_dict, to_dict
 from tunesmith.learners._answers import answer, target_scale
 from tunesmith.learners._columns import only_contents
+from tunesmith.learners._linear_insight import LONGEST_RUN, SHORTEST_RUN, WORD, heats_of
 from tunesmith.learners._regularised import (
     Plane,
     best_on_path,
@@ -111,9 +114,9 @@ def _vectorizer(config: LinearConfig, **more: Any) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     shape = (
-        {"analyzer": "char_wb", "ngram_range": (2, 5)}
+        {"analyzer": "char_wb", "ngram_range": (SHORTEST_RUN, LONGEST_RUN)}
         if config.characters
-        else {"ngram_range": (1, config.words), "token_pattern": r"(?u)\b\w+\b"}
+        else {"ngram_range": (1, config.words), "token_pattern": WORD}
     )
     return TfidfVectorizer(sublinear_tf=config.sublinear, dtype=np.float32, **shape, **more)
 
@@ -135,6 +138,18 @@ class LinearModel(Fitted):
     def predict(self, data: Dataset) -> Prediction:
         logits = self.plane.logits(self.features(data))
         return answer(logits, self.classes, several=self.several)
+
+    def heat_methods(self) -> frozenset[str]:
+        return frozenset({"integrated-gradients"})
+
+    def heats(
+        self, data: Dataset, output: int, method: str, clock: Clock | None = None
+    ) -> Heats | None:
+        if method not in self.heat_methods():
+            return None
+        if clock and clock.is_over():
+            raise BudgetError("The time for this explanation is over.")
+        return heats_of(self, data, output)
 
     def redrawn(self, seed: int) -> LinearModel:
         return replace(self, plane=self.plane.redrawn(seed))
