@@ -51,3 +51,10 @@ def test_what_is_there_stays_as_it_is_and_what_nothing_is_near_has_the_mean_colo
     assert np.abs(found[40:, 50:] - picture.reshape(-1, 3).mean(axis=0)).max() < 2
     alone = without(picture, *range(GRID**2))
     assert np.abs(alone - picture.reshape(-1, 3).mean(axis=0)).max() < 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 384), (384, 384)])
+def test_a_picture_of_one_colour_stays_as_it_is_whatever_is_gone(shape: tuple[int, int]):
+    picture = np.full((*shape, 3), 255, dtype=np.uint8)
+    assert np.array_equal(without(picture, *range(GRID**2)), picture)
+    assert np.array_equal(without(picture, *range(1, GRID**2)), picture)

@@ -58,7 +58,7 @@ class Canvas:
             _nearness(side, max(1, round(shrunk * side)), reach) for side in (height, width)
         )
         told = np.stack([_told(pixels, owners == n, down, across) for n in range(len(pieces))])
-        mean = np.append(pixels.reshape(-1, 3).mean(axis=0, dtype=np.float32), np.float32(1))
+        mean = np.append(pixels.mean(axis=(0, 1), dtype=np.float64), 1).astype(np.float32)
         return Canvas(pixels, owners, told, TRACE * told[..., 3:].sum(axis=0) * mean)
 
     def cell(self, present: NDArray[np.bool_]) -> str:
