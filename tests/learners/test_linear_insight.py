@@ -211,6 +211,17 @@ def test_what_names_of_columns_add_is_missed() -> None:
     assert heats.change - total(heats) == pytest.approx(wanted, rel=1e-3)
 
 
+def test_a_word_that_is_a_name_too_has_the_share_of_where_it_is_none() -> None:
+    given = problem("is_good", ("title", "review"))
+    model = fitted(given)
+    cells = {"title": np.array(["red"], object), "review": np.array(["title wool"], object)}
+    row = replace(row_of(given, 0), cells=cells)
+    found = words_of(looked_into(model, row, 1), row, "review")["title"]
+    wanted = by_steps(model, row, 1, [model.terms.vocabulary.index("title")]) / 2
+    assert abs(wanted) > 1e-4
+    assert found == pytest.approx(wanted, rel=1e-3)
+
+
 def test_a_run_of_words_is_shared_among_them_and_over_where_it_stands() -> None:
     given = problem("price", ("review",))
     model = fitted(given, {"words": 2})

@@ -32,9 +32,10 @@ MOST_PIECES = 64
 
 def heats_of(model: LinearModel, data: Dataset, output: int) -> Heats | None:
     """Integrated gradients of one number of the answer to the one row of some data, by column.
-    Nothing is a row without a word, with every number at its mean and no level of a category. A
-    term is shared evenly among the places where it stands, and there among its words; what stands
-    in no cell, as the names of columns do, gets nothing, and what it adds is missed by the sum.
+    Nothing is a row without a word, with every number at its mean, every date at its mean day of no
+    season or weekday, and no level of a category. A term is shared evenly among the places where it
+    stands, and there among its words; what stands in no cell, as the names of columns do, gets
+    nothing, and what it adds is missed by the sum.
 
     Source: Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
     """
@@ -115,11 +116,11 @@ def _shared(
     config: LinearConfig,
 ) -> Floats:
     """The credit of each word, shape (words,), by the terms that it is part of: only words that
-    stand in a cell (`is_in_cell`) have any."""
+    stand in a cell (`is_in_cell`) have any, and what a term has where none does is left out."""
     stands: dict[str, list[list[int]]] = {}
     for term, place in _terms(words, config):
-        if term in credits and (own := [at for at in place if is_in_cell[at]]):
-            stands.setdefault(term, []).append(own)
+        if term in credits:
+            stands.setdefault(term, []).append([at for at in place if is_in_cell[at]])
     found = [0.0] * len(words)
     for term, places in stands.items():
         for own in places:
