@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +15,19 @@ import pytest
 import tunesmith as ts
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
-from tunesmith.core.errors import BudgetError
+from tunesmith.core.errors import BudgetError, MissingExtra
 from tunesmith.core.explaining import HEATS, Heats
 from tunesmith.core.multilabel import packed
-from tunesmith.core.records import Dataset, Problem
+from tunesmith.core.records import Column, Dataset, Problem
 from tunesmith.core.space import default
 from tunesmith.data.read import read
+from tunesmith.explain import explainers
+from tunesmith.explain.choosing import why_not
+from tunesmith.explain.game import RowGame
 from tunesmith.learners import learners
 from tunesmith.learners._answers import answer as told
 from tunesmith.learners._folded import Folded, fit_whole
+from tunesmith.learners._per_label import PerLabel
 from tunesmith.learners._with_embeddings import WithEmbeddings
 from tunesmith.learners.linear import LinearModel
 from tunesmith.learners.stack import Stacked, over
@@ -348,8 +353,36 @@ def test_behind_pictures_as_numbers_it_is_not_looked_into(
     assert model.heats(row_of(mixed, 0), 1, GRADIENTS) is None
 
 
-def test_rows_are_explained_and_hang_on_what_was_learned(tmp_path: Path) -> None:
-    pytest.importorskip("captum")
+class Held:
+    def __init__(self, inputs: tuple[Column, ...], members: Sequence[Fitted]) -> None:
+        self.inputs, self.members = inputs, tuple((one, 1.0) for one in members)
+        self.predict = members[0].predict
+
+
+def test_only_networks_need_the_package_that_takes_gradients(
+    checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = problem("is_good", ("review",))
+    linear, probe = fitted(given), fitted(given, {"backbone": checkpoint}, "probe")
+    monkeypatch.setitem(sys.modules, "captum", None)  # as if it were not installed
+    row = row_of(given, 0)
+
+    def why(name: str, *members: Fitted) -> str:
+        return why_not(explainers[name], RowGame(Held(row.columns, members), row, row, 1))
+
+    assert why(GRADIENTS, linear) == why(GRADIENTS, Folded((linear, linear))) == ""
+    stack = Stacked((("linear", linear), ("probe", probe)), "pool", linear, ())
+    labels = PerLabel(("a", "b"), (None, probe), (0.5, 0.5))
+    for others in ([probe], [linear, probe], [Folded((linear, probe))], [stack], [labels]):
+        assert "captum is not installed" in why(GRADIENTS, *others)
+        assert not why(ROLLOUT, *others)
+    with pytest.raises(MissingExtra, match="captum"):
+        probe.heats(row, 1, GRADIENTS)
+
+
+def test_rows_are_explained_and_hang_on_what_was_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = table(240)[["title", "review", "age", "is_good"]]
     model = ts.fit(
         data,
@@ -369,6 +402,9 @@ def test_rows_are_explained_and_hang_on_what_was_learned(tmp_path: Path) -> None
         assert abs(one.missed) < 0.05
     assert found.sanity is not None
     assert not found.sanity.is_independent
+    monkeypatch.setitem(sys.modules, "captum", None)  # which linear models do without
     again = ts.load(tmp_path / "run").explain(data.head(1), GRADIENTS, output="yes", seconds=20)
     assert np.allclose(again.rows[0].credits, found.rows[0].credits)
-    assert GRADIENTS in model.explain(data.head(1), seconds=20).rows[0].tried
+    tried = model.explain(data.head(1), seconds=20).rows[0].tried
+    assert isinstance(tried[GRADIENTS], float)
+    assert "captum is not installed" in str(tried["lime"])

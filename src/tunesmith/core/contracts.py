@@ -183,6 +183,11 @@ class Fitted(ABC):
         """Which of `HEATS` its inside can give."""
         return frozenset()
 
+    def heat_packages(self, method: str) -> frozenset[str]:
+        """The optional packages without which its `heats` by a method cannot be told, by names that
+        `find_spec` knows."""
+        return frozenset()
+
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Heats | None:

@@ -135,6 +135,10 @@ class Game(ABC):
         """Which of `HEATS` the members of the model can give."""
         return frozenset()
 
+    def heat_packages(self, method: str) -> frozenset[str]:
+        """The optional packages without which some member cannot be looked into by a method."""
+        return frozenset()
+
     @property
     @abstractmethod
     def model(self) -> Any:
@@ -158,7 +162,12 @@ class Explainer(ABC):
     is_additive: bool = False
     """Whether base and credits sum to the answer."""
     extra: str = ""
-    """The optional package it needs: a name that `find_spec` knows; empty where none."""
+    """The optional package it needs for any answer: a name that `find_spec` knows; empty where
+    none."""
+
+    def packages(self, game: Game) -> frozenset[str]:
+        """The optional packages it needs for this answer."""
+        return frozenset({self.extra} - {""})
 
     @abstractmethod
     def suits(self, game: Game) -> str:

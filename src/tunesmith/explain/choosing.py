@@ -108,8 +108,9 @@ def names_for(method: str, game: Game) -> tuple[str, ...]:
 
 def why_not(explainer: Explainer, game: Game) -> str:
     """Why an explainer cannot be used on this row; empty where it can."""
-    if explainer.extra and find_spec(explainer.extra) is None:
-        return f"{explainer.extra} is not installed: pip install 'tunesmith[explain]'"
+    for package in sorted(explainer.packages(game)):
+        if find_spec(package) is None:
+            return f"{package} is not installed: pip install 'tunesmith[explain]'"
     return explainer.suits(game)
 
 

@@ -160,6 +160,10 @@ class RowGame(Game):
     def heat_methods(self) -> frozenset[str]:
         return frozenset().union(*(fitted.heat_methods() for fitted, _ in self._model.members))
 
+    def heat_packages(self, method: str) -> frozenset[str]:
+        members = (fitted for fitted, _ in self._model.members)
+        return frozenset().union(*(fitted.heat_packages(method) for fitted in members))
+
 
 def _some(rows: Dataset, most: int) -> Dataset:
     """At most so many of some rows, at even steps."""

@@ -24,7 +24,8 @@ class IntegratedGradients(Explainer):
     IntegratedGradients.
     """
 
-    extra = "captum"
+    def packages(self, game: Game) -> frozenset[str]:
+        return game.heat_packages(METHOD)
 
     def suits(self, game: Game) -> str:
         return why_not(game, METHOD)

@@ -56,6 +56,9 @@ class Folded(Fitted):
     def heat_methods(self) -> frozenset[str]:
         return frozenset().union(*(one.heat_methods() for one in self.models))
 
+    def heat_packages(self, method: str) -> frozenset[str]:
+        return frozenset().union(*(one.heat_packages(method) for one in self.models))
+
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Heats | None:

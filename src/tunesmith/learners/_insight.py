@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tunesmith.nn.saliency import Found, Passage, Seen
 
 Floats = NDArray[np.float64]
+OF_GRADIENTS = ("integrated-gradients", "grad-cam")
+"""Those of `HEATS` for which captum takes the gradients of a network."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,10 @@ class Insightful(Fitted):
         from tunesmith.nn.saliency import methods
 
         return frozenset().union(*map(methods, self.encoders))
+
+    def heat_packages(self, method: str) -> frozenset[str]:
+        has_gradients = method in OF_GRADIENTS and method in self.heat_methods()
+        return frozenset({"captum"} if has_gradients else ())
 
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None

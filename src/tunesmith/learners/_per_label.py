@@ -91,6 +91,10 @@ class PerLabel(Fitted):
     def heat_methods(self) -> frozenset[str]:
         return frozenset().union(*(one.heat_methods() for one in self.models if one is not None))
 
+    def heat_packages(self, method: str) -> frozenset[str]:
+        known = (one for one in self.models if one is not None)
+        return frozenset().union(*(one.heat_packages(method) for one in known))
+
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Heats | None:

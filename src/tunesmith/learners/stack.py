@@ -90,6 +90,9 @@ class Stacked(Fitted):
     def heat_methods(self) -> frozenset[str]:
         return frozenset().union(*(fitted.heat_methods() for _, fitted in self.bases))
 
+    def heat_packages(self, method: str) -> frozenset[str]:
+        return frozenset().union(*(fitted.heat_packages(method) for _, fitted in self.bases))
+
     def heats(
         self, data: Dataset, output: int, method: str, clock: Clock | None = None
     ) -> Heats | None:
