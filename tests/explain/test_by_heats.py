@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tunesmith.core.predictions import ClassScores, Prediction
 from tunesmith.core.records import Column, Dataset
 from tunesmith.data.pictures import cell_of
 from tunesmith.explain import explainers
+from tunesmith.explain._by_heats import credits_of
 from tunesmith.explain.game import RowGame, member_heats
 from tunesmith.explain.randomised import randomised, ranked
 from tunesmith.report.explanation import Explanation
@@ -86,6 +88,20 @@ def game_of(data: Dataset, *members: tuple[Fitted, float]) -> RowGame:
 
 def spans(*ends: tuple[int, int]) -> np.ndarray:
     return np.array(ends, dtype=np.int64)
+
+
+def test_the_words_of_a_book_are_brought_to_its_pieces_in_little_memory() -> None:
+    data, starts = row(said="dress " * 50_000), 6 * np.arange(50_000)
+    each = np.random.default_rng(0).normal(size=50_000)
+    told = Heats({"said": Heat(each, np.stack([starts, starts + 5], axis=1))})
+    game = game_of(data, (Telling(told), 1.0))
+    tracemalloc.start()
+    found = credits_of(game, told).credits
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    wanted = [part.sum() for part in np.array_split(each, len(game.pieces))]
+    assert np.allclose(found, wanted)
+    assert peak < 32e6  # bytes; all words by all pieces are 51 MB of numbers
 
 
 def test_a_word_has_what_its_tokens_have_and_their_sum_is_kept() -> None:

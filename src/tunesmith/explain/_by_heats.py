@@ -16,6 +16,8 @@ NAMES: Mapping[str, str] = {
     "attention-rollout": "a network with attention over all of a text or picture",
 }
 
+AT_ONCE = 2_048
+"""Spans that are laid over all words of a text together: linear models have one for each word."""
 FINE = 224
 """Places of a heat in a row and in a column at least, where shapes are laid over it."""
 
@@ -51,6 +53,12 @@ def _of_words(pieces: list[Piece], credits: Floats, spans: NDArray[np.int64]) ->
     """Each span is shared among the words that it overlaps, by how many letters of each; one that
     overlaps none, as a space does, goes to the nearest."""
     words = np.array([piece.place for piece in pieces])
+    starts = range(0, len(spans), AT_ONCE)
+    parts = [_among(words, credits[n : n + AT_ONCE], spans[n : n + AT_ONCE]) for n in starts]
+    return np.asarray(np.sum([np.zeros(len(pieces)), *parts], axis=0))
+
+
+def _among(words: Floats, credits: Floats, spans: NDArray[np.int64]) -> Floats:
     first = np.maximum(spans[:, None, 0], words[None, :, 0])
     last = np.minimum(spans[:, None, 1], words[None, :, 1])
     apart = first - last  # of those that overlap minus the letters that both have

@@ -4,6 +4,7 @@ words and cells that it is made of."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -117,15 +118,14 @@ def _shared(
 ) -> Floats:
     """The credit of each word, shape (words,), by the terms that it is part of: only words that
     stand in a cell (`is_in_cell`) have any, and what a term has where none does is left out."""
-    stands: dict[str, list[list[int]]] = {}
-    for term, place in _terms(words, config):
-        if term in credits:
-            stands.setdefault(term, []).append([at for at in place if is_in_cell[at]])
+    times = Counter(term for term, _ in _terms(words, config) if term in credits)
+    shares = {term: credits[term] / count for term, count in times.items()}
     found = [0.0] * len(words)
-    for term, places in stands.items():
-        for own in places:
+    for term, place in _terms(words, config):
+        if term in shares:
+            own = [at for at in place if is_in_cell[at]]
             for at in own:
-                found[at] += credits[term] / (len(places) * len(own))
+                found[at] += shares[term] / len(own)
     return np.array(found)
 
 
