@@ -10,7 +10,12 @@ from tunesmith.report import pictures
 
 @pytest.mark.parametrize(
     ("values", "shown"),
-    [([1.0, 1.0], (0.9, 1.03)), ([0.0, 0.0], (-0.03, 0.1)), ([0.0, 40.0], (-5.0, 45.0))],
+    [
+        ([1.0, 1.0], (0.9, 1.03)),
+        ([0.0, 0.0], (-0.03, 0.1)),
+        ([np.nan, np.nan], (-0.1, 1.1)),
+        ([0.0, 40.0], (-5.0, 45.0)),
+    ],
 )
 def test_an_axis_of_shares_shows_none_below_0_or_above_1(
     values: list[float], shown: tuple[float, float]
@@ -22,5 +27,6 @@ def test_an_axis_of_shares_shows_none_below_0_or_above_1(
     )
     draw(axes)
     low, high = axes.get_ylim()
-    assert shown[0] < low <= min(values)
-    assert max(values) <= high < shown[1]
+    numbers = np.nan_to_num(values)
+    assert shown[0] < low <= numbers.min()
+    assert numbers.max() <= high < shown[1]

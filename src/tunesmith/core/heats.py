@@ -1,4 +1,4 @@
-"""Credit by the inside of several networks, brought together."""
+"""Credit by the inside of several models, brought together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credit by the inside of networks, brought to the pieces of a row."""
+"""Credit by the inside of a model, brought to the pieces of a row."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class IntegratedGradients(Explainer):
     """The gradient of the answer at the words, pixels and numbers that networks and linear models
     read, in the mean over the way there from nothing (mask tokens or no words, the mean colour, the
     mean of every number), times the way. Credits sum to what their answer differs from that to
-    nothing, within 2 %.
+    nothing, within 2 % where a network is looked into.
 
     Source: Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", ICML 2017; captum's
     IntegratedGradients.

@@ -110,7 +110,7 @@ def lines(
         if mark is not None:
             axes.axvline(mark, color=INK, ls=":", lw=1.5, label=at)
         axes.set(xlabel=across, ylabel=up)
-        if all(np.nanmin(values) >= 0 and np.nanmax(values) <= 1 for values in found.values()):
+        if not any(((values < 0) | (values > 1)).any() for values in found.values()):
             low, high = axes.get_ylim()
             axes.set_ylim(max(low, -BEYOND), min(high, 1 + BEYOND))
         axes.grid(color=LINE)
