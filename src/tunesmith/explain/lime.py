@@ -12,7 +12,7 @@ from tunesmith.core.explaining import Credits, Explainer, Game
 from tunesmith.explain._shap import of_one
 from tunesmith.explain._shelf import explainers
 
-EACH, FEWEST, MOST = 20, 64, 1_000
+EACH, FEWEST, MOST = 12, 64, 700
 """Coalitions by default: so many for each piece, within these."""
 AT_ONCE = 64
 REGRESSION = "linear_model.BayesianRidge"
