@@ -1,4 +1,4 @@
-"""Whether credit by the inside of networks hangs on what they have learned."""
+"""Whether credit by the inside of a model hangs on what it has learned."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def randomised(game: Game, method: str, *, seed: int, clock: Clock) -> Sanity | 
 
 @dataclass(frozen=True)
 class _Redrawn:
-    """A model whose networks have what they learned drawn anew."""
+    """A model whose members have what they learned drawn anew."""
 
     inputs: tuple[Column, ...]
     members: tuple[tuple[Fitted, float], ...]
@@ -71,7 +71,7 @@ class _Redrawn:
 def checked(
     game: RowGame, method: str, credits: Credits, *, seed: int, clock: Clock, evaluations: int
 ) -> Sanity | str:
-    """The check for credits of any method: by networks as `randomised`, otherwise one redrawn model
+    """The check for credits of any method: by the inside as `randomised`, else one redrawn model
     is asked as the real one was. Why there is none, where there is none."""
     if len(game.pieces) < FEWEST_PIECES:
         return f"fewer than {FEWEST_PIECES} pieces have no ranks to compare"
