@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,20 @@ import tunesmith as ts
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Watch
 from tunesmith.core.errors import BudgetError, ConfigError
-from tunesmith.core.records import Problem
-from tunesmith.core.space import default
+from tunesmith.core.records import Problem, Result, Trial
+from tunesmith.core.runfolder import read_json
+from tunesmith.core.space import default, from_dict
 from tunesmith.data.read import read
 from tunesmith.learners import learners
-from tunesmith.learners._folded import Folded, fit_whole, open_model, with_own_valid
+from tunesmith.learners._folded import (
+    Folded,
+    fit_again,
+    fit_whole,
+    open_model,
+    with_own_valid,
+)
 from tunesmith.metrics import get
+from tunesmith.pipeline.blend import models_each
 from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.frame import frame
 
@@ -135,6 +144,57 @@ def test_a_class_of_one_row_does_not_break_a_fold() -> None:
     assert unseen.array().shape == (len(found.parts["valid"]), 3)
 
 
+def test_what_folds_settled_is_fitted_to_nine_tenths_of_all_rows_four_times(
+    tmp_path: Path,
+) -> None:
+    """Nothing is selected any more: trees have as many rounds as the folds had in the middle."""
+    ts.fit(table(), "label", folder=tmp_path / "run", trials=1, learners=["lightgbm"])
+
+    def rounds(folder: Path) -> list[int]:
+        return [read_json(file)["rounds"] for file in sorted(folder.glob("fold-*/model.json"))]
+
+    of_folds = rounds(tmp_path / "run" / "trials" / "0001" / "model")
+    assert len(of_folds) == 15
+    assert len({*of_folds}) > 1
+    assert rounds(tmp_path / "run" / "best" / "members" / "0") == [median_low(of_folds)] * 4
+
+
+def test_models_of_all_rows_are_other_models_each(problem: Problem) -> None:
+    learner = learners["linear"]
+    config = from_dict(learner.config, {"strength": 5.0})
+    found = crossed(problem, count=10, rows=problem.rows).folds[:3]
+    parts = [train for train, _ in found]
+    assert {*map(len, parts)} == {108}, "each leaves out a tenth"
+    every, test = fit_again(learner, problem, config, parts, 0, watch()), problem.part("test")
+    assert isinstance(every, Folded)
+    own = [model.predict(test).array() for model in every.models]
+    alone = [fit_again(learner, problem, config, [rows], 0, watch()) for rows in parts]
+    for one, other in zip(own, alone, strict=True):
+        assert np.allclose(one, other.predict(test).array())
+    assert not np.allclose(own[0], own[1])
+    assert np.allclose(every.predict(test).array(), np.mean(own, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "models"),
+    [(0.5, [0, 0]), (1.5, [1, 0]), (4.5, [1, 1]), (6.5, [3, 1]), (7.5, [4, 1]), (99.0, [4, 4])],
+)
+def test_each_member_is_fitted_to_all_rows_before_any_is_again(
+    problem: Problem, seconds: float, models: list[int]
+) -> None:
+    """A model takes a second, or three."""
+    rows = 1.2 * len(problem.rows) / (0.8 * len(problem.parts["train"]))
+    results = [
+        Result(Trial(n, "linear", {}, "", 0), "done", fit_seconds=15 * each / rows)
+        for n, each in ((1, 1.0), (2, 3.0))
+    ]
+    assert models_each(problem, results, seconds) == models
+    whole = replace(
+        problem, folds=(), parts={**problem.parts, "train": problem.parts["train"][:60]}
+    )
+    assert set(models_each(whole, results, 1e6)) == {1}, "as many as were scored"
+
+
 def test_a_fit_with_folds_is_saved_proven_refitted_and_resumed_alike(tmp_path: Path) -> None:
     both = []
     for name in ("one", "two"):
@@ -147,7 +207,9 @@ def test_a_fit_with_folds_is_saved_proven_refitted_and_resumed_alike(tmp_path: P
     assert model.summary["score_rows"] == 24
     assert "fitted again to all rows" in model.summary["model_is"]
     members = tmp_path / "two" / "best" / "members"
-    assert (members / "0" / "fold-14").is_dir()
+    assert sorted(place.name for place in (members / "0").iterdir()) == [
+        f"fold-{n}" for n in range(4)
+    ]
     more = ts.resume(tmp_path / "two", source=table(), trials=2)
     assert more.summary["trials"] == 3, "a linear model of numbers has two configs"
     assert np.array_equal(more.predict_proba(table(30, seed=5)).to_numpy(), both[0])

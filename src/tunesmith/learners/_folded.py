@@ -1,4 +1,5 @@
-"""Models of one config, each fitted to all folds but one: fitted, saved and opened as one."""
+"""Models of one config, each fitted to all folds but one, or to most of all rows: fitted, saved and
+opened as one."""
 
 from __future__ import annotations
 
@@ -122,9 +123,7 @@ def fit_whole(
         return learner.fit_few(problem, config, seed, watch)
     if not problem.folds:
         return fit_labels(learner, problem, config, seed, watch), None
-    count = len(problem.folds)
-    is_read = bool(problem.data.with_columns(problem.inputs).of_kind("text", "image"))
-    beside = min(count, most_threads()) if learner.fits_beside and not is_read else 1
+    count, beside = len(problem.folds), beside_in_folds(learner, problem)
     pace = Pace(watch.clock, count, beside, ends_in_time=learner.ends_in_time)
 
     def one(number: int) -> tuple[Fitted, Prediction]:
@@ -137,6 +136,45 @@ def fit_whole(
 
     found = in_threads(one, range(count), beside, pace.halt)
     return Folded(tuple(model for model, _ in found)), joined(problem, [a for _, a in found])
+
+
+def beside_in_folds(learner: Learner[Any], problem: Problem) -> int:
+    """How many models of the folds of a problem are fitted side by side; 1 without folds."""
+    is_read = bool(problem.data.with_columns(problem.inputs).of_kind("text", "image"))
+    if not problem.folds or not learner.fits_beside or is_read:
+        return 1
+    return min(len(problem.folds), most_threads())
+
+
+def fit_again(
+    learner: Learner[Any],
+    problem: Problem,
+    config: Any,
+    rows: Sequence[Rows],
+    seed: int,
+    watch: Watch,
+    *,
+    beside: int = 1,
+) -> Fitted:
+    """Models of a config whose selection is settled, one for each of these training rows, so many
+    fitted side by side.
+
+    Raises:
+        BudgetError: Not all of them would be fitted within the clock's time.
+    """
+    pace = Pace(watch.clock, len(rows), beside, ends_in_time=learner.ends_in_time)
+
+    def one(number: int) -> Fitted:
+        parts: dict[Part, Rows] = {**problem.parts, "train": rows[number]}
+        own = replace(watch, clock=pace.clock(number))
+        own = own if not number else replace(own, tell=_unheard)
+        part = replace(problem, folds=(), parts=parts)
+        return fit_labels(
+            learner, part, config, derive(seed, "again", number) if number else seed, own
+        )
+
+    models = in_threads(one, range(len(rows)), beside, pace.halt)
+    return Folded(tuple(models)) if len(models) > 1 else models[0]
 
 
 def with_own_valid(part: Problem, number: int) -> Problem:

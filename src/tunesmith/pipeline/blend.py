@@ -11,29 +11,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Watch
 from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix
-from tunesmith.core.records import Part, Problem, Result, Score
+from tunesmith.core.records import Problem, Result, Rows, Score
 from tunesmith.core.space import from_dict
 from tunesmith.ensemble.greedy import select
 from tunesmith.evaluate.scores import confusion, score
 from tunesmith.evaluate.selection import Tie, against_best
 from tunesmith.learners import learners
-from tunesmith.learners._folded import fit_whole, open_model
+from tunesmith.learners._folded import fit_again, open_model, settled
 from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.metrics import get
 from tunesmith.pipeline import architectures
 from tunesmith.pipeline.artifact import Member
-from tunesmith.pipeline.folds import crossed, fold_count
+from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import candidates, rank, refit_seconds, signed
+from tunesmith.pipeline.standing import (
+    MOST_AGAIN,
+    candidates,
+    rank,
+    refit_seconds,
+    refits_beside,
+    signed,
+)
 
 CHECKED_ROWS = 256
 WORSE_THAN = 0.02
+LEFT_OUT = 10
+"""Of all rows, one in so many is left out by each of several models of a member."""
 MOST_COMPARED = 8
 """Models that are held against the best."""
 MOST_COUNTED_CLASSES = 200
@@ -176,20 +184,21 @@ def refit(
     run: Run, problem: Problem, chosen: Blend, kept_seconds: float = 0.0
 ) -> tuple[tuple[Member, ...], int]:
     """The members fitted to all rows with what selection settled, those for which there is time
-    beside what is kept for later; the others as they are. Also how many were."""
-    whole = _all_rows(problem)
+    beside what is kept for later; the others as they are. Also how many were. Where a model of each
+    fold was scored there are several of a member, as far as there is time, each without another
+    tenth of the rows: their mean errs less than one that knows all."""
     members, count = list(chosen.members()), 0
-    order = sorted(range(len(members)), key=lambda i: -members[i].weight)
-    for place in order:
-        result = chosen.results[place]
-        if problem.is_few and learners[result.trial.learner].fits_few:
-            continue  # it is fitted to all of them
+    waiting = sorted(_refittable(run, problem, chosen), key=lambda i: -members[i].weight)
+    while waiting:
         spare = run.clock.left() - run.reserve_seconds() - kept_seconds - 1.0
-        if refit_seconds(problem, result) > spare:
+        models = models_each(problem, [chosen.results[i] for i in waiting], spare)[0]
+        place = waiting.pop(0)
+        if not models:
             continue
+        result = chosen.results[place]
         folder = run.folder.trial(result.trial.number) / "refit"
         try:
-            refitted = _refit_one(run, problem, whole, result, folder, spare)
+            refitted = _refit_one(run, problem, result, folder, _learned(problem, models), spare)
         except KeyboardInterrupt:
             run.note("interrupted: the models that were scored are kept as they are")
             break
@@ -199,31 +208,59 @@ def refit(
     return tuple(members), count
 
 
-def _all_rows(problem: Problem) -> Problem:
-    """The same problem with every labelled row in train; valid stays, to check against. With folds
-    these are drawn anew over all of them."""
+def _refittable(run: Run, problem: Problem, chosen: Blend) -> list[int]:
+    """The places of the members that are fitted by themselves, and not to all rows already."""
+    found = []
+    for place, result in enumerate(chosen.results):
+        learner, number = learners[result.trial.learner], result.trial.number
+        if not learner.is_proposed:
+            run.note(f"trial {number} stays as it was scored: it is made of other trials")
+        elif not (problem.is_few and learner.fits_few):
+            found.append(place)
+    return found
+
+
+def models_each(problem: Problem, results: Sequence[Result], spare: float) -> list[int]:
+    """How many models of each member there is time for, the first ones first: one of each, then
+    more."""
+    most = 1 if problem.is_few else min(MOST_AGAIN, max(1, len(problem.folds)))
+    counts = [0] * len(results)
+    for lap in range(most):
+        for place, result in enumerate(results):
+            beside, seconds = refits_beside(problem, result), refit_seconds(problem, result)
+            if counts[place] == lap * beside < most and seconds <= spare:
+                counts[place] += min(beside, most - counts[place])
+                spare -= seconds
+    return counts
+
+
+def _learned(problem: Problem, models: int) -> list[Rows]:
+    """What so many models of a member learn from: all rows, or each all but another tenth."""
     if problem.is_few:
-        return replace(problem, folds=())
-    if problem.folds:
-        return crossed(problem, count=fold_count(problem), rows=problem.rows)
-    parts: dict[Part, NDArray[np.int64]] = {**problem.parts, "train": problem.rows}
-    return replace(problem, parts=parts)
+        return [problem.parts["train"]]
+    if models == 1:
+        return [problem.rows]
+    found = crossed(problem, count=LEFT_OUT, rows=problem.rows).folds[:models]
+    return [rows for rows, _ in found]
 
 
 def _refit_one(
-    run: Run, problem: Problem, whole: Problem, result: Result, folder: Path, spare: float
+    run: Run,
+    problem: Problem,
+    result: Result,
+    folder: Path,
+    rows: Sequence[Rows],
+    spare: float,
 ) -> bool:
     learner, trial = learners[result.trial.learner], result.trial
-    if not learner.is_proposed:
-        run.note(f"trial {trial.number} stays as it was scored: it is made of other trials")
-        return False
     limit = spare if run.clock.has_deadline() else Clock().limit_seconds
     watch = Watch(Clock(limit, run.clock.now), lambda value, progress: True, run.offline)
     began = time.monotonic()
     try:
         before = open_model(trial.learner, Path(result.folder))
-        config = from_dict(learner.config, {**trial.config, **before.settled()})
-        fitted, _ = fit_whole(learner, whole, config, trial.seed, watch)
+        config = from_dict(learner.config, {**trial.config, **settled(before)})
+        beside = refits_beside(problem, result)
+        fitted = fit_again(learner, problem, config, rows, trial.seed, watch, beside=beside)
         if _is_worse(problem, fitted, result):
             run.note(f"trial {trial.number} fitted to all rows was worse; it stays as it was")
             return False
@@ -235,7 +272,8 @@ def _refit_one(
         why = f"{type(error).__name__}: {error}"
         run.note(f"trial {trial.number} could not be fitted to all rows: {why}")
         return False
-    run.note(f"trial {trial.number} fitted to all rows in {time.monotonic() - began:.1f} s")
+    models = f", {len(rows)} models," if len(rows) > 1 else ""
+    run.note(f"trial {trial.number} fitted to all rows{models} in {time.monotonic() - began:.1f} s")
     return True
 
 

@@ -13,6 +13,7 @@ from tunesmith.core.space import from_dict, to_dict
 from tunesmith.data.folds import COUNT as USUAL_FOLDS
 from tunesmith.ensemble.greedy import MOST_MEMBERS
 from tunesmith.learners import learners
+from tunesmith.learners._folded import beside_in_folds
 from tunesmith.learners._with_embeddings import NONE, checkpoints
 from tunesmith.metrics import get
 from tunesmith.pipeline.folds import fold_count
@@ -26,6 +27,10 @@ something is left for the next."""
 SHARE_WHILE_OTHERS_WAIT = 0.5
 """What one that ends where its time does gets, while there are candidates still to be tried."""
 CHEAP_REFIT_SHARE = 0.3
+MOST_AGAIN = 4
+"""Models of one config that are fitted to all rows in place of those of folds."""
+KEPT_TO_REFIT = 3
+"""For so many models time is kept to fit them to all rows, where they are fitted to folds."""
 MOST_KEPT = 8
 MOST_PAUSED = 4
 PROOF_SHARE = 0.02
@@ -180,12 +185,20 @@ def answer_seconds(results: Sequence[Result]) -> float:
     return sum(found.values())
 
 
+def refits_beside(problem: Problem, result: Result) -> int:
+    """How many models of the same config are fitted to all rows at a time."""
+    return min(MOST_AGAIN, beside_in_folds(learners[result.trial.learner], problem))
+
+
 def refit_seconds(problem: Problem, result: Result) -> float:
-    """About how long the same model takes to fit to all rows, the kept-apart ones being stored by
-    then where others of their kind are."""
-    rows = len(problem.rows)
+    """About how long the same model takes to fit to all rows, or as many of it as are fitted at a
+    time; the kept-apart rows being stored by then where others of their kind are."""
+    rows, again = len(problem.rows), again_seconds(result)
     fitted = result.trial.share * len(problem.parts["train"])
-    return 1.2 * again_seconds(result) * rows / max(1.0, fitted)
+    if problem.folds:
+        fitted *= 1 - 1 / fold_count(problem)
+        again *= refits_beside(problem, result) / len(problem.folds)
+    return 1.2 * again * rows / max(1.0, fitted)
 
 
 def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> float:
@@ -193,13 +206,24 @@ def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
     that is cheap and can be done yet."""
     if not run.clock.has_deadline():
         return float("inf")
-    ranked = rank(problem, results)
-    refit = refit_seconds(problem, ranked[0]) if ranked else 0.0
     spare = run.clock.left() - closing_seconds(run, problem, results)
     spare -= soup_seconds(run, problem, results) + stack_seconds(run) + distil_seconds(run)
     spare -= later_seconds(run, problem, results)
-    is_affordable = refit <= min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
-    return spare - (refit if is_affordable else 0.0)
+    most = min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
+    return spare - _kept_to_refit(problem, results, most)
+
+
+def _kept_to_refit(problem: Problem, results: Sequence[Result], most_seconds: float) -> float:
+    """What the best model takes to fit to all rows; with folds, where a model knows far fewer, the
+    best few that may answer together. Without those for which it would be too much."""
+    best = rank(problem, results)[:1]
+    if best and problem.folds:
+        best = candidates(problem, results)[:KEPT_TO_REFIT]
+    kept = 0.0
+    for result in best:
+        seconds = refit_seconds(problem, result)
+        kept += seconds if kept + seconds <= most_seconds else 0.0
+    return kept
 
 
 def stack_seconds(run: Run) -> float:
