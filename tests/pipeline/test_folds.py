@@ -27,7 +27,7 @@ from tunesmith.learners._folded import (
     with_own_valid,
 )
 from tunesmith.metrics import get
-from tunesmith.pipeline.blend import models_each
+from tunesmith.pipeline.blend import learned_again, models_each
 from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.frame import frame
 
@@ -193,6 +193,20 @@ def test_each_member_is_fitted_to_all_rows_before_any_is_again(
         problem, folds=(), parts={**problem.parts, "train": problem.parts["train"][:60]}
     )
     assert set(models_each(whole, results, 1e6)) == {1}, "as many as were scored"
+
+
+def test_each_model_of_all_rows_leaves_out_another_tenth_unless_groups_are_too_few(
+    problem: Problem,
+) -> None:
+    parts = learned_again(problem, 4)
+    gone = [{*problem.rows} - {*rows} for rows in parts]
+    assert [len(rows) for rows in gone] == [12] * 4
+    assert len(set().union(*gone)) == 48
+    for groups, models in ((np.arange(120) // 4, 4), (np.arange(120) // 40, 1)):
+        found = learned_again(replace(problem, groups=groups), 4)
+        assert len(found) == models
+    assert np.array_equal(found[0], problem.rows)
+    assert [len(rows) for rows in learned_again(problem, 1)] == [120]
 
 
 def test_a_fit_with_folds_is_saved_proven_refitted_and_resumed_alike(tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ from tunesmith.pipeline.blend import Blend
 from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.interpretable import with_interpretable
 from tunesmith.pipeline.run import Run
-from tunesmith.pipeline.standing import SLACK, answer_seconds, later_seconds, spare_seconds
+from tunesmith.pipeline.standing import (
+    SLACK,
+    answer_seconds,
+    closing_seconds,
+    later_seconds,
+    refit_seconds,
+    spare_seconds,
+)
 from tunesmith.pipeline.suspecting import look_for_suspects
 
 
@@ -71,6 +78,24 @@ def test_time_is_kept_for_what_was_tried_and_can_be_done_in_its_share(
     assert later_seconds(run, whole, [linear, card]) == 0  # no deadline, nothing to keep
     alone = spare_seconds(timed, whole, [tried(whole, "linear", 0.0)])
     assert alone - spare_seconds(timed, whole, [linear]) >= 2 * 2.0 / draws
+
+
+def test_time_is_kept_to_fit_to_all_rows_what_folds_knew_little_of_and_to_save_it(
+    run: Run, problem: Problem
+) -> None:
+    whole = crossed(problem, count=5)
+    results = [tried(whole, "linear", 20.0), tried(whole, "scorecard", 400.0)]
+    again = [refit_seconds(whole, result) for result in results]
+
+    def kept(seconds: float) -> float:
+        timed = within(run, seconds)
+        rest = closing_seconds(timed, whole, results) + later_seconds(timed, whole, results)
+        return seconds - rest - spare_seconds(timed, whole, results)
+
+    assert again[1] > 10 * again[0] > 10.0
+    assert kept(1000.0) == pytest.approx(sum(again) + 1.0)
+    assert kept(100.0) == pytest.approx(again[0] + 1.0), "the other would be too much"
+    assert kept(4.0) == 0.0, "so would both"
 
 
 def test_without_time_the_reason_is_told(run: Run, problem: Problem, tmp_path: Path) -> None:

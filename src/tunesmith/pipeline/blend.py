@@ -26,7 +26,7 @@ from tunesmith.learners._with_embeddings import checkpoints
 from tunesmith.metrics import get
 from tunesmith.pipeline import architectures
 from tunesmith.pipeline.artifact import Member
-from tunesmith.pipeline.folds import crossed
+from tunesmith.pipeline.folds import crossed, fold_count
 from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
 from tunesmith.pipeline.standing import (
@@ -35,6 +35,7 @@ from tunesmith.pipeline.standing import (
     rank,
     refit_seconds,
     refits_beside,
+    saved_again_seconds,
     signed,
 )
 
@@ -190,7 +191,7 @@ def refit(
     members, count = list(chosen.members()), 0
     waiting = sorted(_refittable(run, problem, chosen), key=lambda i: -members[i].weight)
     while waiting:
-        spare = run.clock.left() - run.reserve_seconds() - kept_seconds - 1.0
+        spare = run.clock.left() - run.reserve_seconds() - kept_seconds - saved_again_seconds(run)
         models = models_each(problem, [chosen.results[i] for i in waiting], spare)[0]
         place = waiting.pop(0)
         if not models:
@@ -198,7 +199,9 @@ def refit(
         result = chosen.results[place]
         folder = run.folder.trial(result.trial.number) / "refit"
         try:
-            refitted = _refit_one(run, problem, result, folder, _learned(problem, models), spare)
+            refitted = _refit_one(
+                run, problem, result, folder, learned_again(problem, models), spare
+            )
         except KeyboardInterrupt:
             run.note("interrupted: the models that were scored are kept as they are")
             break
@@ -234,14 +237,17 @@ def models_each(problem: Problem, results: Sequence[Result], spare: float) -> li
     return counts
 
 
-def _learned(problem: Problem, models: int) -> list[Rows]:
-    """What so many models of a member learn from: all rows, or each all but another tenth."""
+def learned_again(problem: Problem, models: int) -> list[Rows]:
+    """What so many models of a member learn from: all rows, or each all but another tenth. Where
+    there are too few groups for tenths it stays at one model."""
     if problem.is_few:
         return [problem.parts["train"]]
     if models == 1:
         return [problem.rows]
-    found = crossed(problem, count=LEFT_OUT, rows=problem.rows).folds[:models]
-    return [rows for rows, _ in found]
+    tenths = crossed(problem, count=LEFT_OUT, rows=problem.rows)
+    if fold_count(tenths) < LEFT_OUT:
+        return [problem.rows]
+    return [rows for rows, _ in tenths.folds[:models]]
 
 
 def _refit_one(

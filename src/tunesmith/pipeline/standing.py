@@ -29,6 +29,7 @@ SHARE_WHILE_OTHERS_WAIT = 0.5
 CHEAP_REFIT_SHARE = 0.3
 MOST_AGAIN = 4
 """Models of one config that are fitted to all rows in place of those of folds."""
+SAVED_AGAIN_SHARE, MOST_SAVED_AGAIN_SECONDS = 0.02, 1.0
 KEPT_TO_REFIT = 3
 """For so many models time is kept to fit them to all rows, where they are fitted to folds."""
 MOST_KEPT = 8
@@ -209,13 +210,20 @@ def spare_seconds(run: Run, problem: Problem, results: Sequence[Result]) -> floa
     spare = run.clock.left() - closing_seconds(run, problem, results)
     spare -= soup_seconds(run, problem, results) + stack_seconds(run) + distil_seconds(run)
     spare -= later_seconds(run, problem, results)
-    most = min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds)
-    return spare - _kept_to_refit(problem, results, most)
+    most = min(spare, CHEAP_REFIT_SHARE * run.clock.limit_seconds) - saved_again_seconds(run)
+    return spare - _kept_to_refit(run, problem, results, most)
 
 
-def _kept_to_refit(problem: Problem, results: Sequence[Result], most_seconds: float) -> float:
-    """What the best model takes to fit to all rows; with folds, where a model knows far fewer, the
-    best few that may answer together. Without those for which it would be too much."""
+def saved_again_seconds(run: Run) -> float:
+    """What is kept to save what was fitted again."""
+    return min(MOST_SAVED_AGAIN_SECONDS, SAVED_AGAIN_SHARE * run.clock.limit_seconds)
+
+
+def _kept_to_refit(
+    run: Run, problem: Problem, results: Sequence[Result], most_seconds: float
+) -> float:
+    """What the best model takes to fit to all rows and to save; with folds, where a model knows far
+    fewer, the best few that may answer together. Without those for which it would be too much."""
     best = rank(problem, results)[:1]
     if best and problem.folds:
         best = candidates(problem, results)[:KEPT_TO_REFIT]
@@ -223,7 +231,7 @@ def _kept_to_refit(problem: Problem, results: Sequence[Result], most_seconds: fl
     for result in best:
         seconds = refit_seconds(problem, result)
         kept += seconds if kept + seconds <= most_seconds else 0.0
-    return kept
+    return kept + saved_again_seconds(run) if kept else 0.0
 
 
 def stack_seconds(run: Run) -> float:
