@@ -278,7 +278,7 @@ def _refit_one(
         why = f"{type(error).__name__}: {error}"
         run.note(f"trial {trial.number} could not be fitted to all rows: {why}")
         return False
-    models = f", {len(rows)} models," if len(rows) > 1 else ""
+    models = f", by {len(rows)} models without a tenth each," if len(rows) > 1 else ""
     run.note(f"trial {trial.number} fitted to all rows{models} in {time.monotonic() - began:.1f} s")
     return True
 
