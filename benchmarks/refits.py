@@ -1,14 +1,15 @@
 """Which rows the saved model should learn once the folds have settled everything.
 
     python benchmarks/refits.py FOLDER_OF_DATA [--only NAME ...] [--draws 3]
-        [--learners lightgbm xgboost linear tabular]
+        [--learners lightgbm xgboost linear tabular quick]
 
 Small tables of `table_fits.py`, 70 % of the rows to learn from. Every learner is fitted with its
 first config to the folds of a fit, as a trial is; with what these settled it is then fitted again:
 to five folds of all rows, to one model that knows all, to four of other seeds, and to four that
 each leave out another tenth. The log loss, or RMSE, is that of the 30 % of the rows that none has
 seen. Below, the mean over draws of each way against the folds of the trial, in shares of what these
-have, and how much longer or shorter it took.
+have, and how much longer or shorter it took; and the quick network of few rows in shares of the
+usual one for tables.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from table_fits import twelve
 
+import tunesmith.nn.tabular  # noqa: F401 - loads torch before anything is timed
 from tunesmith.core.clock import Clock
 from tunesmith.core.contracts import Fitted, Learner, Watch
 from tunesmith.core.records import Problem
@@ -33,17 +35,17 @@ from tunesmith.learners._folded import beside_in_folds, fit_again, fit_whole, se
 from tunesmith.metrics import get
 from tunesmith.pipeline.folds import crossed
 from tunesmith.pipeline.frame import frame
-from tunesmith.pipeline.plan import quicker
+from tunesmith.pipeline.plan import QUICK_NETWORK, quicker
 
 WAYS = ("folds", "five folds of all", "one", "four seeds", "four of nine tenths")
-LEARNERS = ("lightgbm", "xgboost", "linear", "tabular")
+LEARNERS = ("lightgbm", "xgboost", "linear", "tabular", "quick")
 MOST_ROWS = 3_000
 
 
 def fits(name: str, problem: Problem) -> dict[str, tuple[Fitted, float]]:
     """The models of each way, with the seconds that they took."""
-    learner: Learner = learners[name]
-    config = default(learner.config, quicker(name, problem))
+    learner: Learner = learners["tabular" if name == "quick" else name]
+    config = default(learner.config, QUICK_NETWORK if name == "quick" else quicker(name, problem))
     watch = Watch(Clock(), lambda value, progress: True, offline=True)
     beside = beside_in_folds(learner, problem)
     found = {}
@@ -119,6 +121,12 @@ def main() -> None:
             means = np.exp(np.log(shares).groupby(level=by).mean())
             print(means.round(3).to_string())
         print("all", np.exp(np.log(shares).mean()).round(3).to_dict(), flush=True)
+        if {"quick", "tabular"} <= {*asked.learners}:
+            pair = each[value]["folds"].unstack("learner")
+            ratio = np.log(pair["quick"] / pair["tabular"])
+            print("the quick network, in shares of the usual one")
+            print(np.exp(ratio.groupby(level="table").mean()).round(3).to_string())
+            print("all", round(float(np.exp(ratio.mean())), 3), flush=True)
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ def refit(
     """The members fitted to all rows with what selection settled, those for which there is time
     beside what is kept for later; the others as they are. Also how many were. Where a model of each
     fold was scored there are several of a member, as far as there is time, each without another
-    tenth of the rows: their mean errs less than one that knows all."""
+    tenth of the rows: their mean hangs less on a seed or a row than one that has learned all."""
     members, count = list(chosen.members()), 0
     waiting = sorted(_refittable(run, problem, chosen), key=lambda i: -members[i].weight)
     while waiting:
@@ -223,17 +223,17 @@ def _refittable(run: Run, problem: Problem, chosen: Blend) -> list[int]:
     return found
 
 
-def models_each(problem: Problem, results: Sequence[Result], spare: float) -> list[int]:
-    """How many models of each member there is time for, the first ones first: one of each, then
-    more."""
+def models_each(problem: Problem, results: Sequence[Result], left_seconds: float) -> list[int]:
+    """How many models of each member there is time for, the first ones first: one of each, or as
+    many as are fitted at a time, then more."""
     most = 1 if problem.is_few else min(MOST_AGAIN, max(1, len(problem.folds)))
     counts = [0] * len(results)
     for lap in range(most):
         for place, result in enumerate(results):
             beside, seconds = refits_beside(problem, result), refit_seconds(problem, result)
-            if counts[place] == lap * beside < most and seconds <= spare:
+            if counts[place] == lap * beside < most and seconds <= left_seconds:
                 counts[place] += min(beside, most - counts[place])
-                spare -= seconds
+                left_seconds -= seconds
     return counts
 
 

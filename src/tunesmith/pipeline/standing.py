@@ -30,6 +30,7 @@ CHEAP_REFIT_SHARE = 0.3
 MOST_AGAIN = 4
 """Models of one config that are fitted to all rows in place of those of folds."""
 SAVED_AGAIN_SHARE, MOST_SAVED_AGAIN_SECONDS = 0.02, 1.0
+"""Of the budget, what is kept to save what was fitted again."""
 KEPT_TO_REFIT = 3
 """For so many models time is kept to fit them to all rows, where they are fitted to folds."""
 MOST_KEPT = 8
