@@ -20,7 +20,7 @@ from tunesmith.core.space import default
 from tunesmith.data.read import read
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole, open_model
-from tunesmith.learners._per_label import PerLabel, fit_labels, suits
+from tunesmith.learners._per_label import PerLabel, fit_labels, middle, suits
 from tunesmith.metrics import get
 from tunesmith.pipeline.frame import frame
 from tunesmith.tasks import tasks
@@ -83,6 +83,13 @@ def test_what_selection_settled_fits_all_rows(name: str, problem: Problem, check
     again = default(learners[name].config, pins)
     whole = replace(problem, parts={**problem.parts, "train": problem.rows})
     assert fit_labels(learners[name], whole, again, 0, watch()).settled() == pins
+
+
+def test_what_not_all_models_settled_is_left_as_it_was_asked() -> None:
+    cut = {"epochs": 4, "kind": "b", "skipped": "3, 4"}
+    others = [{"kind": "a", "epochs": 8}, {"epochs": 6, "kind": "b"}]
+
+    assert middle([cut, *others]) == {"epochs": 6, "kind": "b"}
 
 
 @pytest.mark.parametrize("name", ["ebm", "scorecard", "tabular", "tabicl", "tabpfn"])

@@ -124,9 +124,9 @@ class PerLabel(Fitted):
 
 
 def middle(each: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of what several models settled the middle, or what most did."""
+    """Of what all of several models settled the middle, or what most did."""
     found: dict[str, Any] = {}
-    for name in each[0]:
+    for name in (one for one in each[0] if all(one in other for other in each)):
         values = [one[name] for one in each]
         is_number = all(type(value) in (int, float) for value in values)
         found[name] = statistics.median_low(values) if is_number else statistics.mode(values)
