@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.core.contracts import Metric
 from tunesmith.core.predictions import ClassScores, Labels, Prediction, mix
 from tunesmith.ensemble.pool import likeliest
+from tunesmith.evaluate.out_of_fold import constant
 from tunesmith.evaluate.scores import paired_gain
 from tunesmith.metrics import get
 
@@ -76,11 +77,8 @@ def least_less(
 ) -> float:
     """Log loss that a blend must gain on these rows: of what there is to gain over the shares of
     the classes alone, which is little where one of them is rare."""
-    codes = np.arange(prediction.array().shape[1])
-    came = truth if truth.ndim == 2 else truth[:, None] == codes
-    shares = np.average(came, axis=0, weights=row_weights)
-    constant = prediction.with_array(np.tile(shares, (len(truth), 1)))
-    return LEAST_LESS * min(1.0, get("log_loss").score(truth, constant, row_weights) / EVEN)
+    shares = constant(truth, prediction, row_weights)
+    return LEAST_LESS * min(1.0, get("log_loss").score(truth, shares, row_weights) / EVEN)
 
 
 def climb(

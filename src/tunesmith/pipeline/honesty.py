@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tunesmith.core.clock import Clock
 from tunesmith.core.records import Problem, Result, Score
 from tunesmith.ensemble.choosing import corrected_blend
+from tunesmith.evaluate.out_of_fold import out_of_fold
 from tunesmith.evaluate.scores import score
 from tunesmith.evaluate.selection import corrected
+from tunesmith.metrics import get
 from tunesmith.pipeline.blend import MOST_COMPARED, Blend, ties_of
 from tunesmith.pipeline.results import kind_of
 from tunesmith.pipeline.run import Run
@@ -30,13 +33,16 @@ def corrected_facts(
     and what was chosen each time (`validation_corrected`, None where there is no time or nothing
     was chosen); beside a blend also its own score (`validation_blend`)."""
     is_blend = len(chosen.results) > 1
+    own = _own(problem, chosen) if is_blend else chosen.results[0].score
+    assert own is not None
     fair = _corrected(run, problem, results, is_blend=is_blend)
+    fair = None if fair is None else _no_narrower(fair, own)
     found = {
         "validation_corrected": None if fair is None else plain(fair),
         "validation_corrected_is": "of blending" if is_blend else "of choosing the best trial",
     }
     if is_blend:
-        found["validation_blend"] = plain(_own(problem, chosen))
+        found["validation_blend"] = plain(own)
     return found
 
 
@@ -45,15 +51,26 @@ def plain(value: Score) -> dict[str, Any]:
     return {"score": value.value, "low": value.low, "high": value.high, "rows": value.rows}
 
 
+def _no_narrower(fair: Score, own: Score) -> Score:
+    """The corrected score with an interval that reaches as far to either side as that of what was
+    chosen, at least: where choosing errs, so does what it chooses."""
+    rule = get(fair.metric)
+    low = max(rule.low, min(fair.low, fair.value - (own.value - own.low)))
+    high = min(rule.high, max(fair.high, fair.value + (own.high - own.value)))
+    return replace(fair, low=low, high=high)
+
+
 def _own(problem: Problem, chosen: Blend) -> Score:
-    return score(
-        problem.metric,
-        problem.truth("valid"),
-        chosen.prediction,
+    truth, weights = problem.truth("valid"), problem.weight("valid")
+    found = score(
+        *(problem.metric, truth, chosen.prediction),
         seed=problem.seed,
         resamples=RESAMPLES,
-        weights=problem.weight("valid"),
+        weights=weights,
     )
+    if not problem.folds:
+        return found
+    return out_of_fold(found, truth, chosen.prediction, weights)
 
 
 def _corrected(

@@ -14,6 +14,7 @@ from tunesmith.core.predictions import HALF, ClassScores, Labels, Prediction
 from tunesmith.core.records import Part, Problem, Rows, Score
 from tunesmith.core.runfolder import RunFolder, read_json, write_bytes
 from tunesmith.evaluate.nested import widened
+from tunesmith.evaluate.out_of_fold import out_of_fold
 from tunesmith.metrics import get
 from tunesmith.pipeline.blend import Proof
 
@@ -56,7 +57,11 @@ class Outer:
 
     def proof(self, proof: Proof) -> Proof:
         """The proof with intervals that know of the folds."""
-        wide = {name: widened(score, self._each(name))[0] for name, score in proof.scores.items()}
+        truth, weights = self.problem.truth("test"), self.problem.weight("test")
+        wide = {}
+        for name, score in proof.scores.items():
+            apart = out_of_fold(score, truth, self.answers, weights)
+            wide[name] = widened(apart, self._each(name))[0]
         return replace(proof, scores=wide)
 
     def facts(self, final: Score) -> dict[str, Any]:

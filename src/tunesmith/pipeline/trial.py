@@ -21,6 +21,7 @@ from tunesmith.core.predictions import Prediction, row_drift
 from tunesmith.core.records import Dataset, Problem, Result, Score, Trial
 from tunesmith.core.runfolder import RunFolder, replace_folder
 from tunesmith.core.space import from_dict
+from tunesmith.evaluate.out_of_fold import out_of_fold
 from tunesmith.evaluate.scores import score
 from tunesmith.learners import learners
 from tunesmith.learners._folded import fit_whole, open_model
@@ -203,18 +204,17 @@ def scored(
     prediction = compared(problem, problem.priced("valid", answers))
     if not np.isfinite(prediction.array()).all():
         raise TunesmithError("it answers with numbers that are not finite; it has diverged")
-    value = (
-        unknown(problem)
-        if problem.is_unproven
-        else score(
-            problem.metric,
-            problem.truth("valid"),
-            prediction,
+    value = unknown(problem)
+    if not problem.is_unproven:
+        truth, weights = problem.truth("valid"), problem.weight("valid")
+        value = score(
+            *(problem.metric, truth, prediction),
             seed=run.seed,
             resamples=TRIAL_RESAMPLES,
-            weights=problem.weight("valid"),
+            weights=weights,
         )
-    )
+        if unseen is not None:
+            value = out_of_fold(value, truth, prediction, weights)
     model = run.folder.trial(trial.number) / "model"
     folder = model.with_name(".model.new") if trial.leg else model
     shutil.rmtree(folder, ignore_errors=True)
