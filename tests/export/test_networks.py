@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -84,6 +85,42 @@ def test_a_trained_network_learns_again(
     value, winner = train.score(truth[test], answers), facts["winner"]
     assert winner["low"] - 0.1 <= value <= winner["high"] + 0.1
     assert laid_out(tmp_path / "code" / "train.py") == ""
+
+
+@pytest.mark.parametrize("learner", ["probe", "neural"])
+def test_a_script_of_texts_runs_beside_a_torchvision_that_does_not_load(
+    learner: str, checkpoint: str, tmp_path: Path
+) -> None:
+    run = ts.fit(
+        file_of(tmp_path, ("text", "label")),
+        "label",
+        trials=1,
+        learners=[learner],
+        space={learner: {"backbone": checkpoint}},
+        folder=tmp_path / "run",
+    )
+    run.export_code(tmp_path / "code", check=False)
+    broken = tmp_path / "broken" / "torchvision"
+    broken.mkdir(parents=True)
+    broken.joinpath("__init__.py").write_text("raise RuntimeError('built for another torch')")
+    script, out = tmp_path / "code" / "train.py", tmp_path / "out"
+    ran = subprocess.run(
+        [sys.executable, script, "--out", out],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(broken.parent)},
+    )
+    assert ran.returncode == 0, ran.stderr
+    answers = "import train; print(*train.predict(train.read(train.DATA)[:3], sys.argv[1]))"
+    again = subprocess.run(
+        [sys.executable, "-c", f"import sys; {answers}", out],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(broken.parent)},
+        cwd=script.parent,
+    )
+    assert again.returncode == 0, again.stderr
+    assert len(again.stdout.split()) == 3
 
 
 CONFIGS: tuple[dict[str, Any], ...] = (

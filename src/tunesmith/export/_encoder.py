@@ -11,9 +11,10 @@ from tunesmith.core.errors import TunesmithError
 from tunesmith.core.runfolder import read_json
 
 IMPORTS = (
+    "import importlib",
+    "import sys",
     "import torch",
     "from tokenizers import Tokenizer",
-    "from transformers import AutoModel",
 )
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors")
 BLOCKS: Mapping[str, str] = {
@@ -30,6 +31,14 @@ OFFSETS = dict.fromkeys(("roberta", "xlm-roberta", "mpnet"), 2)
 DEVICE = """\
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 """
+TRANSFORMERS = '''\
+def of_transformers(name: str) -> type:
+    """A class of transformers, which would import torchvision where it is installed: texts
+    do not need it, and one that was built for another torch would stop them."""
+    if "transformers" not in sys.modules:
+        sys.modules.setdefault("torchvision", None)
+    return getattr(importlib.import_module("transformers"), name)
+'''
 TOKENS = '''\
 def token_batches(tokenizer: Tokenizer, texts: list[str], size: int, pad: int) -> list:
     """Batches of texts of like length: their rows, and ids and mask (rows, tokens)."""

@@ -106,7 +106,8 @@ class Cell:
     seed: int
 
     def open(self, folder: Path) -> None:
-        self.encoder = AutoModel.from_pretrained(folder).eval().to(DEVICE)
+        encoder = of_transformers("AutoModel").from_pretrained(folder)
+        self.encoder = encoder.eval().to(DEVICE)
         self.tokenizer = open_tokenizer(folder, self.max_length)
 
     def build(self) -> None:
@@ -287,7 +288,8 @@ class CellExporter(Exporter):
             tuple(imports),
             (*_encoder.PACKAGES, *(("joblib",) if has_other else ())),
             (
-                *(_encoder.DEVICE, place, _encoder.TOKENIZER, _encoder.PADDED, _encoder.TOKENS),
+                *(_encoder.DEVICE, _encoder.TRANSFORMERS, place, _encoder.TOKENIZER),
+                *(_encoder.PADDED, _encoder.TOKENS),
                 *(VECTOR_OF, _network(config, len(reads)), rate_code("cosine")),
                 *(other.helpers if has_other else ()),
             ),

@@ -63,7 +63,7 @@ class Neural:
         torch.manual_seed(self.seed)
         dice = np.random.default_rng(self.seed)
         folder = place_of(self.checkpoint)
-{fit_other}        self.build(AutoModel.from_pretrained(folder), folder)
+{fit_other}        self.build(of_transformers("AutoModel").from_pretrained(folder), folder)
         optimizer = {optimizer}
         peaks = [group["lr"] for group in optimizer.param_groups]
         ids = [one.ids for one in self.tokenizer.encode_batch(list(table[TEXT]))]
@@ -102,8 +102,8 @@ class Neural:
         save_model(self.network, str(folder / "network.safetensors"))
 {save_other}
     def load(self, folder: Path) -> "Neural":
-{load_other}        encoder = AutoModel.from_config(AutoConfig.from_pretrained(folder))
-        self.build(encoder, folder)
+{load_other}        config = of_transformers("AutoConfig").from_pretrained(folder)
+        self.build(of_transformers("AutoModel").from_config(config), folder)
         load_model(self.network, str(folder / "network.safetensors"))
         return self
 '''
@@ -166,7 +166,6 @@ class NeuralExporter(Exporter):
         kind = "LogisticRegression" if problem.classes else "Ridge"
         imports = [
             *("import math", "from dataclasses import dataclass", *_encoder.IMPORTS, *found),
-            "from transformers import AutoConfig",
             "from safetensors.torch import load_model, save_model",
             *((f"from sklearn.linear_model import {kind}",) if is_probed else ()),
             *(("import joblib", *other.imports) if has_other else ()),
@@ -191,7 +190,8 @@ class NeuralExporter(Exporter):
             tuple(imports),
             (*_encoder.PACKAGES, *(("joblib",) if has_other else ())),
             (
-                *(_encoder.DEVICE, place, _encoder.TOKENIZER, _encoder.PADDED, _encoder.TOKENS),
+                *(_encoder.DEVICE, _encoder.TRANSFORMERS, place, _encoder.TOKENIZER),
+                *(_encoder.PADDED, _encoder.TOKENS),
                 *(SHUFFLED, network, rate_code(config["schedule"])),
                 *(other.helpers if has_other else ()),
             ),

@@ -30,7 +30,8 @@ class Probe:
     strength: float
 {weight_field}
     def open(self, folder: Path) -> None:
-        self.encoder = AutoModel.from_pretrained(folder).eval().to(DEVICE)
+        encoder = of_transformers("AutoModel").from_pretrained(folder)
+        self.encoder = encoder.eval().to(DEVICE)
         self.tokenizer = open_tokenizer(folder, self.max_length)
 
     @torch.no_grad()
@@ -140,7 +141,8 @@ class ProbeExporter(Exporter):
             ),
             ("joblib", *_encoder.PACKAGES),
             (
-                *(_encoder.DEVICE, place, _encoder.TOKENIZER, _encoder.PADDED, _encoder.TOKENS),
+                *(_encoder.DEVICE, _encoder.TRANSFORMERS, place, _encoder.TOKENIZER),
+                *(_encoder.PADDED, _encoder.TOKENS),
                 *(other.helpers if has_other else ()),
             ),
         )
