@@ -48,6 +48,8 @@ def test_an_interval_stays_within_what_can_be() -> None:
     wide = wider(Score("accuracy", 0.9, 0.8, 0.95, 40), 3.0)
     assert (wide.value, wide.high) == (0.9, 1.0)
     assert wide.low == pytest.approx(0.6)
+    none = Score("roc_auc", 0.9, float("nan"), float("nan"), 40)
+    assert wider(none, 1.2) is none
 
 
 def test_a_metric_that_fails_on_the_truth_is_taken_for_one_without_skill() -> None:

@@ -40,7 +40,10 @@ def out_of_fold(found: Score, truth: NDArray[Any], answers: Prediction, weights:
 
 
 def wider(found: Score, factor: float) -> Score:
-    """The score with an interval so many times as wide to either side, within what can be."""
+    """The score with an interval so many times as wide to either side, within what can be; one
+    without ends, as no resample had a value, stays so."""
+    if not np.isfinite([found.low, found.high]).all():
+        return found
     rule = get(found.metric)
     low = max(rule.low, found.value - factor * (found.value - found.low))
     high = min(rule.high, found.value + factor * (found.high - found.value))
