@@ -16,15 +16,15 @@ NORMAL = 1.96
 
 def widened(pooled: Score, folds: Sequence[float]) -> tuple[Score, float]:
     """The pooled score with an interval that knows of the folds, and how many times as wide it is
-    as that of the bootstrap (at least 1).
+    as it was (at least 1).
 
     The bootstrap draws rows and takes the models as given; folds differ by their models as well,
     which share training rows. Where the scores of the folds spread by more than drawing rows
-    explains, the standard error of their mean takes the place of the bootstrap's. No estimate of
+    explains, the standard error of their mean takes the place of the one given. No estimate of
     that spread is unbiased, and few folds tell it roughly, so that it never narrows the interval.
 
     Args:
-        pooled: Of all rows together, with its bootstrap interval.
+        pooled: Of all rows together, with its interval.
         folds: The score of each fold; NaN where a fold has none.
 
     Source: Bates, Hastie & Tibshirani, "Cross-validation: what does it estimate and how well does

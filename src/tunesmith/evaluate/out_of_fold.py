@@ -21,9 +21,9 @@ def out_of_fold(found: Score, truth: NDArray[Any], answers: Prediction, weights:
 
     The bootstrap takes the answers as given. But what one row taught about another, that one taught
     about it: a chance likeness of two rows counts twice. Where nothing can be learned there is
-    nothing else, so that the variance is twice that of the bootstrap; where all is known it hardly
-    matters. Between these it is taken in proportion to the skill: variance times two less the
-    skill (`benchmarks/out_of_fold.py` says how often such intervals hold).
+    nothing else, so that the variance is twice that of the bootstrap; the more is known, the less
+    it matters. It is taken in proportion to the skill: variance times two less the skill
+    (`benchmarks/out_of_fold.py` says how often such intervals hold).
 
     Args:
         found: The score of the answers with its bootstrap interval.
