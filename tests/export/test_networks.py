@@ -111,7 +111,10 @@ def test_a_script_of_texts_runs_beside_a_torchvision_that_does_not_load(
         env={**os.environ, "PYTHONPATH": str(broken.parent)},
     )
     assert ran.returncode == 0, ran.stderr
-    answers = "import train; print(*train.predict(train.read(train.DATA)[:3], sys.argv[1]))"
+    answers = (
+        "import train; print(*train.predict(train.read(train.DATA)[:3], sys.argv[1])); "
+        "assert 'torchvision' not in sys.modules"
+    )
     again = subprocess.run(
         [sys.executable, "-c", f"import sys; {answers}", out],
         capture_output=True,

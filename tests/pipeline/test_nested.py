@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 
 import tunesmith as ts
+from tunesmith.core.clock import Clock
 from tunesmith.core.errors import ConfigError, DataError
 from tunesmith.core.events import Event, read_journal
 from tunesmith.core.predictions import ClassScores
 from tunesmith.core.records import Budget, Problem
 from tunesmith.core.runfolder import read_json
 from tunesmith.data.read import read
+from tunesmith.pipeline.blend import prove
 from tunesmith.pipeline.frame import frame
 from tunesmith.pipeline.nested import outer_folds
 from tunesmith.pipeline.outer import Fold, pooled
@@ -144,6 +147,29 @@ def test_answers_keep_the_threshold_of_their_own_fold() -> None:
     assert isinstance(found.answers, ClassScores)
     assert (found.answers.codes() == found.places).all()
     assert (found.answers.take(np.arange(7)).codes() == found.places[:7]).all()
+
+
+def test_all_scores_have_the_interval_of_answers_out_of_fold_also_without_leaks() -> None:
+    problem, outer = framed(table(), 2)
+    dice = np.random.default_rng(0)
+    likely = dice.random(120)
+    answers = ClassScores(problem.classes, np.stack([likely, 1 - likely], axis=1))
+    summary = {"best": {"learner": ""}, "validation": {"score": 0.5}, "trials": 1}
+    folds = [
+        Fold(number, held, held[:3], answers.take(held), answers.take(held), summary)
+        for number, (_, held) in enumerate(outer)
+    ]
+    found = pooled(problem, folds, 2)
+    leaked = replace(found.problem, leaked=found.leaked, metric="log_loss")
+    plain = prove(leaked, found.answers, ["log_loss"], Clock())
+    wide = found.proof(plain)
+    pairs = [(plain.scores["log_loss"], wide.scores["log_loss"])]
+    assert plain.without_leaks is not None
+    assert wide.without_leaks is not None
+    for old, new in [*pairs, (plain.without_leaks, wide.without_leaks)]:
+        assert old.rows == new.rows
+        assert new.high - new.low >= np.sqrt(2) * (old.high - old.low) * 0.999
+    assert wide.without_leaks.rows == 114
 
 
 def test_a_stack_with_costs_and_groups_is_scored_so_too(tmp_path: Path) -> None:

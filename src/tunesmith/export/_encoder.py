@@ -33,11 +33,15 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 """
 TRANSFORMERS = '''\
 def of_transformers(name: str) -> type:
-    """A class of transformers, which would import torchvision where it is installed: texts
+    """A class of transformers, which looks for torchvision once, when it is imported: texts
     do not need it, and one that was built for another torch would stop them."""
-    if "transformers" not in sys.modules:
-        sys.modules.setdefault("torchvision", None)
-    return getattr(importlib.import_module("transformers"), name)
+    is_hidden = not {"transformers", "torchvision"} & {*sys.modules}
+    if is_hidden:
+        sys.modules["torchvision"] = None
+    found = getattr(importlib.import_module("transformers"), name)
+    if is_hidden:
+        del sys.modules["torchvision"]
+    return found
 '''
 TOKENS = '''\
 def token_batches(tokenizer: Tokenizer, texts: list[str], size: int, pad: int) -> list:

@@ -62,7 +62,12 @@ class Outer:
         for name, score in proof.scores.items():
             apart = out_of_fold(score, truth, self.answers, weights)
             wide[name] = widened(apart, self._each(name))[0]
-        return replace(proof, scores=wide)
+        clean = proof.without_leaks
+        if clean is not None:
+            rows = np.flatnonzero(~np.isin(self.problem.parts["test"], self.leaked))
+            counted = None if weights is None else weights[rows]
+            clean = out_of_fold(clean, truth[rows], self.answers.take(rows), counted)
+        return replace(proof, scores=wide, without_leaks=clean)
 
     def facts(self, final: Score) -> dict[str, Any]:
         """For the summary: each fold, and the score beside what selection saw inside the folds."""
